@@ -1,0 +1,90 @@
+"""The errors lbpneuro raises, and the closed lists that say how a value came to be or why it is absent."""
+
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """What became of a marker value."""
+
+    OK = "ok"
+    FLAG = "flag"
+    FAIL = "fail"
+    MISSING = "missing"
+
+
+class Reason(StrEnum):
+    """Why a value is flagged or empty: the closed list of the marker table.
+
+    The order is that of gravity: where several apply they are listed in this order.
+    """
+
+    NOT_ACQUIRED = "not_acquired"
+    FILE_MISSING = "file_missing"
+    INVALID_INPUT = "invalid_input"
+    NO_DERIVATIVE = "no_derivative"
+    NO_TRANSFORM = "no_transform"
+    STEP_FAILED = "step_failed"
+    FAILED_QC = "failed_qc"
+    HIGH_MOTION = "high_motion"
+    TOO_FEW_VOLUMES = "too_few_volumes"
+    TOO_FEW_DOF = "too_few_dof"
+    COVERAGE_TOO_LOW = "coverage_too_low"
+    ZERO_VARIANCE = "zero_variance"
+    TOO_FEW_TRIALS = "too_few_trials"
+    TOO_FEW_SITES = "too_few_sites"
+    NO_MAP = "no_map"
+    NO_BASELINE = "no_baseline"
+    NO_PRIMING = "no_priming"
+    MIXED_POLARITY = "mixed_polarity"
+    INTENSITY_CHANGED = "intensity_changed"
+    OUT_OF_BOUNDS = "out_of_bounds"
+    SHORT_SCAN = "short_scan"
+    MODERATE_MOTION = "moderate_motion"
+    LOW_TSNR = "low_tsnr"
+    NOT_RESTING_STATE = "not_resting_state"
+    FEW_TRIALS = "few_trials"
+    MAP_TRUNCATED = "map_truncated"
+    CROSSTALK = "crosstalk"
+    UNSTABLE_BACKGROUND = "unstable_background"
+    FLOOR = "floor"
+    CEILING = "ceiling"
+    DRAFT_PROCESSING = "draft_processing"
+
+
+class LbpneuroError(Exception):
+    """Base class; ``reason`` is what the marker table says of the values that could not be computed."""
+
+    reason = Reason.STEP_FAILED
+
+    def __init__(self, message: str, *, reason: Reason | None = None) -> None:
+        super().__init__(message)
+        if reason is not None:
+            self.reason = reason
+
+
+class InputError(LbpneuroError):
+    """A file, row or field is not what it must be."""
+
+    reason = Reason.INVALID_INPUT
+
+
+class UnitError(InputError):
+    """A unit is absent, unknown or contradicts the numbers."""
+
+
+class ConfigError(LbpneuroError):
+    """The configuration names an unknown key or a value that is not allowed."""
+
+    reason = Reason.INVALID_INPUT
+
+
+class CoverageError(LbpneuroError):
+    """Too little of a region lies inside the data."""
+
+    reason = Reason.COVERAGE_TOO_LOW
+
+
+class QualityError(LbpneuroError):
+    """The data were read, but a quality gate forbids a value."""
+
+    reason = Reason.FAILED_QC

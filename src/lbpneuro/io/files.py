@@ -1,0 +1,99 @@
+"""Writing that is whole or not at all, and the small text formats of BIDS."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lbpneuro.errors import InputError, LbpneuroError, Reason
+
+if TYPE_CHECKING:
+    import nibabel as nib
+    import pandas as pd
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Yield a temporary name beside ``path``; rename it to ``path`` if the block succeeds, remove it if not.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be written to or the disk is full; nothing half-written is left.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".part{os.getpid()}_{path.name}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be written ({error.strerror or error}); free space or choose a writable output folder."
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` as UTF-8 with Unix line ends."""
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write ``content`` as indented JSON; NaN is not allowed, order is kept."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the object in the JSON file ``path``; InputError if it is no JSON object."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: expected a JSON file, but {error}.") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: expected a JSON object, found a {type(content).__name__}.")
+    return content
+
+
+def write_tsv(path: Path, table: pd.DataFrame) -> None:
+    """Write ``table`` as BIDS TSV: tab separated, header, ``n/a`` for missing, 10 significant digits."""
+    with atomic(path) as temporary:
+        table.to_csv(temporary, sep="\t", index=False, na_rep="n/a", float_format="%.10g", lineterminator="\n")
+
+
+def read_tsv(path: Path, **options: Any) -> pd.DataFrame:
+    """Return a BIDS TSV file as a table; ``n/a`` is missing, empty lines are skipped.
+
+    Raises
+    ------
+    InputError
+        If the file is absent, empty, or its rows do not match its header.
+    """
+    import pandas as pd
+
+    try:
+        table = pd.read_csv(path, sep="\t", na_values=["n/a"], keep_default_na=False, encoding="utf-8-sig", **options)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: expected a tab-separated table with a header row, but {error}.") from error
+    return table.dropna(how="all")
+
+
+def write_nifti(path: Path, image: nib.Nifti1Image) -> None:
+    """Write ``image`` as .nii.gz without time stamp or file name in the gzip header."""
+    with atomic(path) as temporary, temporary.open("wb") as raw:
+        with gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=1, mtime=0) as stream:
+            stream.write(image.to_bytes())
+
+
+def raise_upstream_error(path: Path) -> None:
+    """Raise again the error that an earlier step recorded in the sidecar of ``path``, if it did."""
+    sidecar = path.with_suffix(".json")
+    error = read_json(sidecar).get("Error") if sidecar.exists() else None
+    if error:
+        raise LbpneuroError(error["message"], reason=Reason(error["reason"]))

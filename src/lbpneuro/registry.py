@@ -1,0 +1,28 @@
+"""All markers, by explicit concatenation: the one list from which tables, dictionary, docs and report derive."""
+
+from __future__ import annotations
+
+from lbpneuro.markers import functional, plasticity, structural, tms
+from lbpneuro.markers.descriptor import Marker
+
+MARKERS: tuple[Marker, ...] = (*structural.MARKERS, *functional.MARKERS, *tms.MARKERS, *plasticity.MARKERS)
+
+FAMILIES: dict[str, str] = {
+    "structural": structural.TITLE,
+    "functional": functional.TITLE,
+    "tms": tms.TITLE,
+    "plasticity": plasticity.TITLE,
+}
+
+INDEX_COLUMNS: tuple[str, ...] = tuple(dict.fromkeys(column for marker in MARKERS for column in marker.index))
+
+
+def family(name: str) -> tuple[Marker, ...]:
+    """Return the markers of the family ``name``, in registry order; KeyError if there is no such family."""
+    FAMILIES[name]
+    return tuple(marker for marker in MARKERS if marker.family == name)
+
+
+def method_version(name: str) -> str:
+    """Return the versions of a family's markers as one string: a raised version reruns exactly its rule."""
+    return ",".join(f"{marker.name}={marker.version}" for marker in family(name))
