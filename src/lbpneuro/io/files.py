@@ -86,9 +86,12 @@ def read_tsv(path: Path, **options: Any) -> pd.DataFrame:
 
 def write_nifti(path: Path, image: nib.Nifti1Image) -> None:
     """Write ``image`` as .nii.gz without time stamp or file name in the gzip header."""
-    with atomic(path) as temporary, temporary.open("wb") as raw:
-        with gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=1, mtime=0) as stream:
-            stream.write(image.to_bytes())
+    with (
+        atomic(path) as temporary,
+        temporary.open("wb") as raw,
+        gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=1, mtime=0) as stream,
+    ):
+        stream.write(image.to_bytes())
 
 
 def raise_upstream_error(path: Path) -> None:

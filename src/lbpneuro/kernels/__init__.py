@@ -1,0 +1,1 @@
+"""Pure NumPy and SciPy functions on arrays: the arithmetic of the markers."""

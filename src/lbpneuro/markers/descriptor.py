@@ -101,7 +101,7 @@ def by_gravity(reasons: Sequence[Reason]) -> tuple[Reason, ...]:
     return tuple(reason for reason in Reason if reason in reasons)
 
 
-def single(config: Mapping[str, Any]) -> list[Level]:
+def single(_config: Mapping[str, Any]) -> list[Level]:
     """Levels of a marker that has one value per session."""
     return [()]
 

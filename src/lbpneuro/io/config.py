@@ -1,0 +1,110 @@
+"""Settings: read, merge over the defaults, and refuse what the schema does not know."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lbpneuro.errors import ConfigError
+from lbpneuro.io.files import read_json
+from lbpneuro.io.resources import config_schema, default_config, workflow_folder
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
+
+Config = dict[str, Any]
+
+
+def read_config(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Config:
+    """Return the defaults, with the settings of the YAML file ``path`` and then ``overrides`` laid over them.
+
+    Raises
+    ------
+    ConfigError
+        If the file is no YAML mapping, or a key or value is not in the schema.
+    """
+    merged = _read_yaml(default_config())
+    for layer in (_read_yaml(path) if path else {}, overrides or {}):
+        merged = merge(merged, layer)
+    validate(merged, origin=str(path or default_config()))
+    return merged
+
+
+def merge(base: Mapping[str, Any], layer: Mapping[str, Any]) -> Config:
+    """Return ``base`` with ``layer`` laid over it, section by section; lists and tables of names are replaced."""
+    both = dict(base)
+    for key, value in layer.items():
+        nested = isinstance(value, Mapping) and isinstance(base.get(key), Mapping) and key not in REPLACED
+        both[key] = merge(base[key], value) if nested else value
+    return both
+
+
+REPLACED = ("derivatives", "filters")
+"""Sections whose keys are the user's own names: a new one replaces the old one."""
+
+
+def _read_yaml(path: Path) -> Config:
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: expected a YAML file of settings, but {error}.") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: expected sections of settings, found {type(content).__name__}.")
+    return content
+
+
+def validate(config: Mapping[str, Any], *, origin: str) -> None:
+    """Raise ConfigError for the first setting that the schema refuses; ``origin`` names the file in the message."""
+    from jsonschema import Draft202012Validator
+
+    validator = Draft202012Validator(read_json(config_schema()))
+    problems = sorted(validator.iter_errors(config), key=lambda problem: list(map(str, problem.absolute_path)))
+    if problems:
+        raise ConfigError("\n".join(f"{origin}: {explain(problem)}" for problem in problems))
+
+
+def explain(problem: ValidationError) -> str:
+    """Return one sentence for a schema error: the key, what was found, what is allowed, the nearest valid key."""
+    where = ".".join(map(str, problem.absolute_path))
+    if problem.validator == "additionalProperties" and isinstance(problem.instance, Mapping):
+        return _unknown_keys(where, set(problem.instance) - set(problem.schema["properties"]), problem)
+    description = problem.schema.get("description", "") if isinstance(problem.schema, Mapping) else ""
+    allowed = f" Allowed: {json.dumps(problem.validator_value)}." if problem.validator in ("enum", "type") else ""
+    return f"setting `{where}`: {problem.message}.{allowed} {description}".strip()
+
+
+def _unknown_keys(where: str, unknown: Iterable[Any], problem: ValidationError) -> str:
+    known = sorted(problem.schema["properties"])
+    sentences = []
+    for key in sorted(map(str, unknown)):
+        near = difflib.get_close_matches(key, known, n=1)
+        hint = f" Did you mean `{near[0]}`?" if near else ""
+        name = f"{where}.{key}" if where else key
+        sentences.append(f"unknown setting `{name}`.{hint} Allowed here: {', '.join(known)}.")
+    return " ".join(sentences)
+
+
+def resolve(config: Mapping[str, Any]) -> Config:
+    """Return ``config`` with absolute paths, so that it means the same in every folder."""
+    dataset = dict(config["dataset"])
+    for key in ("bids_dir", "out_dir", "work_dir"):
+        dataset[key] = str(Path(dataset[key]).absolute())
+    dataset["derivatives"] = {name: str(Path(path).absolute()) for name, path in dataset["derivatives"].items()}
+    functional = {**config["functional"], "rois": str(_shipped(Path(config["functional"]["rois"])))}
+    return {**config, "dataset": dataset, "functional": functional}
+
+
+def _shipped(path: Path) -> Path:
+    """A file of the user's, or else the one of that name that comes with lbpneuro."""
+    return path.absolute() if path.exists() else workflow_folder() / path
+
+
+def config_hash(section: Any) -> str:
+    """Return a short digest of settings: equal settings, equal digest."""
+    return hashlib.sha256(json.dumps(section, sort_keys=True).encode()).hexdigest()[:12]

@@ -1,0 +1,273 @@
+"""The plan of a study: for every participant and session, the existing files that each step reads.
+
+The plan is made once from the index and cached as JSON in the work folder; the Snakefile and its jobs only look
+things up in it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lbpneuro.errors import InputError
+from lbpneuro.io.config import Config, config_hash
+from lbpneuro.io.files import read_json, write_json
+from lbpneuro.io.index import Row, index_dataset, matches, subject_folders, tree_signature
+
+Plan = dict[str, Any]
+Unit = dict[str, Any]
+
+RUN_ENTITIES = ("task", "acq", "ce", "rec", "dir", "run")
+TISSUES = ("GM", "WM", "CSF")
+MNI = "MNI152NLin2009cAsym"
+
+
+def load_plan(config: Config) -> Plan:
+    """Return the plan of the study, from the cache unless a folder or the selection changed.
+
+    Raises
+    ------
+    InputError
+        If a dataset is absent or holds no participant that was asked for.
+    """
+    roots = {"raw": Path(config["dataset"]["bids_dir"]), **_derivatives(config)}
+    for name, root in roots.items():
+        if not root.is_dir():
+            raise InputError(
+                f"{root}: the dataset {name!r} is not a folder; check the path, or make the demo data first."
+            )
+    signature = config_hash([tree_signature(roots.values()), config["dataset"], config["functional"]["rois"]])
+    cache = Path(config["dataset"]["work_dir"]) / "plan.json"
+    if cache.exists() and (plan := read_json(cache))["signature"] == signature:
+        return plan
+    plan = {"signature": signature, **make_plan(config, roots)}
+    write_json(cache, plan)
+    return plan
+
+
+def _derivatives(config: Config) -> dict[str, Path]:
+    return {name: Path(path) for name, path in config["dataset"]["derivatives"].items()}
+
+
+def make_plan(config: Config, roots: Mapping[str, Path]) -> Plan:
+    """Return the plan for the datasets ``roots`` ({"raw": ..., derivative name: ...}); pure but for the indexing."""
+    rows = [row for name, root in roots.items() for row in index_dataset(root, dataset=name)]
+    labels = _participants(config, rows, roots["raw"])
+    by_subject: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        if _selected(row, config):
+            by_subject[row.get("sub", "")].append(row)
+    common = list(by_subject.pop("", []))
+    units = [
+        unit
+        for label in labels
+        for unit in _units(label, by_subject[label], config=config, out=Path(config["dataset"]["out_dir"]))
+    ]
+    return {
+        "participants": [f"sub-{label}" for label in labels],
+        "units": {unit["prefix"]: unit for unit in units},
+        "common_files": [row["path"] for row in common],
+    }
+
+
+def _participants(config: Config, rows: Sequence[Row], raw: Path) -> list[str]:
+    present = sorted({row["sub"] for row in rows if row.get("sub")} | set(subject_folders(raw)))
+    wanted = config["dataset"]["participants"]
+    unknown = sorted(set(wanted) - set(present))
+    if unknown:
+        raise InputError(f"{raw}: no folder for participant {', '.join(unknown)}; there are {_some(present)}.")
+    chosen = [label for label in present if not wanted or label in wanted]
+    if not chosen:
+        raise InputError(f"{raw}: no participant folder (sub-<label>) was found; is this the root of a BIDS dataset?")
+    return chosen
+
+
+def _some(labels: Sequence[str], most: int = 10) -> str:
+    return ", ".join(labels[:most]) + (f" and {len(labels) - most} more" if len(labels) > most else "")
+
+
+def _selected(row: Row, config: Config) -> bool:
+    sessions = config["dataset"]["sessions"]
+    if row.get("ses") and sessions and row["ses"] not in sessions:
+        return False
+    filters = config["dataset"]["filters"].get(row.get("datatype"), {})
+    return all(row.get(key) is None or str(row[key]) == str(value) for key, value in filters.items())
+
+
+def _units(label: str, rows: Sequence[Row], *, config: Config, out: Path) -> list[Unit]:
+    """Return one unit per session of a participant, or one without session."""
+    sessions = sorted({row["ses"] for row in rows if row.get("ses")}) or [None]
+    units = []
+    anatomy: list[Row] = []
+    for session in sessions:
+        own = [row for row in rows if row.get("ses") == session]
+        shared = [row for row in rows if row.get("ses") is None]
+        # Derivatives that average the anatomy over sessions have no session: one measurement, counted once.
+        once = [row for row in shared if row.get("datatype") == "anat"] if session and session == sessions[0] else []
+        unit = _unit(label, session, [*own, *once], shared, anatomy=anatomy, config=config, out=out)
+        anatomy = anatomy or [_planned(Path(path)) for path in unit["preprocess_anat"]]
+        units.append(unit)
+    return units
+
+
+def _unit(
+    label: str,
+    session: str | None,
+    own: Sequence[Row],
+    shared: Sequence[Row],
+    *,
+    anatomy: Sequence[Row],
+    config: Config,
+    out: Path,
+) -> Unit:
+    """Return what is to be done for one session; ``anatomy`` is that of an earlier session, for runs without a T1w."""
+    folder = f"sub-{label}" + (f"/ses-{session}" if session else "")
+    prefix = folder.replace("/", "_")
+    anat, preprocess_anat = _anatomy(own, base=out / folder / "anat" / prefix)
+    func, preprocess_func = _functional(own, shared, anat or anatomy, config=config, base=out / folder / "func")
+    tables, meps = _emg(own, shared, base=out / folder / "emg")
+    wanted = {"structural": anat, "functional": func, "tms": tables, "plasticity": tables}
+    return {
+        "prefix": prefix,
+        "folder": folder,
+        "participant": f"sub-{label}",
+        "session": f"ses-{session}" if session else None,
+        "files": {name: _present(files) for name, files in wanted.items()},
+        "absent": {name: _dangling(files) for name, files in wanted.items()},
+        "preprocess_anat": preprocess_anat,
+        "preprocess_func": preprocess_func,
+        "meps": meps,
+    }
+
+
+def _planned(path: Path) -> Row:
+    """A file that an earlier step of this workflow writes."""
+    return {"path": str(path), "exists": True}
+
+
+def _present(rows: Iterable[Row]) -> list[str]:
+    return sorted(row["path"] for row in rows if row["exists"])
+
+
+def _dangling(rows: Iterable[Row]) -> list[str]:
+    return sorted(row["path"] for row in rows if not row["exists"])
+
+
+def _anatomy(rows: Sequence[Row], *, base: Path) -> tuple[list[Row], dict[str, list[str]]]:
+    """Return the files of the structural step and, where they must be made first, the jobs that make them."""
+    derived = [row for row in rows if row["dataset"] != "raw"]
+    maps = [
+        row
+        for row in derived
+        if matches(row, suffix="probseg", ext=".nii.gz", space=None, atlas=None) and row.get("label") in TISSUES
+    ]
+    if maps:
+        extra = [row for row in derived if _is_transform(row) or _is_native(row)]
+        return [*maps, *extra], {}
+    raw = _first(row for row in rows if matches(row, dataset="raw", suffix="T1w") and row["ext"].startswith(".nii"))
+    if raw is None:
+        return [], {}
+    if not raw["exists"]:
+        return [raw], {}
+    manifest = base.with_name(f"{base.name}_desc-embedded_anat.json")
+    return [_planned(manifest)], {str(manifest): [raw["path"]]}
+
+
+def _is_transform(row: Row) -> bool:
+    return row.get("suffix") == "xfm" and f"from-{MNI}_to-T1w" in Path(row["path"]).name
+
+
+def _is_native(row: Row) -> bool:
+    brain = matches(row, suffix="mask", desc="brain", space=None, datatype="anat")
+    head = matches(row, suffix="T1w", desc="preproc", space=None)
+    return (brain or head) and row.get("ext") == ".nii.gz"
+
+
+def _first(rows: Iterable[Row]) -> Row | None:
+    """The first by run and resolution, when a session has several."""
+    return min(rows, key=lambda row: (int(row.get("run", 0)), row["path"]), default=None)
+
+
+def _functional(
+    own: Sequence[Row], shared: Sequence[Row], anat: Sequence[Row], *, config: Config, base: Path
+) -> tuple[list[Row], dict[str, list[str]]]:
+    """Return the files of the functional step and the jobs that make those which are not there."""
+    space = config["dataset"]["space"]
+    derived = [row for row in own if row["dataset"] != "raw" and row.get("datatype") == "func"]
+    bold = [row for row in derived if matches(row, suffix="bold", desc="preproc", space=space, ext=".nii.gz")]
+    if bold:
+        runs = _runs_of_interest(_best_resolution(bold), config)
+        csf = [row for row in [*own, *shared] if matches(row, suffix="probseg", label="CSF", space=space, ext=".nii.gz")]
+        return [*runs, *(row for run in runs for row in _companions(run, derived)), *_best_resolution(csf)], {}
+    raw = [row for row in own if matches(row, dataset="raw", datatype="func", suffix="bold")]
+    runs = _runs_of_interest([row for row in raw if row["ext"].startswith(".nii")], config)
+    manifests = [row for row in anat if row["path"].endswith("_desc-embedded_anat.json")]
+    if not manifests or not any(row["exists"] for row in runs):
+        return list(runs) if not all(row["exists"] for row in runs) else [], {}
+    jobs = {
+        str(base / f"{Path(row['path']).name.removesuffix(row['ext'])}_desc-embedded_func.json"): [
+            row["path"],
+            *(manifest["path"] for manifest in manifests),
+        ]
+        for row in runs
+        if row["exists"]
+    }
+    return [*(_planned(Path(path)) for path in jobs), *(row for row in runs if not row["exists"])], jobs
+
+
+def _runs_of_interest(rows: Sequence[Row], config: Config) -> list[Row]:
+    """The runs of the task asked for; by default the resting state, and every task where there is none."""
+    task = config["dataset"]["task"]
+    if task is not None:
+        return [row for row in rows if row.get("task") == task]
+    rest = [row for row in rows if row.get("task", "").lower().startswith("rest")]
+    return rest or list(rows)
+
+
+def _best_resolution(rows: Sequence[Row]) -> list[Row]:
+    """One file per run: 2 mm where a run exists at several resolutions, else the first."""
+    best: dict[tuple[str | None, ...], Row] = {}
+    for row in sorted(rows, key=lambda row: (row.get("res") != "2", row["path"])):
+        best.setdefault(tuple(row.get(key) for key in RUN_ENTITIES), row)
+    return sorted(best.values(), key=lambda row: row["path"])
+
+
+def _companions(bold: Row, rows: Sequence[Row]) -> list[Row]:
+    """The brain mask on the grid of the run, and its confounds."""
+    run = {key: bold.get(key) for key in RUN_ENTITIES}
+    mask = {**run, "suffix": "mask", "desc": "brain", "space": bold.get("space"), "res": bold.get("res")}
+    return [
+        row
+        for row in rows
+        if (row.get("ext") == ".nii.gz" and matches(row, **mask))
+        or (row.get("ext") == ".tsv" and row.get("desc") == "confounds" and matches(row, **run))
+    ]
+
+
+def _emg(own: Sequence[Row], shared: Sequence[Row], *, base: Path) -> tuple[list[Row], dict[str, list[str]]]:
+    """Return the trial tables of the TMS steps and the jobs that make them from EMG recordings."""
+    raw = [row for row in own if row["dataset"] == "raw"]
+    given = [row for row in raw if matches(row, suffix="meps", ext=".tsv")]
+    recordings = [
+        row for row in raw if matches(row, datatype="emg", suffix="emg") and row.get("ext") in (".edf", ".bdf")
+    ]
+    jobs = {}
+    for recording in recordings:
+        stem = Path(recording["path"]).name.rsplit("_", 1)[0]
+        jobs[str(base / f"{stem}_desc-trials_meps.tsv")] = [
+            recording["path"],
+            *(row["path"] for row in [*raw, *shared] if _describes(row, recording)),
+        ]
+    absent = [row for row in recordings if not row["exists"]]
+    made = {path: files for path, files in jobs.items() if files[0] not in {row["path"] for row in absent}}
+    return [*given, *(_planned(Path(path)) for path in made), *absent], made
+
+
+def _describes(row: Row, recording: Row) -> bool:
+    """Whether a table belongs to an EMG recording: the same run, and events, channels or stimulus positions."""
+    kinds = {"emg": ("events", "channels", "electrodes"), "nibs": ("nibs", "markers")}
+    same_run = all(row.get(key) in (None, recording.get(key)) for key in RUN_ENTITIES)
+    wanted = row.get("suffix") in kinds.get(row.get("datatype", ""), ())
+    return row["exists"] and row.get("ext") == ".tsv" and wanted and same_run
