@@ -199,7 +199,9 @@ def _functional(
     bold = [row for row in derived if matches(row, suffix="bold", desc="preproc", space=space, ext=".nii.gz")]
     if bold:
         runs = _runs_of_interest(_best_resolution(bold), config)
-        csf = [row for row in [*own, *shared] if matches(row, suffix="probseg", label="CSF", space=space, ext=".nii.gz")]
+        csf = [
+            row for row in [*own, *shared] if matches(row, suffix="probseg", label="CSF", space=space, ext=".nii.gz")
+        ]
         return [*runs, *(row for run in runs for row in _companions(run, derived)), *_best_resolution(csf)], {}
     raw = [row for row in own if matches(row, dataset="raw", datatype="func", suffix="bold")]
     runs = _runs_of_interest([row for row in raw if row["ext"].startswith(".nii")], config)

@@ -221,3 +221,41 @@ def read_cohort_table(out_dir: str | Path) -> pd.DataFrame:
     table = read_long(path)
     text = [column for column in table if column not in (*NUMBER_COLUMNS, "reason")]
     return table.astype({**dict.fromkeys(text, "category"), "reason": "str"})
+
+
+def join_rows(paths: Iterable[Path], markers: Sequence[Marker], *, index_columns: Sequence[str]) -> pd.DataFrame:
+    """Return the rows of several long tables in the order of the registry; within a marker the order is kept."""
+    import pandas as pd
+
+    table = pd.concat([read_long(path) for path in paths], ignore_index=True)
+    order = {marker.name: position for position, marker in enumerate(markers)}
+    table = table.sort_values("marker", key=lambda names: names.map(order), kind="stable", ignore_index=True)
+    return table.reindex(columns=long_columns(index_columns))
+
+
+def cohort_table(
+    paths: Iterable[Path],
+    plan: Mapping[str, Any],
+    markers: Sequence[Marker],
+    *,
+    index_columns: Sequence[str],
+    config: Mapping[str, Any],
+) -> pd.DataFrame:
+    """Return the long table of all participants and sessions of the ``plan``.
+
+    A participant whose table is not among ``paths``, because a job of theirs did not finish, has a row for every
+    marker with the reason step_failed.
+    """
+    import pandas as pd
+
+    found = {path.name.removesuffix("_markers.tsv"): path for path in paths}
+    tables = []
+    for prefix, unit in plan["units"].items():
+        if prefix in found:
+            tables.append(read_long(found[prefix]))
+            continue
+        who = {"participant": unit["participant"], "session": unit["session"]}
+        rows = empty_rows(markers, estimate=Estimate.fail(Reason.STEP_FAILED), config=config, **who)
+        tables.append(long_table(rows, index_columns=index_columns))
+    filled = [table for table in tables if len(table)]
+    return pd.concat(filled, ignore_index=True).reindex(columns=long_columns(index_columns))

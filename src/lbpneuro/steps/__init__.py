@@ -1,1 +1,20 @@
-"""One thin module per rule of the workflow."""
+"""One thin module per rule of the workflow: parse, read, call, write.
+
+Every step is run as ``python -m lbpneuro <step> ...`` and can be repeated by hand from the log of its job.
+"""
+
+STEPS = {
+    "index": "lbpneuro.steps.index",
+    "preprocess-anat": "lbpneuro.steps.preprocess_anat",
+    "preprocess-func": "lbpneuro.steps.preprocess_func",
+    "structural": "lbpneuro.steps.structural",
+    "functional": "lbpneuro.steps.functional",
+    "meps": "lbpneuro.steps.meps",
+    "tms": "lbpneuro.steps.tms",
+    "plasticity": "lbpneuro.steps.plasticity",
+    "participant-table": "lbpneuro.steps.participant_table",
+    "participant-report": "lbpneuro.steps.participant_report",
+    "cohort-tables": "lbpneuro.steps.cohort_tables",
+    "describe": "lbpneuro.steps.describe",
+    "group-report": "lbpneuro.steps.group_report",
+}

@@ -1,0 +1,26 @@
+"""Step: what makes the output a BIDS dataset, and the methods text of what ran."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lbpneuro.io.description import BIDSIGNORE, README, citation, dataset_description
+from lbpneuro.io.files import read_json, write_json, write_text
+from lbpneuro.io.tables import read_long
+from lbpneuro.registry import FAMILIES, MARKERS
+from lbpneuro.steps.command import parser, start_log
+
+
+def main(argv: Sequence[str]) -> int:
+    """Write dataset_description.json, README, .bidsignore, and the methods text as ``--out``."""
+    start_log()
+    options = parser(__doc__ or "").parse_args(argv)
+    config = read_json(options.config)
+    out = Path(config["dataset"]["out_dir"])
+    write_json(out / "dataset_description.json", dataset_description(config))
+    write_text(out / ".bidsignore", BIDSIGNORE)
+    write_text(out / "README", README)
+    tables = [read_long(path) for path in options.files]
+    write_text(options.out, citation(tables, config, MARKERS, FAMILIES))
+    return 0
