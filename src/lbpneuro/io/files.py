@@ -39,6 +39,33 @@ def atomic(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the output ``folder`` for this run; the lock goes with the process, however it ends.
+
+    Raises
+    ------
+    InputError
+        If another run holds the folder, or it cannot be written to.
+    """
+    import fcntl
+
+    lock = folder / ".lbpneuro.lock"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        stream = lock.open("a")
+    except OSError as error:
+        raise InputError(
+            f"{folder}: the output folder cannot be written to ({error.strerror}); choose another, or mend its rights."
+        ) from error
+    with stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(f"{folder}: another run writes here; wait for it, or choose another folder.") from error
+        yield
+
+
 def write_text(path: Path, text: str) -> None:
     """Write ``text`` as UTF-8 with Unix line ends."""
     with atomic(path) as temporary:

@@ -88,12 +88,22 @@ def _some(labels: Sequence[str], most: int = 10) -> str:
     return ", ".join(labels[:most]) + (f" and {len(labels) - most} more" if len(labels) > most else "")
 
 
+LONG_NAMES = {"session": "ses", "acquisition": "acq", "ceagent": "ce", "reconstruction": "rec", "direction": "dir"}
+
+
 def _selected(row: Row, config: Config) -> bool:
+    """Whether a file passes the choice of sessions and the filters of its suffix (as in a PyBIDS filter file)."""
     sessions = config["dataset"]["sessions"]
     if row.get("ses") and sessions and row["ses"] not in sessions:
         return False
-    filters = config["dataset"]["filters"].get(row.get("datatype"), {})
-    return all(row.get(key) is None or str(row[key]) == str(value) for key, value in filters.items())
+    filters = config["dataset"]["filters"].get(str(row.get("suffix")).lower(), {})
+    return all(_allows(value, row.get(LONG_NAMES.get(key, key))) for key, value in filters.items())
+
+
+def _allows(wanted: Any, found: str | None) -> bool:
+    if isinstance(wanted, list):
+        return any(_allows(each, found) for each in wanted)
+    return found is None if wanted is None else found == str(wanted)
 
 
 def _units(label: str, rows: Sequence[Row], *, config: Config, out: Path) -> list[Unit]:

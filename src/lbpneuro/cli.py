@@ -1,0 +1,313 @@
+"""The command line: ``lbpneuro BIDS_DIR OUT_DIR {participant,group}`` and its sub-commands."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lbpneuro import __version__
+from lbpneuro.errors import ConfigError, LbpneuroError
+
+LEVELS = ("participant", "group")
+GROUP_RULES = ("cohort_tables", "describe", "group_report", "group")
+
+EPILOG = """\
+sub-commands (each has its own --help):
+  lbpneuro simulate OUT       write a study with known truth: raw BIDS, fMRIPrep-shaped derivatives, truth.tsv
+  lbpneuro markers            the catalogue: name, unit, expected direction, source
+  lbpneuro status OUT_DIR     done, failed (with reason) and missing, per participant and family
+  lbpneuro selftest           simulate, analyse, and compare what was recovered with what was planted
+
+examples:
+  lbpneuro study/raw study/out participant group -d fmriprep=study/fmriprep --nprocs 8
+  lbpneuro study/raw study/out participant --participant-label 01 02 --task-id rest -n
+  lbpneuro study/raw study/out participant --profile profiles/slurm -- --jobs 200
+
+Values describe measurements; nothing that lbpneuro writes is a diagnosis.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a sub-command or an analysis; return 0, 1 if a participant failed, or 2 if the request cannot be met."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    commands = {"simulate": simulate, "markers": markers, "status": status, "selftest": selftest, "recovery": recovery}
+    try:
+        if arguments and arguments[0] in commands:
+            return commands[arguments[0]](arguments[1:])
+        return analyse(arguments)
+    except LbpneuroError as error:
+        print(f"lbpneuro: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        return 0
+
+
+# -- analysis ---------------------------------------------------------------------------------------------------------
+
+
+def analysis_parser() -> argparse.ArgumentParser:
+    """Return the parser of the BIDS-App command line."""
+    parser = argparse.ArgumentParser(
+        prog="lbpneuro",
+        description="Compute central-nervous-system markers of low back pain from a BIDS dataset.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("bids_dir", type=Path, help="raw BIDS dataset")
+    parser.add_argument("output_dir", type=Path, help="derivative dataset that is written")
+    parser.add_argument("level", nargs="+", choices=LEVELS, help="participant, group, or both in this order")
+    parser.add_argument("--version", action="version", version=f"lbpneuro {__version__}")
+    _add_selection(parser.add_argument_group("which data"))
+    _add_running(parser.add_argument_group("how to run"))
+    return parser
+
+
+def _add_selection(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("--participant-label", "--participant_label", nargs="+", metavar="LABEL", help="participants (default: all)")
+    add("--session-label", "--session_label", nargs="+", metavar="LABEL", help="sessions (default: all)")
+    add("-t", "--task-id", "--task_id", metavar="TASK", help="BOLD task (default: rest, else every task)")
+    add(
+        "--bids-filter-file", type=Path, metavar="JSON", help='e.g. {"bold": {"acquisition": "mb4"}, "t1w": {"run": 1}}'
+    )
+    add("-d", "--derivatives", nargs="+", metavar="NAME=PATH", help="existing derivatives, e.g. fmriprep=PATH")
+    add(
+        "--skip-bids-validation",
+        "--skip_bids_validation",
+        action="store_true",
+        help="do not run the BIDS validator on BIDS_DIR first",
+    )
+
+
+def _add_running(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("--nprocs", "--nthreads", "--n-cpus", type=int, metavar="N", help="processes side by side (default: all cores)")
+    add("--mem-mb", "--mem_mb", type=int, metavar="MB", help="memory that all jobs together may use")
+    add("-w", "--work-dir", type=Path, metavar="DIR", help="scratch folder (default: OUTPUT_DIR_work)")
+    add("--config-file", type=Path, metavar="YAML", help="settings laid over the defaults")
+    add("--random-seed", type=int, metavar="N", help="seed of every random number")
+    add("-n", "--dry-run", action="store_true", help="show what would be done")
+    add("--profile", metavar="DIR", help="Snakemake profile, e.g. for a cluster")
+
+
+def analyse(argv: Sequence[str]) -> int:
+    """Run the workflow on a dataset; what follows ``--`` goes to Snakemake."""
+    own, extra = _split(argv)
+    options = analysis_parser().parse_args(own)
+    from lbpneuro.io.config import read_config, resolve
+    from lbpneuro.io.files import locked, write_json
+
+    config = resolve(read_config(options.config_file, _overrides(options)))
+    out, work = (Path(config["dataset"][key]) for key in ("out_dir", "work_dir"))
+    _check_apart(Path(config["dataset"]["bids_dir"]), out)
+    if not options.skip_bids_validation:
+        validate_bids(Path(config["dataset"]["bids_dir"]))
+    settings = work / "settings.json"
+    write_json(settings, config)
+    runs = [level for level in LEVELS if level in options.level]
+    if options.dry_run:
+        return max(snakemake(level, settings, options, extra) for level in runs)
+    with locked(out):
+        codes = [snakemake(level, settings, options, extra) for level in runs]
+    return max(report_status(out), *(1 if code else 0 for code in codes))
+
+
+def _split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the options before ``--`` and those after it."""
+    arguments = list(argv)
+    if "--" not in arguments:
+        return arguments, []
+    cut = arguments.index("--")
+    return arguments[:cut], arguments[cut + 1 :]
+
+
+def _overrides(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings that the options stand for."""
+    out = options.output_dir.absolute()
+    work = options.work_dir or out.with_name(f"{out.name}_work")
+    dataset: dict[str, Any] = {
+        "bids_dir": str(options.bids_dir),
+        "out_dir": str(options.output_dir),
+        "work_dir": str(work),
+        "derivatives": _derivatives(options.derivatives or []),
+        "participants": [label.removeprefix("sub-") for label in options.participant_label or []],
+        "sessions": [label.removeprefix("ses-") for label in options.session_label or []],
+    }
+    if options.task_id:
+        dataset["task"] = options.task_id.removeprefix("task-")
+    if options.bids_filter_file:
+        from lbpneuro.io.files import read_json
+
+        dataset["filters"] = read_json(options.bids_filter_file)
+    return {"dataset": dataset, **({"run": {"random_seed": options.random_seed}} if options.random_seed else {})}
+
+
+def _derivatives(pairs: Sequence[str]) -> dict[str, str]:
+    split = [pair.partition("=") for pair in pairs]
+    wrong = [pair for pair, (_, sign, path) in zip(pairs, split, strict=True) if not (sign and path)]
+    if wrong:
+        raise ConfigError(f"--derivatives {' '.join(wrong)}: expected NAME=PATH, for example fmriprep=/data/fmriprep.")
+    return {name: path for name, _, path in split}
+
+
+def _check_apart(bids_dir: Path, out: Path) -> None:
+    if bids_dir == out:
+        raise ConfigError(f"{out}: the output must not be the raw dataset itself; name another folder.")
+
+
+def snakemake(level: str, settings: Path, options: argparse.Namespace, extra: Sequence[str]) -> int:
+    """Run Snakemake for one level in the work folder; return its exit code."""
+    from lbpneuro.io.resources import snakefile, workflow_folder
+
+    command = [sys.executable, "-m", "snakemake", level, "--snakefile", str(snakefile()), "--configfile", str(settings)]
+    command += ["--directory", str(settings.parent), "--cores", str(options.nprocs or os.cpu_count() or 1)]
+    command += ["--workflow-profile", str(workflow_folder() / "profiles" / "default")]
+    command += ["--resources", f"mem_mb={options.mem_mb}"] if options.mem_mb else []
+    command += ["--profile", options.profile] if options.profile else []
+    command += ["--dry-run"] if options.dry_run else []
+    if level == "group":
+        command += ["--config", "run={finished_only: true}", "--allowed-rules", *GROUP_RULES]
+    return subprocess.run([*command, *extra], check=False).returncode  # noqa: S603
+
+
+def validate_bids(bids_dir: Path) -> None:
+    """Run the BIDS validator, if it is installed, and show its errors; lbpneuro then checks what it reads itself."""
+    import shutil
+
+    beside = Path(sys.executable).with_name("bids-validator-deno")
+    program = str(beside) if beside.exists() else shutil.which("bids-validator-deno")
+    if program is None:
+        print("BIDS validation skipped: the validator is not installed (pip install 'lbpneuro[validate]').")
+        return
+    done = subprocess.run(  # noqa: S603
+        [program, "--json", "--ignoreWarnings", str(bids_dir)], check=False, capture_output=True, text=True
+    )
+    try:
+        issues = json.loads(done.stdout)["issues"]["issues"]
+    except (ValueError, KeyError):
+        print(f"BIDS validation skipped: the validator gave no result ({done.stderr.strip()[:200]}).")
+        return
+    errors = sorted({f"  {issue['code']} {issue.get('location', '')}" for issue in issues if _is_error(issue)})
+    for line in [f"BIDS validator: {len(errors)} errors in {bids_dir}", *errors[:10]] if errors else []:
+        print(line)
+
+
+def _is_error(issue: dict[str, Any]) -> bool:
+    return issue.get("severity") == "error"
+
+
+def report_status(out: Path) -> int:
+    """Print what became of the study in a few lines; return 1 if a participant failed."""
+    from lbpneuro.io.status import study_status
+    from lbpneuro.registry import MARKERS
+
+    table = study_status(out, MARKERS)
+    counts = table["state"].value_counts()
+    print("\n" + ", ".join(f"{count} {state}" for state, count in counts.items()) + " (participant-session x family)")
+    failed = table[table["state"].isin(["failed", "unfinished"])]
+    for row in failed.head(10).to_dict("records"):
+        print(f"  {row['participant_id']} {row['family']}: {row['state']} {row['reason']} {row['message']}".rstrip())
+    for name in ("markers.tsv", "markers_long.tsv", "group.html"):
+        if (out / name).is_file():
+            print(f"  {out / name}")
+    return int(len(failed) > 0)
+
+
+# -- sub-commands -----------------------------------------------------------------------------------------------------
+
+
+def simulate(argv: Sequence[str]) -> int:
+    """Write a simulated study."""
+    parser = argparse.ArgumentParser(prog="lbpneuro simulate", description="Write a BIDS study with known truth.")
+    parser.add_argument("out", type=Path, help="folder to write: raw/, fmriprep/, truth.tsv")
+    parser.add_argument("--participants", type=int, default=8, metavar="N", help="default 8, half with low back pain")
+    parser.add_argument("--sessions", type=int, default=1, metavar="S", help="sessions per participant (default 1)")
+    parser.add_argument("--seed", type=int, default=1, metavar="K", help="same seed, same bytes (default 1)")
+    parser.add_argument("--effect", type=float, default=1.0, help="scale of the group differences; 0 is the null")
+    parser.add_argument("--resolution", type=float, default=4.0, metavar="MM", help="voxel size: 4, 2 or 1 (default 4)")
+    parser.add_argument("--nprocs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes")
+    parser.add_argument("--if-missing", action="store_true", help="do nothing where the study already is")
+    options = parser.parse_args(argv)
+    if options.if_missing and (options.out / "truth.tsv").is_file():
+        print(f"{options.out}: the simulated study is already there.")
+        return 0
+    from lbpneuro.simulate.cohort import simulate_cohort
+
+    simulate_cohort(
+        options.out,
+        participants=options.participants,
+        sessions=options.sessions,
+        seed=options.seed,
+        effect=options.effect,
+        resolution_mm=options.resolution,
+        jobs=options.nprocs,
+        progress=_progress,
+    )
+    return 0
+
+
+def _progress(done: int, total: int, what: str) -> None:
+    print(f"  simulated {done} of {total}: {what}", flush=True)
+
+
+def markers(argv: Sequence[str]) -> int:
+    """Print the catalogue of markers."""
+    parser = argparse.ArgumentParser(prog="lbpneuro markers", description="The catalogue of markers.")
+    parser.add_argument("--format", choices=("text", "tsv", "json"), default="text")
+    parser.add_argument("--family", help="only this family")
+    options = parser.parse_args(argv)
+    from lbpneuro.io.catalogue import catalogue
+    from lbpneuro.registry import MARKERS
+
+    chosen = [marker for marker in MARKERS if options.family in (None, marker.family)]
+    print(catalogue(chosen, options.format), end="")
+    return 0
+
+
+def status(argv: Sequence[str]) -> int:
+    """Print what became of every participant and family; exit 1 if any failed or is unfinished."""
+    parser = argparse.ArgumentParser(prog="lbpneuro status", description="What became of every participant and family.")
+    parser.add_argument("out", type=Path, metavar="OUT_DIR")
+    parser.add_argument("--format", choices=("text", "tsv", "json"), default="text")
+    options = parser.parse_args(argv)
+    from lbpneuro.io.status import status_text, study_status
+    from lbpneuro.registry import MARKERS
+
+    table = study_status(options.out, MARKERS)
+    print(status_text(table, options.format), end="")
+    return int(table["state"].isin(["failed", "unfinished"]).any())
+
+
+def recovery(argv: Sequence[str]) -> int:
+    """Compare the marker table of a simulated study with what was planted."""
+    parser = argparse.ArgumentParser(prog="lbpneuro recovery", description="Recovered against planted values.")
+    parser.add_argument("out", type=Path, metavar="OUT_DIR")
+    parser.add_argument("truth", type=Path, metavar="TRUTH_TSV")
+    options = parser.parse_args(argv)
+    from lbpneuro.simulate.recovery import recovery_table, summary
+
+    print(summary(recovery_table(options.out, options.truth)))
+    return 0
+
+
+def selftest(argv: Sequence[str]) -> int:
+    """Simulate a study, analyse it, and compare what was recovered with what was planted."""
+    parser = argparse.ArgumentParser(prog="lbpneuro selftest", description="Simulate, analyse, compare with the truth.")
+    parser.add_argument("--participants", type=int, default=4, metavar="N")
+    parser.add_argument("--nprocs", type=int, default=os.cpu_count() or 1, metavar="N")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="work in this folder and keep it")
+    options = parser.parse_args(argv)
+    with tempfile.TemporaryDirectory(prefix="lbpneuro_selftest_") as scratch:
+        folder = options.keep or Path(scratch)
+        jobs = ["--nprocs", str(options.nprocs)]
+        code = simulate([str(folder), "--participants", str(options.participants), *jobs])
+        raw, out, fmriprep = (str(folder / name) for name in ("raw", "out", "fmriprep"))
+        code = code or analyse([raw, out, *LEVELS, "-d", f"fmriprep={fmriprep}", "--skip-bids-validation", *jobs])
+        return code or recovery([out, str(folder / "truth.tsv")])

@@ -1,0 +1,133 @@
+"""The texts that come with the output dataset: dataset_description.json, README, .bidsignore, methods."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lbpneuro import __version__
+from lbpneuro.io.provenance import software_versions
+from lbpneuro.markers.descriptor import Evidence, Marker
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+BIDS_VERSION = "1.11.1"
+NOT_A_DIAGNOSIS = (
+    "The values describe a person's measurements; none of them, alone or together, diagnoses low back pain or "
+    "anything else in a person."
+)
+
+BIDSIGNORE = """\
+*.html
+*.parquet
+/markers.*
+/markers_long.*
+*_markers.tsv
+*_markers.json
+*_meps.tsv
+*_meps.json
+*_emg.tsv
+*_emg.json
+*_timeseries.*
+*_relmat.*
+*_boldmap.*
+*_xfm.*
+*_anat.json
+*_func.json
+logs/
+.lbpneuro.lock
+figures/
+"""
+
+README = f"""\
+Output of lbpneuro {__version__}: central-nervous-system markers of low back pain.
+
+markers_long.tsv   one row per participant, session, marker and level (markers_long.json explains the columns)
+markers.tsv        the same, one row per participant and session (markers.json explains the columns)
+markers.parquet    the long table with types
+group.html         the cohort at a glance; sub-*.html, one page per participant
+logs/CITATION.md   methods text of what ran, with versions and sources
+
+{NOT_A_DIAGNOSIS}
+"""
+
+
+def dataset_description(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return dataset_description.json of the output: what made it, from which datasets (paths relative to it)."""
+    dataset = config["dataset"]
+    out = Path(dataset["out_dir"])
+    links = {"raw": dataset["bids_dir"], **dataset["derivatives"]}
+    relative = {name: Path(os.path.relpath(path, out)).as_posix() for name, path in links.items()}
+    return {
+        "Name": "lbpneuro: markers of low back pain",
+        "BIDSVersion": BIDS_VERSION,
+        "DatasetType": "derivative",
+        "License": "n/a",
+        "GeneratedBy": [{"Name": "lbpneuro", "Version": __version__}],
+        "SourceDatasets": [{"URL": path} for path in relative.values()],
+        "DatasetLinks": relative,
+    }
+
+
+def citation(
+    tables: Sequence[pd.DataFrame],
+    config: Mapping[str, Any],
+    markers: Sequence[Marker],
+    families: Mapping[str, str],
+) -> str:
+    """Return the methods text of what ran, in Markdown: numbers of people, methods, settings, versions, sources."""
+    import pandas as pd
+
+    table = pd.concat(tables, ignore_index=True)
+    sections = [_family_text(name, title, table, markers, config) for name, title in families.items()]
+    versions = ", ".join(f"{name} {number}" for name, number in software_versions().items())
+    opening = (
+        f"Markers were computed with lbpneuro {__version__} for {table['participant_id'].nunique()} participants "
+        f"({_sessions(table)}). Every value has a standard error or interval, a status and, where it is empty, a "
+        f"reason. {NOT_A_DIAGNOSIS}"
+    )
+    return "\n".join(
+        [
+            "# Methods",
+            "",
+            opening,
+            "",
+            *(line for section in sections for line in section),
+            "## Software",
+            "",
+            f"{versions}.",
+            "",
+            "This text may be used freely (CC0).",
+            "",
+        ]
+    )
+
+
+def _sessions(table: pd.DataFrame) -> str:
+    sessions = table[["participant_id", "session_id"]].drop_duplicates()
+    return f"{len(sessions)} participant-sessions"
+
+
+def _family_text(
+    name: str, title: str, table: pd.DataFrame, markers: Sequence[Marker], config: Mapping[str, Any]
+) -> list[str]:
+    members = [marker for marker in markers if marker.family == name]
+    rows = table[table["marker"].isin([marker.name for marker in members])]
+    with_value = rows.loc[rows["value"].notna(), "participant_id"].nunique()
+    methods = sorted(rows["method"].dropna().unique())
+    sources = sorted(rows["source"].dropna().unique())
+    settings = ", ".join(f"{key} = {value}" for key, value in config[name].items() if key != "rois")
+    lines = [f"## {title}", "", f"{with_value} participants have at least one value."]
+    if methods:
+        lines[-1] += f" Method: {'; '.join(methods)}. Input: {'; '.join(sources)}. Settings: {settings}."
+    lines += ["", *(_marker_line(marker) for marker in members), ""]
+    return lines
+
+
+def _marker_line(marker: Marker) -> str:
+    source = f" Source: {marker.doi}." if marker.doi else ""
+    status = "" if marker.evidence is Evidence.VERIFIED else f" Status of the definition: {marker.evidence}."
+    return f"- **{marker.long_name}** (`{marker.name}`, {marker.unit}). {marker.description}{source}{status}"

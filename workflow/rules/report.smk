@@ -1,0 +1,55 @@
+# Reports: one page per participant, one for the cohort.
+
+
+rule participant_report:
+    input:
+        lambda wildcards: STUDY.tables(wildcards.participant),
+    output:
+        f"{OUT}/{{participant}}.html",
+    log:
+        f"{OUT}/logs/{{participant}}/{{participant}}_participant_report.log",
+    benchmark:
+        f"{WORK}/benchmarks/{{participant}}/{{participant}}_participant_report.tsv"
+    params:
+        config=STUDY.config_path,
+    retries: 1
+    threads: 1
+    resources:
+        mem_mb=more(1500),
+        runtime=more(10),
+    shell:
+        "python -m lbpneuro participant-report --in {input:q} --out {output:q} --config {params.config:q} "
+        "--participant {wildcards.participant} &> {log:q}"
+
+
+rule group_report:
+    input:
+        rules.cohort_tables.output,
+    output:
+        f"{OUT}/group.html",
+    log:
+        f"{OUT}/logs/group_report.log",
+    benchmark:
+        f"{WORK}/benchmarks/group_report.tsv"
+    params:
+        config=STUDY.config_path,
+    retries: 1
+    threads: 1
+    resources:
+        mem_mb=more(1500),
+        runtime=more(10),
+    shell:
+        "python -m lbpneuro group-report --in {input:q} --out {output:q} --config {params.config:q} &> {log:q}"
+
+
+rule participant:
+    input:
+        STUDY.tables(),
+        STUDY.reports(),
+
+
+rule group:
+    input:
+        rules.cohort_tables.output,
+        rules.describe.output,
+        rules.group_report.output,

@@ -1,0 +1,65 @@
+# Marker tables: of a participant and session, and of the cohort.
+
+
+rule participant_table:
+    input:
+        STUDY.rows,
+    output:
+        f"{OUT}/{{folder}}/{{prefix}}_markers.tsv",
+    log:
+        f"{OUT}/logs/{{folder}}/{{prefix}}_participant_table.log",
+    benchmark:
+        f"{WORK}/benchmarks/{{folder}}/{{prefix}}_participant_table.tsv"
+    params:
+        config=STUDY.config_path,
+        who=STUDY.who,
+    retries: 1
+    threads: 1
+    resources:
+        mem_mb=more(500),
+        runtime=more(5),
+    shell:
+        "python -m lbpneuro participant-table --in {input:q} --out {output:q} --config {params.config:q} "
+        "{params.who} &> {log:q}"
+
+
+rule cohort_tables:
+    input:
+        STUDY.cohort_tables,
+    output:
+        f"{OUT}/markers_long.tsv",
+    log:
+        f"{OUT}/logs/cohort_tables.log",
+    benchmark:
+        f"{WORK}/benchmarks/cohort_tables.tsv"
+    params:
+        config=STUDY.config_path,
+        members=STUDY.members(),
+    retries: 1
+    threads: 1
+    resources:
+        mem_mb=more(1000),
+        runtime=more(10),
+    shell:
+        "python -m lbpneuro cohort-tables --in {input:q} --out {output:q} --config {params.config:q} &> {log:q}"
+
+
+rule describe:
+    input:
+        rules.cohort_tables.output,
+    output:
+        f"{OUT}/logs/CITATION.md",
+    log:
+        f"{OUT}/logs/describe.log",
+    benchmark:
+        f"{WORK}/benchmarks/describe.tsv"
+    params:
+        config=STUDY.config_path,
+        settings=STUDY.settings("structural", "functional", "tms", "plasticity", "mep", "preprocess"),
+    retries: 1
+    threads: 1
+    resources:
+        mem_mb=more(500),
+        runtime=more(5),
+    shell:
+        "python -m lbpneuro describe --in {input:q} --out {output:q} --config {params.config:q} &> {log:q}"
