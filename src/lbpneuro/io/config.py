@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,16 +73,20 @@ def explain(problem: ValidationError) -> str:
     """Return one sentence for a schema error: the key, what was found, what is allowed, the nearest valid key."""
     where = ".".join(map(str, problem.absolute_path))
     if problem.validator == "additionalProperties" and isinstance(problem.instance, Mapping):
-        return _unknown_keys(where, set(problem.instance) - set(problem.schema["properties"]), problem)
+        return _unknown_keys(where, problem)
     description = problem.schema.get("description", "") if isinstance(problem.schema, Mapping) else ""
     allowed = f" Allowed: {json.dumps(problem.validator_value)}." if problem.validator in ("enum", "type") else ""
     return f"setting `{where}`: {problem.message}.{allowed} {description}".strip()
 
 
-def _unknown_keys(where: str, unknown: Iterable[Any], problem: ValidationError) -> str:
-    known = sorted(problem.schema["properties"])
+def _known_keys(problem: ValidationError) -> list[str]:
+    return sorted(problem.schema["properties"]) if isinstance(problem.schema, Mapping) else []
+
+
+def _unknown_keys(where: str, problem: ValidationError) -> str:
+    known = _known_keys(problem)
     sentences = []
-    for key in sorted(map(str, unknown)):
+    for key in sorted(set(map(str, problem.instance)) - set(known)):
         near = difflib.get_close_matches(key, known, n=1)
         hint = f" Did you mean `{near[0]}`?" if near else ""
         name = f"{where}.{key}" if where else key

@@ -102,11 +102,16 @@ def read_tsv(path: Path, **options: Any) -> pd.DataFrame:
     InputError
         If the file is absent, empty, or its rows do not match its header.
     """
+    import warnings
+
     import pandas as pd
 
+    form: dict[str, Any] = {"sep": "\t", "index_col": False, "na_values": ["n/a"], "keep_default_na": False}
     try:
-        table = pd.read_csv(path, sep="\t", na_values=["n/a"], keep_default_na=False, encoding="utf-8-sig", **options)
-    except (OSError, ValueError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            table = pd.read_csv(path, encoding="utf-8-sig", **form, **options)
+    except (OSError, ValueError, pd.errors.ParserWarning) as error:
         raise InputError(f"{path}: expected a tab-separated table with a header row, but {error}.") from error
     return table.dropna(how="all")
 

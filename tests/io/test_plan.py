@@ -1,0 +1,223 @@
+"""The plan: what each step reads, for every shape of study."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from lbpneuro.errors import InputError
+from lbpneuro.io.plan import load_plan
+from tests.workflow.study import settings, tree
+
+FMRIPREP = [
+    "sub-{0}/anat/sub-{0}_label-{1}_probseg.nii.gz",
+    "sub-{0}/anat/sub-{0}_space-MNI152NLin2009cAsym_label-{1}_probseg.nii.gz",
+]
+
+
+def names(paths: list[str]) -> set[str]:
+    return {Path(path).name for path in paths}
+
+
+def derivatives(root: Path, label: str, run: str = "task-rest") -> Path:
+    anat = [pattern.format(label, tissue) for pattern in FMRIPREP for tissue in ("GM", "WM", "CSF")]
+    anat += [
+        f"sub-{label}/anat/sub-{label}_from-MNI152NLin2009cAsym_to-T1w_mode-image_xfm.h5",
+        f"sub-{label}/anat/sub-{label}_from-T1w_to-MNI152NLin2009cAsym_mode-image_xfm.h5",
+        f"sub-{label}/anat/sub-{label}_desc-brain_mask.nii.gz",
+    ]
+    space = f"sub-{label}/func/sub-{label}_{run}_space-MNI152NLin2009cAsym"
+    func = [f"{space}_desc-preproc_bold.nii.gz", f"{space}_desc-brain_mask.nii.gz"]
+    func += [f"sub-{label}/func/sub-{label}_{run}_desc-confounds_timeseries.tsv"]
+    return tree(root, anat + func)
+
+
+def test_derivatives_are_used_where_they_are(tmp_path: Path) -> None:
+    tree(tmp_path / "raw", ["sub-01/anat/sub-01_T1w.nii.gz", "sub-01/func/sub-01_task-rest_bold.nii.gz"])
+    derivatives(tmp_path / "fmriprep", "01")
+    plan = load_plan(settings(tmp_path, derivatives={"fmriprep": str(tmp_path / "fmriprep")}))
+    unit = plan["units"]["sub-01"]
+    assert names(unit["files"]["structural"]) == {
+        "sub-01_label-GM_probseg.nii.gz",
+        "sub-01_label-WM_probseg.nii.gz",
+        "sub-01_label-CSF_probseg.nii.gz",
+        "sub-01_from-MNI152NLin2009cAsym_to-T1w_mode-image_xfm.h5",
+        "sub-01_desc-brain_mask.nii.gz",
+    }
+    assert names(unit["files"]["functional"]) == {
+        "sub-01_task-rest_space-MNI152NLin2009cAsym_desc-preproc_bold.nii.gz",
+        "sub-01_task-rest_space-MNI152NLin2009cAsym_desc-brain_mask.nii.gz",
+        "sub-01_task-rest_desc-confounds_timeseries.tsv",
+        "sub-01_space-MNI152NLin2009cAsym_label-CSF_probseg.nii.gz",
+    }
+    assert unit["preprocess_anat"] == unit["preprocess_func"] == {}
+
+
+def test_raw_images_are_preprocessed_where_no_derivative_is(tmp_path: Path) -> None:
+    tree(tmp_path / "raw", ["sub-01/anat/sub-01_T1w.nii.gz", "sub-01/func/sub-01_task-rest_bold.nii.gz"])
+    unit = load_plan(settings(tmp_path))["units"]["sub-01"]
+    (anat_job,) = unit["preprocess_anat"].items()
+    (func_job,) = unit["preprocess_func"].items()
+    assert Path(anat_job[0]).name == "sub-01_desc-embedded_anat.json"
+    assert names(anat_job[1]) == {"sub-01_T1w.nii.gz"}
+    assert Path(func_job[0]).name == "sub-01_task-rest_bold_desc-embedded_func.json"
+    assert names(func_job[1]) == {"sub-01_task-rest_bold.nii.gz", "sub-01_desc-embedded_anat.json"}
+    assert unit["files"]["structural"] == [anat_job[0]]
+    assert unit["files"]["functional"] == [func_job[0]]
+
+
+def test_a_later_session_without_t1w_uses_the_earlier_one(tmp_path: Path) -> None:
+    tree(
+        tmp_path / "raw",
+        [
+            "sub-01/ses-a/anat/sub-01_ses-a_T1w.nii.gz",
+            "sub-01/ses-b/func/sub-01_ses-b_task-rest_bold.nii.gz",
+        ],
+    )
+    units = load_plan(settings(tmp_path))["units"]
+    assert list(units) == ["sub-01_ses-a", "sub-01_ses-b"]
+    (job,) = units["sub-01_ses-b"]["preprocess_func"].values()
+    assert "sub-01_ses-a_desc-embedded_anat.json" in names(job)
+    assert units["sub-01_ses-b"]["files"]["structural"] == []
+
+
+def test_rest_is_preferred_and_a_task_can_be_asked_for(tmp_path: Path) -> None:
+    runs = [f"sub-01/func/sub-01_task-{task}_bold.nii.gz" for task in ("rest", "oneback")]
+    tree(tmp_path / "raw", ["sub-01/anat/sub-01_T1w.nii.gz", *runs])
+    rest = load_plan(settings(tmp_path))["units"]["sub-01"]["files"]["functional"]
+    assert names(rest) == {"sub-01_task-rest_bold_desc-embedded_func.json"}
+    task = load_plan(settings(tmp_path, task="oneback"))["units"]["sub-01"]["files"]["functional"]
+    assert names(task) == {"sub-01_task-oneback_bold_desc-embedded_func.json"}
+
+
+def test_a_filter_file_chooses_runs(tmp_path: Path) -> None:
+    runs = [f"sub-01/func/sub-01_task-rest_acq-{acq}_bold.nii.gz" for acq in ("mb4", "sb")]
+    tree(tmp_path / "raw", ["sub-01/anat/sub-01_T1w.nii.gz", *runs])
+    plan = load_plan(settings(tmp_path, filters={"bold": {"acquisition": "sb"}}))
+    assert names(plan["units"]["sub-01"]["files"]["functional"]) == {
+        "sub-01_task-rest_acq-sb_bold_desc-embedded_func.json"
+    }
+
+
+def test_one_resolution_per_run(tmp_path: Path) -> None:
+    tree(tmp_path / "raw", ["sub-01/func/sub-01_task-rest_bold.nii.gz"])
+    base = "sub-01/func/sub-01_task-rest_space-MNI152NLin2009cAsym"
+    files = [f"{base}_res-{res}_desc-{what}.nii.gz" for res in "12" for what in ("preproc_bold", "brain_mask")]
+    tree(tmp_path / "fmriprep", [*files, "sub-01/func/sub-01_task-rest_desc-confounds_timeseries.tsv"])
+    plan = load_plan(settings(tmp_path, derivatives={"fmriprep": str(tmp_path / "fmriprep")}))
+    chosen = names(plan["units"]["sub-01"]["files"]["functional"])
+    assert {name for name in chosen if "res-" in name} == {
+        "sub-01_task-rest_space-MNI152NLin2009cAsym_res-2_desc-preproc_bold.nii.gz",
+        "sub-01_task-rest_space-MNI152NLin2009cAsym_res-2_desc-brain_mask.nii.gz",
+    }
+
+
+def test_emg_recordings_with_their_tables(tmp_path: Path) -> None:
+    emg, nibs = "sub-01/emg/sub-01_task-motormap", "sub-01/nibs/sub-01_task-motormap"
+    tree(
+        tmp_path / "raw",
+        [f"{emg}_emg.bdf", f"{emg}_channels.tsv", f"{emg}_events.tsv", f"{nibs}_markers.tsv", f"{nibs}_nibs.tsv"]
+        + ["sub-01/emg/sub-01_task-plasticity_emg.bdf", "sub-01/emg/sub-01_task-plasticity_events.tsv"],
+    )
+    unit = load_plan(settings(tmp_path))["units"]["sub-01"]
+    jobs = {Path(path).name: names(files) for path, files in unit["meps"].items()}
+    assert jobs == {
+        "sub-01_task-motormap_desc-trials_meps.tsv": {
+            "sub-01_task-motormap_emg.bdf",
+            "sub-01_task-motormap_channels.tsv",
+            "sub-01_task-motormap_events.tsv",
+            "sub-01_task-motormap_markers.tsv",
+            "sub-01_task-motormap_nibs.tsv",
+        },
+        "sub-01_task-plasticity_desc-trials_meps.tsv": {
+            "sub-01_task-plasticity_emg.bdf",
+            "sub-01_task-plasticity_events.tsv",
+        },
+    }
+    assert names(unit["files"]["tms"]) == set(jobs)
+
+
+def test_a_participant_without_data_stays_in_the_plan(tmp_path: Path) -> None:
+    tree(tmp_path / "raw", ["sub-01/anat/sub-01_T1w.nii.gz"])
+    (tmp_path / "raw" / "sub-02").mkdir()
+    plan = load_plan(settings(tmp_path))
+    assert plan["participants"] == ["sub-01", "sub-02"]
+    assert not any(plan["units"]["sub-02"]["files"].values())
+
+
+def test_a_dangling_link_is_missing_data(tmp_path: Path) -> None:
+    raw = tree(tmp_path / "raw", ["sub-01/func/sub-01_task-rest_bold.nii.gz"])
+    (raw / "sub-01/anat").mkdir()
+    os.symlink("../nowhere.nii.gz", raw / "sub-01/anat/sub-01_T1w.nii.gz")
+    unit = load_plan(settings(tmp_path))["units"]["sub-01"]
+    assert unit["files"]["structural"] == []
+    assert names(unit["absent"]["structural"]) == {"sub-01_T1w.nii.gz"}
+
+
+def test_the_plan_is_read_from_its_cache_until_the_tree_changes(tmp_path: Path) -> None:
+    raw = tree(tmp_path / "raw", ["sub-01/anat/sub-01_T1w.nii.gz"])
+    config = settings(tmp_path)
+    first = load_plan(config)
+    cache = tmp_path / "work" / "plan.json"
+    written = cache.stat().st_mtime_ns
+    assert load_plan(config) == first
+    assert cache.stat().st_mtime_ns == written
+    tree(raw, ["sub-02/anat/sub-02_T1w.nii.gz"])
+    assert load_plan(config)["participants"] == ["sub-01", "sub-02"]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "said"),
+    [
+        ({"participants": ["07"]}, "no folder for participant 07; there are 01"),
+        ({"derivatives": {"fmriprep": "/nowhere/at/all"}}, "the dataset 'fmriprep' is not a folder"),
+    ],
+)
+def test_what_is_not_there_is_named(tmp_path: Path, dataset: dict, said: str) -> None:
+    tree(tmp_path / "raw", ["sub-01/anat/sub-01_T1w.nii.gz"])
+    with pytest.raises(InputError, match=said):
+        load_plan(settings(tmp_path, **dataset))
+
+
+def test_a_folder_that_is_no_dataset_is_named(tmp_path: Path) -> None:
+    (tmp_path / "raw").mkdir()
+    with pytest.raises(InputError, match="no participant folder"):
+        load_plan(settings(tmp_path))
+
+
+REAL_TREES = [
+    "ds000208",
+    "ds001928",
+    "ds002748",
+    "ds005883",
+    "rpn-study1",
+    "bids-examples_ds114",
+    "bids-examples_ds210_nophysio",
+    "bids-examples_7t_trt",
+    "bids-examples_pet002",
+    "bids-examples_pheno004",
+    "bids-examples_volume_timing",
+    "bids-examples_synthetic",
+    "bids-examples_emg_CustomBipolar",
+    "bids-examples_emg_TwoHDsEMG",
+    "bids-examples_emg_IndependentMod",
+]
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("name", REAL_TREES)
+def test_real_trees_are_planned(tmp_path: Path, real_data, name: str) -> None:
+    import tarfile
+
+    with tarfile.open(real_data("trees_dev") / f"{name}.tar.xz") as archive:
+        archive.extractall(tmp_path / "raw", filter="tar")
+    (root,) = (path for path in (tmp_path / "raw").iterdir() if path.is_dir())
+    plan = load_plan(settings(tmp_path, bids_dir=str(root)))
+    assert plan["participants"] == sorted(path.name for path in root.glob("sub-*") if path.is_dir())
+    for unit in plan["units"].values():
+        planned = [*unit["preprocess_anat"], *unit["preprocess_func"], *unit["meps"]]
+        for family, files in unit["files"].items():
+            assert all(Path(path).exists() or path in planned for path in files), family
+        assert not any(Path(path).exists() for files in unit["absent"].values() for path in files)
