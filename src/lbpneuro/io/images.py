@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,14 @@ if TYPE_CHECKING:
 
 AFFINE_TOLERANCE_MM = 1e-3
 PROBABILITY_TOLERANCE = 1e-2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grid:
+    """A lattice of voxels: ``affine`` (4, 4) from voxel indices to mm, and ``shape`` (n_x, n_y, n_z)."""
+
+    affine: NDArray[np.floating[Any]]
+    shape: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,17 +107,15 @@ def check_same_grid(images: Sequence[Image]) -> None:
         raise InputError(f"{first.path} and {other.path} must lie on the same grid, found {found}; resample one.")
 
 
-def block(
-    data: NDArray[np.floating], *, start: Sequence[int], shape: Sequence[int], fill: float = 0.0
-) -> NDArray[np.floating]:
-    """Return the box of ``shape`` that begins at the voxel ``start``; what lies outside the image is ``fill``."""
-    found = np.full(tuple(shape), fill, dtype=data.dtype)
+def block(data: NDArray[Any], *, start: Sequence[int], shape: Sequence[int]) -> NDArray[Any]:
+    """Return the box of ``shape`` that begins at the voxel ``start``; what lies outside the image is zero."""
+    found = np.zeros(tuple(shape), dtype=data.dtype)
     inner, outer = _overlap(data.shape, start=start, shape=shape)
     found[inner] = data[outer]
     return found
 
 
-def place(data: NDArray[np.generic], part: NDArray[np.generic], *, start: Sequence[int]) -> NDArray[np.generic]:
+def place(data: NDArray[Any], part: NDArray[Any], *, start: Sequence[int]) -> NDArray[Any]:
     """Return a copy of ``data`` with ``part`` put at the voxel ``start``; what falls outside is dropped."""
     whole = data.copy()
     inner, outer = _overlap(data.shape, start=start, shape=part.shape)

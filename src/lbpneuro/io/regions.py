@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise, product
 from pathlib import Path
@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from lbpneuro.errors import InputError
 from lbpneuro.io.files import read_tsv
+from lbpneuro.io.images import Grid, open_image
 
 if TYPE_CHECKING:
     import pandas as pd
 
+Name = tuple[str, ...]  # roi, hemi
 Points = NDArray[np.floating[Any]]
 Membership = Callable[[Points], NDArray[np.bool_]]
 
@@ -54,7 +56,7 @@ class Region:
     labels: tuple[int, ...] = ()
 
 
-def read_regions(path: Path) -> dict[tuple[str, str], Region]:
+def read_regions(path: Path) -> dict[Name, Region]:
     """Return the regions of a table by (roi, hemi), in the order of the table.
 
     Parameters
@@ -74,9 +76,30 @@ def read_regions(path: Path) -> dict[tuple[str, str], Region]:
         _check_row(row, f"{path}, line {line}")
     _check_repeats(table, path)
     grouped = table.groupby(["roi", "hemi"], sort=False)
-    regions = {(str(roi), str(hemi)): _region(rows, path) for (roi, hemi), rows in grouped}
+    regions: dict[Name, Region] = {(str(roi), str(hemi)): _region(rows, path) for (roi, hemi), rows in grouped}
     _check_labels(regions, path)
     return regions
+
+
+def require(regions: Mapping[Name, Region], levels: Iterable[Name]) -> dict[Name, Region]:
+    """Return the regions at ``levels`` (roi, hemi).
+
+    Raises
+    ------
+    InputError
+        If one is not in the table, or they are not all in the same space.
+    """
+    wanted = list(levels)
+    absent = [" ".join(level) for level in wanted if level not in regions]
+    if absent:
+        raise InputError(
+            f"The table of regions lacks {', '.join(absent)}; add the rows or use the table shipped with lbpneuro."
+        )
+    found = {level: regions[level] for level in wanted}
+    spaces = sorted({region.space for region in found.values()})
+    if len(spaces) > 1:
+        raise InputError(f"The regions must lie in one space, found {' and '.join(spaces)}.")
+    return found
 
 
 def region_weights(
@@ -109,14 +132,14 @@ def region_weights(
     return weights
 
 
-def region_grid(region: Region, *, voxel_mm: float, margin_mm: float) -> tuple[NDArray[np.float64], tuple[int, ...]]:
-    """Return affine (4, 4) and shape of the smallest grid that holds a region with a margin on all sides."""
-    _, (low, high) = _membership(region)
+def region_grid(region: Region, *, voxel_mm: float, margin_mm: float) -> Grid:
+    """Return the smallest upright grid that holds a region with a margin on all sides."""
+    low, high = region_bounds(region)
     start = np.floor((low - margin_mm) / voxel_mm) * voxel_mm
     shape = np.ceil((high + margin_mm - start) / voxel_mm).astype(int) + 1
     affine = np.diag([voxel_mm, voxel_mm, voxel_mm, 1.0])
     affine[:3, 3] = start
-    return affine, tuple(int(size) for size in shape)
+    return Grid(affine=affine, shape=tuple(int(size) for size in shape))
 
 
 def region_bounds(region: Region) -> tuple[Points, Points]:
@@ -139,8 +162,6 @@ def atlas_path(name: str, *, folder: Path) -> Path:
 
 def load_atlas(path: Path) -> tuple[NDArray[np.integer[Any]], NDArray[np.float64]]:
     """Return labels (n_x, n_y, n_z) and affine (4, 4) of a label image; InputError if it holds other than integers."""
-    from lbpneuro.io.images import open_image
-
     image = open_image(path)
     labels = np.asarray(image.dataobj)
     if labels.ndim == 4 and labels.shape[3] == 1:
@@ -363,7 +384,7 @@ def _labelled(rows: pd.DataFrame, path: Path) -> dict[str, Any]:
     return {"points": none.reshape(0, 3), "radius_mm": none, "atlas": atlas, "labels": tuple(labels)}
 
 
-def _check_labels(regions: dict[tuple[str, str], Region], path: Path) -> None:
+def _check_labels(regions: dict[Name, Region], path: Path) -> None:
     """Raise if a region names a label that its atlas does not hold."""
     for atlas in {region.atlas: None for region in regions.values() if region.atlas}:
         known = set(np.unique(load_atlas(atlas)[0]).tolist())

@@ -1,0 +1,159 @@
+"""The anatomical derivatives of one person: tissue maps, and regions of the template brought to their own space."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lbpneuro.errors import InputError, Reason
+from lbpneuro.io.images import Image, check_same_grid, load_image, load_probability, place
+from lbpneuro.io.index import entities
+from lbpneuro.io.regions import Name, Region, region_bounds, region_grid, region_weights
+from lbpneuro.io.transforms import Grid, box_grid, coarse_coordinates, read_transform, resample, target_box
+from lbpneuro.kernels.volumes import segmented, without_background
+
+if TYPE_CHECKING:
+    import nibabel as nib
+
+TISSUES = ("GM", "WM", "CSF")
+NATIVE_SPACES = (None, "T1w")
+TEMPLATE_VOXEL_MM = 1.0
+TEMPLATE_MARGIN_MM = 3.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TissueMaps:
+    """Tissue probabilities (n_x, n_y, n_z) in the person's own space, and where the brain was segmented."""
+
+    gm: Image
+    wm: Image
+    csf: Image
+    mask: Image | None
+
+    @property
+    def grid(self) -> Grid:
+        """The grid that the maps share."""
+        return Grid(affine=self.gm.affine, shape=self.gm.data.shape)
+
+    @cached_property
+    def inside(self) -> NDArray[np.bool_]:
+        """The brain mask, or where the tissue probabilities add up to more than one half."""
+        if self.mask is not None:
+            return self.mask.data > 0.5
+        return segmented(self.gm.data, self.wm.data, self.csf.data)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NativeRegion:
+    """A region in the person's own space: weights (n_x, n_y, n_z) of the box that begins at the voxel ``start``.
+
+    The box may reach beyond the image.
+    """
+
+    weights: NDArray[np.float32]
+    start: tuple[int, int, int]
+
+
+def read_tissues(files: Sequence[Path]) -> TissueMaps:
+    """Return the tissue maps among BIDS files; those in template space are passed over.
+
+    NaN outside the brain, which some programs write, become zero.
+
+    Raises
+    ------
+    InputError
+        If one of the three maps is absent (reason ``file_missing``) or there are two of one tissue, a file is no
+        probability map, or the grids differ.
+    """
+    paths = {tissue: _only(_native(files, suffix="probseg", label=tissue), tissue) for tissue in TISSUES}
+    absent = [tissue for tissue, path in paths.items() if path is None]
+    if absent:
+        raise InputError(
+            f"{files[0].parent}: the label-{'/'.join(absent)}_probseg image in the person's own space is missing; "
+            "volumes need gray matter, white matter and CSF.",
+            reason=Reason.FILE_MISSING,
+        )
+    gm, wm, csf = (load_probability(path) for path in paths.values() if path is not None)
+    masks = _native(files, suffix="mask", desc="brain")
+    mask = load_image(masks[0]) if masks else None
+    check_same_grid([gm, wm, csf, *([mask] if mask else [])])
+    return _without_background(gm, wm, csf, mask=mask)
+
+
+def template_transform(files: Sequence[Path], *, space: str) -> Path | None:
+    """Return the file of the transform from a template to the T1w image among BIDS files, if there is one."""
+    wanted = f"_from-{space}_to-T1w_"
+    return next((path for path in sorted(files) if path.name.endswith("_xfm.h5") and wanted in path.name), None)
+
+
+def native_regions(regions: Mapping[Name, Region], transform: Path, *, grid: Grid) -> dict[Name, NativeRegion]:
+    """Return regions of the template on the grid of a person's own image.
+
+    The share of every 1-mm template voxel in a region is interpolated linearly, once.
+
+    Raises
+    ------
+    InputError
+        If ``transform`` is no ITK transform.
+    """
+    mapping = read_transform(transform)
+    coordinates = coarse_coordinates(mapping, grid=grid)
+    found = {}
+    for level, region in regions.items():
+        start, shape = target_box(coordinates, bounds=region_bounds(region), grid=grid)
+        source = region_grid(region, voxel_mm=TEMPLATE_VOXEL_MM, margin_mm=TEMPLATE_MARGIN_MM)
+        weights = region_weights(region, affine=source.affine, shape=source.shape)
+        box = box_grid(grid, start=start, shape=shape)
+        found[level] = NativeRegion(weights=resample(weights, mapping, source=source, target=box), start=start)
+    return found
+
+
+def label_image(regions: Mapping[Name, NativeRegion], *, grid: Grid) -> nib.Nifti1Image:
+    """Return an image that numbers the regions from 1 in their order; a voxel belongs where it lies by half or more."""
+    import nibabel as nib
+
+    labels = np.zeros(grid.shape, dtype=np.uint8)
+    for number, region in enumerate(regions.values(), start=1):
+        member = place(np.zeros(grid.shape, dtype=bool), region.weights >= 0.5, start=region.start)
+        labels[member] = number
+    image = nib.Nifti1Image(labels, np.asarray(grid.affine, dtype=np.float64))
+    image.header.set_xyzt_units("mm")
+    return image
+
+
+def _native(files: Sequence[Path], **wanted: str) -> list[Path]:
+    """Return the images in the person's own space whose names have the entities ``wanted``, in order."""
+    found = []
+    for path in sorted(files):
+        named = entities(path)
+        is_image = named.get("ext", "").startswith(".nii") and named.get("space") in NATIVE_SPACES
+        if is_image and all(named.get(key) == value for key, value in wanted.items()):
+            found.append(path)
+    return found
+
+
+def _only(paths: Sequence[Path], tissue: str) -> Path | None:
+    """Return the one path, or None; InputError if there are several."""
+    if len(paths) > 1:
+        names = " and ".join(path.name for path in paths[:2])
+        raise InputError(f"{names}: there are several {tissue} maps; choose one with `filters` in the settings.")
+    return paths[0] if paths else None
+
+
+def _without_background(gm: Image, wm: Image, csf: Image, *, mask: Image | None) -> TissueMaps:
+    """Return the maps with zero where there is NaN outside the mask, or without a mask in all three maps."""
+    maps = (gm, wm, csf)
+    if not any(np.isnan(image.data).any() for image in maps):
+        return TissueMaps(gm=gm, wm=wm, csf=csf, mask=mask)
+    empty = np.isnan(gm.data) & np.isnan(wm.data) & np.isnan(csf.data)
+    background = empty if mask is None else ~(mask.data > 0.5)
+    gm, wm, csf = (
+        Image(path=image.path, data=without_background(image.data, background), affine=image.affine) for image in maps
+    )
+    return TissueMaps(gm=gm, wm=wm, csf=csf, mask=mask)

@@ -1,0 +1,169 @@
+"""Images from template space into a person's own space, by the ITK transforms that fMRIPrep writes.
+
+A transform maps the points of the target image to those of the source image (antsApplyTransforms pulls values), so
+``from-<template>_to-T1w`` brings template images to the T1w image.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lbpneuro.errors import InputError, Reason
+from lbpneuro.io.images import Grid
+
+Array = NDArray[np.floating[Any]]
+Transform = Any  # ants.ANTsTransform: the package carries no types
+
+LPS = np.diag([-1.0, -1.0, 1.0])  # ITK counts left and posterior as positive, NIfTI right and anterior
+SHEAR_TOLERANCE = 1e-3
+COARSE_VOXELS = 4
+PADDING_VOXELS = 80
+COORDINATE_REACH_MM = 600.0
+COORDINATE_STEP_MM = 25.0
+
+
+def read_transform(path: Path) -> Transform:
+    """Return an ITK transform: a composite (.h5), an affine (.txt, .mat) or a displacement field (.nii.gz).
+
+    Raises
+    ------
+    InputError
+        If the file is absent or a link to nothing (reason ``file_missing``), or no spatial transform.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such file, or the link leads to none.", reason=Reason.FILE_MISSING)
+    ants = _ants()
+    try:
+        transform = ants.read_transform(str(path), precision="double")
+    except Exception as error:  # ITK raises RuntimeError, antspyx KeyError or ValueError, by what it stumbles over
+        raise InputError(
+            f"{path}: expected an ITK transform (.h5, .txt, .mat, .nii.gz), which this file is not; "
+            "copy it again from the derivative."
+        ) from error
+    if transform.dimension != 3:
+        raise InputError(f"{path}: expected a transform in three dimensions, found {transform.dimension}.")
+    return transform
+
+
+def resample(data: Array, transform: Transform, *, source: Grid, target: Grid) -> NDArray[np.float32]:
+    """Return an image on the grid of another space, by linear interpolation; zero outside the source image.
+
+    Parameters
+    ----------
+    data
+        Image (n_x, n_y, n_z), such as a probability, on the grid ``source``.
+    transform
+        What ``read_transform`` returned; maps points of the target space to the source space.
+    source, target
+        Grids of the two images.
+
+    Raises
+    ------
+    InputError
+        If a grid is sheared, which ITK cannot represent.
+    """
+    empty = np.zeros(target.shape, dtype=np.float32)
+    if not empty.size:
+        return empty
+    moved = transform.apply_to_image(_itk_image(data, source), _itk_image(empty, target), interpolation="linear")
+    return np.asarray(moved.numpy(), dtype=np.float32)
+
+
+def source_coordinates(transform: Transform, *, target: Grid) -> NDArray[np.float32]:
+    """Return where the voxels of a target grid lie in the source space: (3, n_x, n_y, n_z) in mm."""
+    n_point = int(2 * COORDINATE_REACH_MM / COORDINATE_STEP_MM) + 1
+    line = np.linspace(-COORDINATE_REACH_MM, COORDINATE_REACH_MM, n_point)
+    affine = np.diag([COORDINATE_STEP_MM, COORDINATE_STEP_MM, COORDINATE_STEP_MM, 1.0])
+    affine[:3, 3] = -COORDINATE_REACH_MM
+    source = Grid(affine=affine, shape=(n_point,) * 3)
+    ramps = np.meshgrid(line, line, line, indexing="ij")
+    return np.stack([resample(ramp, transform, source=source, target=target) for ramp in ramps])
+
+
+def coarse_coordinates(transform: Transform, *, grid: Grid) -> NDArray[np.float32]:
+    """Return ``source_coordinates`` at every fourth voxel of a grid that is extended by 80 voxels on all sides."""
+    return source_coordinates(transform, target=_coarse(grid))
+
+
+def target_box(
+    coordinates: Array, *, bounds: tuple[Array, Array], grid: Grid
+) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+    """Return first voxel and shape of the part of a target grid where a box of the source space arrives.
+
+    The part may begin before the first voxel of the grid or end after its last: what a scan cut off still counts
+    when the coverage of a region is taken.
+
+    Parameters
+    ----------
+    coordinates
+        ``coarse_coordinates`` of the grid (3, n_x, n_y, n_z).
+    bounds
+        Lowest and highest corner (3,) of the box in the source space (mm).
+    grid
+        Grid of the target image.
+
+    Returns
+    -------
+    tuple
+        First voxel and shape; the shape is (0, 0, 0) if the box does not arrive anywhere near the image.
+    """
+    margin = 1.5 * COARSE_VOXELS * np.linalg.norm(grid.affine[:3, :3], axis=0).max()
+    low, high = (np.reshape(corner, (3, 1, 1, 1)) for corner in bounds)
+    hit = np.argwhere(np.all((coordinates >= low - margin) & (coordinates <= high + margin), axis=0))
+    if not len(hit):
+        return (0, 0, 0), (0, 0, 0)
+    start = hit.min(axis=0) * COARSE_VOXELS - PADDING_VOXELS
+    stop = hit.max(axis=0) * COARSE_VOXELS - PADDING_VOXELS + 1
+    return _triple(start), _triple(stop - start)
+
+
+def box_grid(grid: Grid, *, start: Sequence[int], shape: Sequence[int]) -> Grid:
+    """Return the grid of the box of ``shape`` voxels that begins at the voxel ``start`` of a grid."""
+    affine = np.array(grid.affine, dtype=np.float64)
+    affine[:3, 3] += affine[:3, :3] @ np.asarray(start)
+    return Grid(affine=affine, shape=tuple(shape))
+
+
+def _coarse(grid: Grid) -> Grid:
+    """Return a grid with every fourth voxel, extended on all sides."""
+    shape = [-(-(size + 2 * PADDING_VOXELS) // COARSE_VOXELS) + 1 for size in grid.shape]
+    padded = box_grid(grid, start=(-PADDING_VOXELS,) * 3, shape=shape)
+    affine = padded.affine.copy()
+    affine[:3, :3] *= COARSE_VOXELS
+    return Grid(affine=affine, shape=padded.shape)
+
+
+def _triple(numbers: NDArray[np.integer[Any]]) -> tuple[int, int, int]:
+    x, y, z = (int(number) for number in numbers)
+    return x, y, z
+
+
+def _ants() -> ModuleType:
+    """Return the package ants, told to use one thread: its results then do not depend on the machine."""
+    os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = "1"
+    import ants
+
+    return ants
+
+
+def _itk_image(data: Array, grid: Grid) -> Any:
+    """Return an ITK image; InputError if the axes of the grid are not at right angles."""
+    lps = LPS @ grid.affine[:3, :3]
+    spacing = np.linalg.norm(lps, axis=0)
+    direction = lps / spacing
+    left, _, right = np.linalg.svd(direction)
+    if np.abs(direction - left @ right).max() > SHEAR_TOLERANCE:
+        raise InputError("The axes of the image are not at right angles (sheared affine); resample it first.")
+    return _ants().from_numpy(
+        np.ascontiguousarray(data, dtype=np.float32),
+        origin=tuple(LPS @ grid.affine[:3, 3]),
+        spacing=tuple(spacing),
+        direction=left @ right,
+    )
