@@ -40,6 +40,7 @@ class Reason(StrEnum):
     OUT_OF_BOUNDS = "out_of_bounds"
     SHORT_SCAN = "short_scan"
     MODERATE_MOTION = "moderate_motion"
+    ASYMMETRIC = "asymmetric"
     LOW_TSNR = "low_tsnr"
     NOT_RESTING_STATE = "not_resting_state"
     FEW_TRIALS = "few_trials"

@@ -112,7 +112,8 @@ class Marker:
 
     ``function`` takes the input of the family (a dataclass of arrays) and returns ``{level: Estimate}``, where a
     level has one entry per name in ``index``; ``levels`` lists the levels expected under a configuration.
-    ``doi`` is the source of the definition, ``direction_source`` that of the expected direction.
+    ``doi`` is the source of the definition, ``direction_source`` that of the expected direction; where it is not
+    the same at all levels, ``direction_by_level`` gives it by one entry of a level, such as the region.
     """
 
     name: str
@@ -131,8 +132,14 @@ class Marker:
     index: tuple[str, ...] = ()
     levels: Callable[[Mapping[str, Any]], Sequence[Level]] = field(default=single)
     direction_source: str = ""
+    direction_by_level: Mapping[str, Direction] = field(default_factory=dict, hash=False)
     evidence: Evidence = Evidence.DESIGN
     se_method: str = ""
+
+    def direction_at(self, level: Level) -> Direction:
+        """Return the expected direction at a level."""
+        own = (self.direction_by_level[entry] for entry in level if entry in self.direction_by_level)
+        return next(own, self.direction)
 
 
 def bounded(estimate: Estimate, bounds: tuple[float, float]) -> Estimate:
