@@ -1,0 +1,308 @@
+"""Motor-evoked potentials: from EMG epochs around TMS pulses to amplitudes and latencies.
+
+Epochs have shape (n_trial, n_channel, n_time), in volts; ``times`` has shape (n_time,), in seconds from the pulse.
+Windows are pairs (first, last) in seconds, both ends included. NaN stays in its trial and channel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import signal
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+Window = tuple[float, float]
+Correction = Literal["quadrature", "linear"]
+
+HUM_HARMONICS = 3
+ONSET_SMOOTHING_S = 0.001
+ONSET_RUN_S = 0.003
+ONSET_SD = 3.0
+ONSET_BACK_SD = 1.0
+CLIPPING_SHARE = 0.99
+BACKGROUND_DECAYS = (0.0005, 0.001, 0.002, 0.003, 0.004, 0.006)
+DECAY_FIT_S = 0.004
+
+KEPT = ""
+INCOMPLETE = "incomplete_epoch"
+FLAT = "flat_signal"
+CLIPPED = "clipped"
+BACKGROUND_HIGH = "background_high"
+BACKGROUND_OFF_LEVEL = "background_off_level"
+
+
+def within(times: Array, window: Window) -> Mask:
+    """Return which ``times`` (n_time,) lie in ``window``, ends included to a nanosecond."""
+    first, last = window
+    return (times >= first - 1e-9) & (times <= last + 1e-9)
+
+
+def subtract_hum(epochs: Array, times: Array, *, frequency: float, window: Window) -> Array:
+    """Return epochs without mains hum, fitted on ``window`` before the pulse and extrapolated.
+
+    The fit is least squares on a constant, a drift and sine and cosine of the mains frequency (Hz) and its next
+    harmonics; only the periodic part is subtracted. Unlike a notch filter it cannot ring around the artefact.
+    """
+    fitted = within(times, window)
+    phases = 2 * np.pi * frequency * np.outer(times, np.arange(1, HUM_HARMONICS + 1))
+    waves = np.concatenate([np.sin(phases), np.cos(phases)], axis=1)
+    trend = np.stack([np.ones_like(times), times], axis=1)
+    weights = np.linalg.pinv(np.concatenate([waves, trend], axis=1)[fitted])[: waves.shape[1]]
+    return epochs - (epochs[..., fitted] @ weights.T) @ waves.T
+
+
+def blank_pulse(epochs: Array, times: Array, *, window: Window) -> Array:
+    """Return epochs whose samples in ``window`` are a straight line between the samples on either side.
+
+    Comes before any filter, because a filter smears the artefact into the response.
+    """
+    blanked = np.flatnonzero(within(times, window))
+    if blanked.size == 0:
+        return epochs.copy()
+    before, after = max(blanked[0] - 1, 0), min(blanked[-1] + 1, times.size - 1)
+    share = (times[blanked] - times[before]) / (times[after] - times[before])
+    out = epochs.copy()
+    out[..., blanked] = epochs[..., [before]] * (1 - share) + epochs[..., [after]] * share
+    return out
+
+
+def subtract_decay(epochs: Array, times: Array, *, start: float, baseline: Window) -> Array:
+    """Return epochs without the tail of the TMS artefact that outlasts the blanked window.
+
+    A tail ``a exp(-(t - start) / tau)`` above the mean of ``baseline`` is fitted to the few milliseconds after
+    ``start`` (s), ``tau`` being the best of a short list per channel over all trials, ``a`` per trial.
+    """
+    fitted = within(times, (start, start + DECAY_FIT_S))
+    level = epochs[..., within(times, baseline)].mean(axis=-1, keepdims=True)
+    early = epochs[..., fitted] - level
+    shapes = np.exp(-np.subtract(times, start)[None] / np.array(BACKGROUND_DECAYS)[:, None])
+    shapes = np.where(times >= start, shapes, 0.0)
+    part = shapes[:, fitted] / (shapes[:, fitted] ** 2).sum(axis=1, keepdims=True)
+    sizes = early @ part.T
+    explained = np.nansum(sizes**2 * (shapes[:, fitted] ** 2).sum(axis=1), axis=0)
+    best = explained.argmax(axis=-1)
+    size = np.take_along_axis(sizes, best[None, :, None], axis=-1)
+    return epochs - size * shapes[best]
+
+
+def band_pass(epochs: Array, *, sfreq: float, band: Window) -> Array:
+    """Return epochs after a zero-phase Butterworth band-pass (Hz), fourth order in effect.
+
+    A second-order filter runs forwards and backwards; the upper limit is lowered to 0.45 ``sfreq``. Epochs with
+    NaN come out NaN.
+    """
+    low, high = band[0], min(band[1], 0.45 * sfreq)
+    sos = signal.butter(2, (low, high), btype="bandpass", fs=sfreq, output="sos")
+    padding = min(epochs.shape[-1] - 1, round(1.5 * sfreq / low))
+    return signal.sosfiltfilt(sos, epochs, axis=-1, padlen=padding)
+
+
+def peak_to_peak(epochs: Array, mask: Mask) -> Array:
+    """Return maximum minus minimum over the samples of ``mask`` ((n_channel, n_time) or (n_time,)), in volts."""
+    high = np.max(epochs, axis=-1, where=mask, initial=-np.inf)
+    low = np.min(epochs, axis=-1, where=mask, initial=np.inf)
+    return high - low
+
+
+def root_mean_square(epochs: Array, mask: Mask) -> Array:
+    """Return the RMS over the samples of ``mask``, the mean not subtracted, in volts."""
+    return np.sqrt(np.mean(epochs**2, axis=-1, where=mask))
+
+
+def above_background(amplitude: Array, background: Array, *, correction: Correction) -> Array:
+    """Return what ``amplitude`` has above ``background``: signed, so that trials of noise average to about zero.
+
+    ``linear`` is the difference (the convention of the mapping literature). ``quadrature`` is
+    ``sign(d) sqrt(|d|)`` with ``d = amplitude**2 - background**2``, because independent sources add in power: it
+    takes nothing noticeable off a response far above the background, where ``linear`` takes too much.
+    """
+    if correction == "linear":
+        return amplitude - background
+    power = amplitude**2 - background**2
+    return np.sign(power) * np.sqrt(np.abs(power))
+
+
+def noise_peak_to_peak(epochs: Array, times: Array, *, masks: Mask, background: Window) -> Array:
+    """Return the peak-to-peak that noise alone gives in a window as long as the response window, (n_channel,).
+
+    Median over trials of the peak-to-peak in the samples that end with the ``background`` window.
+    """
+    last = np.flatnonzero(within(times, background))[-1]
+    lengths = masks.sum(axis=-1, keepdims=True)
+    samples = np.arange(times.size)
+    before = (samples > last - lengths) & (samples <= last)
+    return np.nanmedian(peak_to_peak(epochs, before), axis=0)
+
+
+def _first_run(above: Mask, length: int) -> NDArray[np.intp]:
+    """Index of the first sample that starts ``length`` true samples in a row; -1 without such a run."""
+    counts = np.cumsum(np.pad(above, [(0, 0)] * (above.ndim - 1) + [(1, 0)]), axis=-1, dtype=np.intp)
+    full = counts[..., length:] - counts[..., :-length] == length
+    return np.where(full.any(axis=-1), full.argmax(axis=-1), -1)
+
+
+def onset_latency(epochs: Array, times: Array, *, masks: Mask, background: Window, present: Mask) -> Array:
+    """Return the onset of the response (n_trial, n_channel), in seconds from the pulse; NaN where not ``present``.
+
+    The signal is rectified and smoothed over 1 ms. The onset is where it first exceeds the background mean by
+    3 SD (``ddof=1``) for at least 3 ms inside the response window, walked back to where it rose above 1 SD.
+    """
+    step = float(times[1] - times[0])
+    width = max(1, round(ONSET_SMOOTHING_S / step))
+    kernel = np.full((1, 1, width), 1.0 / width)
+    smooth = signal.fftconvolve(np.abs(epochs), kernel, mode="same", axes=-1)
+    quiet = smooth[..., within(times, background)]
+    mean, sd = quiet.mean(axis=-1, keepdims=True), quiet.std(axis=-1, keepdims=True, ddof=1)
+    start = _first_run((smooth > mean + ONSET_SD * sd) & masks, max(1, round(ONSET_RUN_S / step)))
+    low = ~(smooth > mean + ONSET_BACK_SD * sd) & (np.arange(times.size) <= start[..., None])
+    rise = times.size - np.argmax(low[..., ::-1], axis=-1)
+    return np.where(present & (start >= 0), times[np.clip(rise, 0, times.size - 1)], np.nan)
+
+
+def touches_limits(epochs: Array, mask: Mask, *, limits: Array) -> Mask:
+    """Return which trials reach 99 % of the recordable range ``limits`` (n_channel, 2), in volts, inside ``mask``."""
+    centre, half = limits.mean(axis=-1)[:, None], np.diff(limits, axis=-1) / 2
+    return np.any((np.abs(epochs - centre) >= CLIPPING_SHARE * half) & mask, axis=-1)
+
+
+def cross_correlation_peak(first: Array, second: Array, *, max_lag: int) -> float:
+    """Return the largest absolute correlation of two channels (n_trial, n_time) at lags up to ``max_lag`` samples.
+
+    Means are taken off per trial and products are pooled over trials; NaN without variance.
+    """
+    a = first - first.mean(axis=-1, keepdims=True)
+    b = second - second.mean(axis=-1, keepdims=True)
+    whole = np.isfinite(a).all(axis=-1) & np.isfinite(b).all(axis=-1)
+    a, b = a[whole], b[whole]
+    scale = np.sqrt((a**2).sum() * (b**2).sum())
+    if not scale > 0:
+        return float("nan")
+    n = a.shape[-1]
+    shifts = range(-max_lag, max_lag + 1)
+    products = [(a[:, max(0, -s) : n - max(0, s)] * b[:, max(0, s) : n - max(0, -s)]).sum() for s in shifts]
+    return float(np.abs(products).max() / scale)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MepSettings:
+    """How responses are measured; times in seconds, amplitudes in volts, frequencies in Hz.
+
+    ``windows`` has one response window per channel. ``band`` None leaves the signal unfiltered, ``hum`` None
+    leaves the mains hum. ``background_max`` (at rest) or ``background_range`` (share of the median over the
+    run, for contracted muscles) decides which trials are kept.
+    """
+
+    windows: Sequence[Window]
+    background: Window
+    blank: Window
+    band: Window | None
+    hum: float | None
+    correction: Correction
+    background_max: float | None = None
+    background_range: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Responses:
+    """Measures per trial and channel, each (n_trial, n_channel), in volts and seconds; ``epochs`` is the clean signal.
+
+    ``rejected`` holds the reason, empty for kept trials; measures of rejected trials are kept for inspection.
+    """
+
+    epochs: Array
+    p2p: Array
+    p2p_corrected: Array
+    rms: Array
+    background_rms: Array
+    rms_corrected: Array
+    latency: Array
+    rejected: NDArray[np.str_]
+
+
+def clean(epochs: Array, times: Array, *, sfreq: float, settings: MepSettings) -> Array:
+    """Return epochs after hum subtraction, blanking, subtraction of the artefact's tail, and filter, in this order."""
+    quiet = (float(times[0]), settings.background[1])
+    out = epochs
+    if settings.hum is not None:
+        out = subtract_hum(out, times, frequency=settings.hum, window=quiet)
+    out = subtract_decay(out, times, start=settings.blank[1], baseline=settings.background)
+    out = blank_pulse(out, times, window=settings.blank)
+    return out if settings.band is None else band_pass(out, sfreq=sfreq, band=settings.band)
+
+
+def background_reasons(background_rms: Array, settings: MepSettings) -> NDArray[np.str_]:
+    """Return why trials are rejected for their background (n_trial, n_channel); empty where they are not."""
+    reasons = np.full(background_rms.shape, KEPT, dtype="<U24")
+    if settings.background_max is not None:
+        reasons[background_rms > settings.background_max] = BACKGROUND_HIGH
+    if settings.background_range is not None:
+        low, high = settings.background_range
+        share = background_rms / np.nanmedian(background_rms, axis=0)
+        reasons[(share < low) | (share > high)] = BACKGROUND_OFF_LEVEL
+    return reasons
+
+
+def rejection(raw: Array, masks: Mask, *, reasons: NDArray[np.str_], limits: Array | None) -> NDArray[np.str_]:
+    """Return the gravest reason per trial and channel: incomplete, flat, clipped, then those of the background."""
+    out = reasons.copy()
+    if limits is not None:
+        out[touches_limits(raw, masks, limits=limits)] = CLIPPED
+    out[np.ptp(raw, axis=-1) == 0] = FLAT
+    out[~np.isfinite(raw).all(axis=-1)] = INCOMPLETE
+    return out
+
+
+def measure_responses(
+    epochs: Array, times: Array, *, sfreq: float, settings: MepSettings, limits: Array | None = None
+) -> Responses:
+    """Return amplitude, background, latency and rejection of every trial and channel.
+
+    Parameters
+    ----------
+    epochs : (n_trial, n_channel, n_time)
+        EMG in volts; an epoch that leaves the recording holds NaN.
+    times : (n_time,)
+        Seconds from the pulse.
+    sfreq
+        Sampling rate (Hz).
+    settings
+        Windows, filter and gates; one response window per channel.
+    limits : (n_channel, 2)
+        Recordable range (V); trials that reach it are rejected.
+
+    Notes
+    -----
+    A latency is given where the response is there: ``p2p_corrected`` above 50 uV at rest, or above four
+    background RMS in a contracted muscle.
+    """
+    masks = np.stack([within(times, window) for window in settings.windows])
+    signals = clean(epochs, times, sfreq=sfreq, settings=settings)
+    p2p, rms = peak_to_peak(signals, masks), root_mean_square(signals, masks)
+    noise = noise_peak_to_peak(signals, times, masks=masks, background=settings.background)
+    background_rms = root_mean_square(signals, within(times, settings.background))
+    p2p_corrected = above_background(p2p, noise, correction=settings.correction)
+    threshold = 50e-6 if settings.background_range is None else 4 * background_rms
+    latency = onset_latency(
+        signals, times, masks=masks, background=settings.background, present=p2p_corrected > threshold
+    )
+    reasons = background_reasons(background_rms, settings)
+    return Responses(
+        epochs=signals,
+        p2p=p2p,
+        p2p_corrected=p2p_corrected,
+        rms=rms,
+        background_rms=background_rms,
+        rms_corrected=above_background(rms, background_rms, correction=settings.correction),
+        latency=latency,
+        rejected=rejection(epochs, masks, reasons=reasons, limits=limits),
+    )
+
+
+def response_windows(muscles: Sequence[str], windows_ms: Mapping[str, Sequence[float]]) -> list[Window]:
+    """Return the response window of each of ``muscles`` in seconds, from settings in milliseconds; KeyError if none."""
+    return [(windows_ms[muscle][0] / 1000, windows_ms[muscle][1] / 1000) for muscle in muscles]
