@@ -1,0 +1,102 @@
+"""Write the pages that follow from the registry and the schema, so that they cannot drift from the code.
+
+``python docs/generate.py`` writes them; ``--check`` exits 1 if one of them is not what it should be.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from lbpneuro.errors import Reason, Status
+from lbpneuro.io.config import read_config
+from lbpneuro.io.files import read_json
+from lbpneuro.io.resources import config_schema
+from lbpneuro.markers.descriptor import Marker
+from lbpneuro.registry import FAMILIES, MARKERS
+
+ROOT = Path(__file__).resolve().parents[1]
+NOTE = "<!-- Written by docs/generate.py; edit the code, not this page. -->"
+
+
+def doi_link(source: str) -> str:
+    """A DOI as a link; any other source as it is."""
+    return f"[{source}](https://doi.org/{source})" if source.startswith("10.") else source or "n/a"
+
+
+def marker_section(marker: Marker) -> Iterator[str]:
+    yield from (f"### `{marker.name}`", "", f"**{marker.long_name}** ({marker.unit}). {marker.description}", "")
+    facts = {
+        "Repeats over": ", ".join(marker.index),
+        "Expected in low back pain": f"{marker.direction}"
+        + (f" ({doi_link(marker.direction_source)})" if marker.direction_source else ""),
+        "Tier": str(marker.tier),
+        "Definition": f"{doi_link(marker.doi)} ({marker.evidence})",
+        "Standard error": marker.se_method,
+        "n counts": marker.n_counts,
+        "Fact sheet": marker.fact_sheet,
+        "Version": marker.version,
+    }
+    yield from (f"- {name}: {text}" for name, text in facts.items() if text)
+    yield ""
+
+
+def markers_page() -> str:
+    lines = [NOTE, "", "# Markers", "", MARKERS_INTRODUCTION, ""]
+    for family, title in FAMILIES.items():
+        lines += [f"## {title}", ""]
+        for marker in MARKERS:
+            if marker.family == family:
+                lines += marker_section(marker)
+    lines += ["## Status and reasons", "", "Status: " + ", ".join(f"`{status}`" for status in Status) + ".", ""]
+    lines += ["Reasons, the gravest first: " + ", ".join(f"`{reason}`" for reason in Reason) + "."]
+    return "\n".join(lines) + "\n"
+
+
+MARKERS_INTRODUCTION = """\
+Every marker has one row per participant, session and level in the table, whether it could be computed or not.
+*Definition* says how far the source of the definition was verified: `verified` (read in the source), `unverified`
+(recalled or second-hand, to be checked before it is quoted) or `design` (a choice of ours, no publication behind it).
+*contested* means that published studies disagree about the direction. Nothing here diagnoses a person."""
+
+
+def settings_rows(schema: dict[str, Any], defaults: Any, path: str = "") -> Iterator[str]:
+    for key, child in schema["properties"].items():
+        name = f"{path}.{key}" if path else key
+        if "properties" in child and key != "filters":
+            yield from (f"| **`{name}`** | | {child['description']} | |",)
+            yield from settings_rows(child, defaults[key], name)
+        else:
+            allowed = ", ".join(f"`{value}`" for value in child.get("enum", []))
+            yield f"| `{name}` | `{defaults[key]}` | {child['description']} {allowed} | {child.get('evidence', '')} |"
+
+
+def settings_page() -> str:
+    head = "One row per key, with its default. *Evidence* says how far the source of a number was verified."
+    table = ["| key | default | meaning | evidence |", "|---|---|---|---|"]
+    rows = settings_rows(read_json(config_schema()), read_config())
+    return "\n".join([NOTE, "", "# Settings", "", head, "", *table, *rows]) + "\n"
+
+
+PAGES = {
+    ROOT / "docs" / "markers.md": markers_page,
+    ROOT / "docs" / "settings.md": settings_page,
+    ROOT / "config" / "README.md": settings_page,
+}
+
+
+def main(argv: list[str]) -> int:
+    wrong = [path for path, page in PAGES.items() if not path.exists() or path.read_text(encoding="utf-8") != page()]
+    if "--check" in argv:
+        for path in wrong:
+            print(f"{path.relative_to(ROOT)} is not what the code says; run: make docs")
+        return int(bool(wrong))
+    for path in wrong:
+        path.write_text(PAGES[path](), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
