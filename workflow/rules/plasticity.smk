@@ -1,5 +1,6 @@
 # Homeostatic plasticity of motor cortex.
 
+
 rule plasticity:
     input:
         STUDY.inputs("plasticity"),
@@ -9,16 +10,16 @@ rule plasticity:
         f"{OUT}/logs/{{folder}}/{{prefix}}_plasticity.log",
     benchmark:
         f"{WORK}/benchmarks/{{folder}}/{{prefix}}_plasticity.tsv"
-    params:
-        config=STUDY.config_path,
-        who=STUDY.who,
-        absent=STUDY.absent("plasticity"),
-        trigger=STUDY.trigger("plasticity"),
     retries: 1
     threads: 1
     resources:
         mem_mb=more(1000),
         runtime=more(10),
+    params:
+        config=STUDY.config_path,
+        who=STUDY.who,
+        absent=STUDY.absent("plasticity"),
+        trigger=STUDY.trigger("plasticity"),
     shell:
         "python -m lbpneuro plasticity --in {input:q} --out {output:q} --config {params.config:q} "
         "{params.who} {params.absent} &> {log:q}"

@@ -10,13 +10,13 @@ rule participant_report:
         f"{OUT}/logs/{{participant}}/{{participant}}_participant_report.log",
     benchmark:
         f"{WORK}/benchmarks/{{participant}}/{{participant}}_participant_report.tsv"
-    params:
-        config=STUDY.config_path,
     retries: 1
     threads: 1
     resources:
         mem_mb=more(1500),
         runtime=more(10),
+    params:
+        config=STUDY.config_path,
     shell:
         "python -m lbpneuro participant-report --in {input:q} --out {output:q} --config {params.config:q} "
         "--participant {wildcards.participant} &> {log:q}"
@@ -31,13 +31,13 @@ rule group_report:
         f"{OUT}/logs/group_report.log",
     benchmark:
         f"{WORK}/benchmarks/group_report.tsv"
-    params:
-        config=STUDY.config_path,
     retries: 1
     threads: 1
     resources:
         mem_mb=more(1500),
         runtime=more(10),
+    params:
+        config=STUDY.config_path,
     shell:
         "python -m lbpneuro group-report --in {input:q} --out {output:q} --config {params.config:q} &> {log:q}"
 

@@ -1,25 +1,30 @@
 # Gray matter: tissue maps, made from the T1w image where no derivative has them, and volumes.
 
+
 rule preprocess_anat:
     input:
-        STUDY.job_inputs("preprocess_anat", f"{OUT}/{{folder}}/anat/{{prefix}}_desc-embedded_anat.json"),
+        STUDY.job_inputs(
+            "preprocess_anat",
+            f"{OUT}/{{folder}}/anat/{{prefix}}_desc-embedded_anat.json",
+        ),
     output:
         f"{OUT}/{{folder}}/anat/{{prefix}}_desc-embedded_anat.json",
     log:
         f"{OUT}/logs/{{folder}}/{{prefix}}_preprocess_anat.log",
     benchmark:
         f"{WORK}/benchmarks/{{folder}}/{{prefix}}_preprocess_anat.tsv"
-    params:
-        config=STUDY.config_path,
-        who=STUDY.who,
-        settings=STUDY.settings("preprocess"),
     retries: 1
     threads: 1
     resources:
         mem_mb=more(3000),
         runtime=more(60),
+    params:
+        config=STUDY.config_path,
+        who=STUDY.who,
+        settings=STUDY.settings("preprocess"),
     shell:
         "python -m lbpneuro preprocess-anat --in {input:q} --out {output:q} --config {params.config:q} {params.who} &> {log:q}"
+
 
 rule structural:
     input:
@@ -30,16 +35,16 @@ rule structural:
         f"{OUT}/logs/{{folder}}/{{prefix}}_structural.log",
     benchmark:
         f"{WORK}/benchmarks/{{folder}}/{{prefix}}_structural.tsv"
-    params:
-        config=STUDY.config_path,
-        who=STUDY.who,
-        absent=STUDY.absent("structural"),
-        trigger=STUDY.trigger("structural"),
     retries: 1
     threads: 1
     resources:
         mem_mb=more(1500),
         runtime=more(15),
+    params:
+        config=STUDY.config_path,
+        who=STUDY.who,
+        absent=STUDY.absent("structural"),
+        trigger=STUDY.trigger("structural"),
     shell:
         "python -m lbpneuro structural --in {input:q} --out {output:q} --config {params.config:q} "
         "{params.who} {params.absent} &> {log:q}"

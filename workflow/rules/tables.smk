@@ -10,14 +10,14 @@ rule participant_table:
         f"{OUT}/logs/{{folder}}/{{prefix}}_participant_table.log",
     benchmark:
         f"{WORK}/benchmarks/{{folder}}/{{prefix}}_participant_table.tsv"
-    params:
-        config=STUDY.config_path,
-        who=STUDY.who,
     retries: 1
     threads: 1
     resources:
         mem_mb=more(500),
         runtime=more(5),
+    params:
+        config=STUDY.config_path,
+        who=STUDY.who,
     shell:
         "python -m lbpneuro participant-table --in {input:q} --out {output:q} --config {params.config:q} "
         "{params.who} &> {log:q}"
@@ -32,14 +32,14 @@ rule cohort_tables:
         f"{OUT}/logs/cohort_tables.log",
     benchmark:
         f"{WORK}/benchmarks/cohort_tables.tsv"
-    params:
-        config=STUDY.config_path,
-        members=STUDY.members(),
     retries: 1
     threads: 1
     resources:
         mem_mb=more(1000),
         runtime=more(10),
+    params:
+        config=STUDY.config_path,
+        members=STUDY.members(),
     shell:
         "python -m lbpneuro cohort-tables --in {input:q} --out {output:q} --config {params.config:q} &> {log:q}"
 
@@ -53,13 +53,15 @@ rule describe:
         f"{OUT}/logs/describe.log",
     benchmark:
         f"{WORK}/benchmarks/describe.tsv"
-    params:
-        config=STUDY.config_path,
-        settings=STUDY.settings("structural", "functional", "tms", "plasticity", "mep", "preprocess"),
     retries: 1
     threads: 1
     resources:
         mem_mb=more(500),
         runtime=more(5),
+    params:
+        config=STUDY.config_path,
+        settings=STUDY.settings(
+            "structural", "functional", "tms", "plasticity", "mep", "preprocess"
+        ),
     shell:
         "python -m lbpneuro describe --in {input:q} --out {output:q} --config {params.config:q} &> {log:q}"

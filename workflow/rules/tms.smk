@@ -1,5 +1,6 @@
 # TMS: motor-evoked potentials of every EMG recording, and motor maps.
 
+
 rule meps:
     input:
         STUDY.job_inputs("meps", f"{OUT}/{{folder}}/emg/{{stem}}_desc-trials_meps.tsv"),
@@ -9,17 +10,18 @@ rule meps:
         f"{OUT}/logs/{{folder}}/{{stem}}_meps.log",
     benchmark:
         f"{WORK}/benchmarks/{{folder}}/{{stem}}_meps.tsv"
-    params:
-        config=STUDY.config_path,
-        who=STUDY.who,
-        settings=STUDY.settings("mep", "tms", "plasticity"),
     retries: 1
     threads: 1
     resources:
         mem_mb=more(1500),
         runtime=more(15),
+    params:
+        config=STUDY.config_path,
+        who=STUDY.who,
+        settings=STUDY.settings("mep", "tms", "plasticity"),
     shell:
         "python -m lbpneuro meps --in {input:q} --out {output:q} --config {params.config:q} {params.who} &> {log:q}"
+
 
 rule tms:
     input:
@@ -30,16 +32,16 @@ rule tms:
         f"{OUT}/logs/{{folder}}/{{prefix}}_tms.log",
     benchmark:
         f"{WORK}/benchmarks/{{folder}}/{{prefix}}_tms.tsv"
-    params:
-        config=STUDY.config_path,
-        who=STUDY.who,
-        absent=STUDY.absent("tms"),
-        trigger=STUDY.trigger("tms"),
     retries: 1
     threads: 1
     resources:
         mem_mb=more(1000),
         runtime=more(15),
+    params:
+        config=STUDY.config_path,
+        who=STUDY.who,
+        absent=STUDY.absent("tms"),
+        trigger=STUDY.trigger("tms"),
     shell:
         "python -m lbpneuro tms --in {input:q} --out {output:q} --config {params.config:q} "
         "{params.who} {params.absent} &> {log:q}"
