@@ -1,0 +1,163 @@
+"""Pages from tables: the two entry points, and the Jinja environment with escaping."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+from lbpneuro import __version__
+from lbpneuro.errors import ConfigError, LbpneuroError, Status
+from lbpneuro.io.description import NOT_A_DIAGNOSIS
+from lbpneuro.io.files import write_text
+from lbpneuro.io.provenance import dataset_roots
+from lbpneuro.markers.descriptor import Direction, Tier
+from lbpneuro.registry import FAMILIES
+from lbpneuro.report import words
+from lbpneuro.report.canvas import Drawing
+from lbpneuro.report.cohort import Cohort, distributions, family_states, grid, head_counts, reason_counts
+from lbpneuro.report.facts import recorded, settings
+from lbpneuro.report.figures import FIGURES
+from lbpneuro.report.marks import interval_bar, scale_of, strip_plot
+from lbpneuro.report.rows import counts, primary, worst
+from lbpneuro.report.spec import FigureSpec, Section, read_spec
+from lbpneuro.report.visit import AbsentError, Visit
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+log = logging.getLogger("lbpneuro")
+FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownFigure:
+    """A figure of one session as the template shows it: drawn, or the line that says why not."""
+
+    spec: FigureSpec
+    session: str
+    drawing: Drawing | None
+    absent: str = ""
+
+    @property
+    def markup(self) -> Markup:
+        """The drawing with its alternative text."""
+        text = f"{self.spec.alt} {self.drawing.note}".strip() if self.drawing else ""
+        body = Markup(self.drawing.markup) if self.drawing else Markup("")
+        return Markup('<div class="drawing" role="img" aria-label="{}">{}</div>').format(text, body)
+
+
+def write_participant_page(path: Path, visits: Sequence[Visit], *, participant: str) -> None:
+    """Write the page of one participant: ``visits`` are the sessions that `visit.read_visits` returns."""
+    config = visits[0].config if visits else {}
+    page = {"participant": participant, "visits": visits, "roots": _hidden_roots(config), "config": config}
+    write_text(path, render("participant", page, visits=visits))
+
+
+def write_group_page(path: Path, cohort: Cohort) -> None:
+    """Write the page of the study."""
+    states = family_states(cohort)
+    page = {
+        "cohort": cohort,
+        "head": head_counts(cohort),
+        "grid": grid(cohort),
+        "strips": distributions(cohort),
+        "states": states,
+        "reasons": reason_counts(states),
+        "script": Markup((FOLDER / "table.js").read_text(encoding="utf-8")),  # noqa: S704 - our own file
+    }
+    write_text(path, render("group", page))
+
+
+def render(page: str, content: Mapping[str, Any], *, visits: Sequence[Visit] = ()) -> str:
+    """Return the page ``participant`` or ``group`` as HTML, its sections in the order of ``spec.yaml``.
+
+    Raises
+    ------
+    ConfigError
+        If ``spec.yaml`` asks for a figure or content that does not exist.
+    """
+    sections = read_spec(page, figures=FIGURES)
+    environment = _environment()
+    _check_content(environment, page, sections)
+    drawn = {section.id: [shown(figure, visit) for visit in visits for figure in section.figures] for section in sections}
+    return environment.get_template(f"{page}.html").render(
+        **content,
+        page=page,
+        sections=sections,
+        drawn=drawn,
+        families=FAMILIES,
+        version=__version__,
+        disclaimer=NOT_A_DIAGNOSIS,
+        style=Markup((FOLDER / "style.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
+    )
+
+
+def shown(figure: FigureSpec, visit: Visit) -> ShownFigure:
+    """Return ``figure`` of one session; what cannot be drawn becomes one line that says why."""
+    try:
+        return ShownFigure(spec=figure, session=visit.session, drawing=FIGURES[figure.name](visit))
+    except AbsentError as error:
+        absent = str(error)
+    except LbpneuroError as error:
+        log.warning("figure %s: %s", figure.name, error)
+        absent = words.reason_words(error.reason)
+    return ShownFigure(spec=figure, session=visit.session, drawing=None, absent=absent)
+
+
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("lbpneuro.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals |= {
+        "STATUS": list(Status),
+        "DIRECTIONS": list(Direction),
+        "TIER": Tier,
+        "words": words,
+        "counts": counts,
+        "primary": primary,
+        "worst": worst,
+        "bar": lambda row, rows: interval_bar(row, scale_of(row, rows)),
+        "strip_plot": strip_plot,
+        "recorded": recorded,
+        "settings": settings,
+    }
+    environment.filters |= {"without_roots": without_roots}
+    environment.tests |= {
+        "quality": lambda row: row.marker.tier is Tier.QUALITY,
+        "complete": lambda families: all(not state.reasons for state in families.values()),
+    }
+    return environment
+
+
+def _check_content(environment: Environment, page: str, sections: Sequence[Section]) -> None:
+    known = {name.split("/")[1].removesuffix(".html") for name in environment.list_templates() if name.startswith(f"{page}/")}
+    for section in sections:
+        if section.content not in known:
+            raise ConfigError(
+                f"spec.yaml, section {section.id!r}: unknown content {section.content!r}. Known: {', '.join(sorted(known))}."
+            )
+
+
+def _hidden_roots(config: Mapping[str, Any]) -> list[str]:
+    """Folders of this machine, which have no place on a page; the longest first."""
+    folders = [str(root) for root in dataset_roots(config).values()] if "dataset" in config else []
+    return sorted(folders, key=len, reverse=True)
+
+
+def without_roots(text: str, roots: Sequence[str]) -> str:
+    """Return ``text`` with the folders ``roots`` taken off the paths in it."""
+    for root in roots:
+        text = text.replace(f"{root}/", "").replace(root, Path(root).name)
+    return text
+

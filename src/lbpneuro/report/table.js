@@ -1,0 +1,57 @@
+"use strict";
+// Sorts and filters the table of all markers. Without it the table is complete, in the order of the study.
+(() => {
+  const table = document.getElementById("wide");
+  const body = table.tBodies[0];
+  const heads = [...table.tHead.rows[0].cells];
+  const lines = [...body.rows];
+  const number = new Intl.Collator("en", { numeric: true });
+  const field = (name) => document.getElementById(name);
+
+  const key = (line, column) => {
+    const text = line.cells[column].textContent.trim();
+    const value = parseFloat(text.replace("\u2212", "-"));
+    return heads[column].dataset.family ? value : text;
+  };
+
+  const compare = (column, sign) => (one, other) => {
+    const [a, b] = [key(one, column), key(other, column)];
+    if (typeof a === "string") return sign * number.compare(a, b);
+    if (Number.isNaN(a) || Number.isNaN(b)) return Number.isNaN(a) - Number.isNaN(b);
+    return sign * (a - b);
+  };
+
+  const sort = (column) => {
+    const rising = heads[column].getAttribute("aria-sort") !== "ascending";
+    heads.forEach((head) => head.removeAttribute("aria-sort"));
+    heads[column].setAttribute("aria-sort", rising ? "ascending" : "descending");
+    lines.sort(compare(column, rising ? 1 : -1)).forEach((line) => body.append(line));
+  };
+
+  const status = (cell) => cell.className || "ok";
+
+  const filter = () => {
+    const [family, tier, wanted] = ["family", "tier", "status"].map((name) => field(name).value);
+    const who = field("who").value.trim().toLowerCase();
+    const columns = heads.map(
+      ({ dataset }) => !dataset.family || ((!family || dataset.family === family) && (!tier || dataset.tier === tier)),
+    );
+    heads.forEach((head, column) => { head.hidden = !columns[column]; });
+    let people = 0;
+    for (const line of lines) {
+      const cells = [...line.cells];
+      const has = cells.some((cell, column) => heads[column].dataset.family && columns[column] && status(cell) === wanted);
+      line.hidden = (wanted !== "" && !has) || !cells[0].textContent.toLowerCase().includes(who);
+      people += !line.hidden;
+      cells.forEach((cell, column) => { cell.hidden = !columns[column]; });
+    }
+    const shown = columns.filter((shown, column) => shown && heads[column].dataset.family).length;
+    field("shown").textContent = `${people} of ${lines.length} rows, ${shown} markers`;
+  };
+
+  heads.forEach((head, column) => head.firstElementChild.addEventListener("click", () => sort(column)));
+  field("filters").addEventListener("input", filter);
+  field("filters").addEventListener("submit", (event) => event.preventDefault());
+  field("filters").hidden = false;
+  filter();
+})();

@@ -1,0 +1,125 @@
+"""One session of one participant: rows, what the steps recorded, and the files they left to be drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lbpneuro.errors import LbpneuroError, Reason
+from lbpneuro.io.files import read_json
+from lbpneuro.io.index import entities
+from lbpneuro.io.provenance import dataset_roots
+from lbpneuro.io.tables import read_long
+from lbpneuro.registry import FAMILIES
+from lbpneuro.report.rows import Row, in_order, rows_of
+from lbpneuro.report.words import because
+
+
+NO_SESSION = "n/a"
+
+
+class AbsentError(LbpneuroError):
+    """A figure cannot be drawn because its data are not there; the message says why, for the reader of the page."""
+
+    reason = Reason.NOT_ACQUIRED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """What the page of a participant shows of one session (``n/a`` in a study without sessions)."""
+
+    participant: str
+    session: str
+    rows: tuple[Row, ...]
+    sidecars: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    files: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+    def family(self, name: str) -> list[Row]:
+        """Return the rows of a family."""
+        return [row for row in self.rows if row.marker.family == name]
+
+    def row(self, marker: str, *level: str) -> Row | None:
+        """Return the row of one marker at one level, if the table has it."""
+        return next((row for row in self.rows if row.marker.name == marker and row.level == level), None)
+
+    def file(self, family: str, **wanted: str) -> Path:
+        """Return the first file of a family whose name has all the entities ``wanted``.
+
+        Raises
+        ------
+        AbsentError
+            If there is none; the message repeats why the family has no values.
+        """
+        for path in self.files.get(family, ()):
+            found = entities(path)
+            if all(found.get(key) == value for key, value in wanted.items()) and path.exists():
+                return path
+        raise AbsentError(self.absence(family))
+
+    def absence(self, family: str) -> str:
+        """Return why a figure of this family is not drawn, in words."""
+        reasons = {row.reasons for row in self.family(family) if not row.value == row.value}
+        if len(reasons) == 1:
+            return because(*reasons)
+        return "the step left no data to draw"
+
+
+def read_visits(
+    files: Iterable[Path], *, participant: str, out_dir: Path, config: Mapping[str, Any]
+) -> list[Visit]:
+    """Return the sessions of ``participant`` found in marker tables, in order.
+
+    ``files`` are marker tables (``*_markers.tsv``), of whole sessions or of families, in any order; other files are
+    ignored. The sidecars of the families are looked for beside them, and name the files that can be drawn under
+    ``Outputs`` and ``Sources``, relative to ``out_dir`` or as BIDS URIs.
+
+    Raises
+    ------
+    InputError
+        If a table is no marker table or names an unknown marker.
+    """
+    given = list(files)
+    tables = [path for path in given if path.name.endswith("_markers.tsv")]
+    rows = in_order(row for path in tables for row in rows_of(read_long(path), origin=path))
+    sidecars, roots = _sidecars([*tables, *(path for path in given if path.name.endswith('_markers.json'))]), {**dataset_roots(config), "": out_dir}
+    sessions = dict.fromkeys(row.session for row in rows if row.participant == participant)
+    return [
+        Visit(
+            participant=participant,
+            session=session,
+            rows=tuple(row for row in rows if (row.participant, row.session) == (participant, session)),
+            sidecars=sidecars.get(session, {}),
+            files={name: _named_files(sidecar, roots) for name, sidecar in sidecars.get(session, {}).items()},
+            config=config,
+        )
+        for session in sessions
+    ]
+
+
+def _sidecars(files: Sequence[Path]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return the sidecars of the family rows of the given tables: {session: {family: content}}."""
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for path in dict.fromkeys(sidecar for table in files for sidecar in _beside(table)):
+        name = entities(path)
+        if name.get("desc") in FAMILIES:
+            session = f"ses-{name['ses']}" if "ses" in name else NO_SESSION
+            found.setdefault(session, {})[name["desc"]] = read_json(path)
+    return found
+
+
+def _beside(table: Path) -> list[Path]:
+    """Return the sidecar of a family's rows, or the sidecars of all families whose rows a session's table joins."""
+    stem = table.name.partition("_markers.")[0]
+    if "_desc-" in stem:
+        return [path for path in (table.with_suffix(".json"),) if path.exists()]
+    return sorted(table.parent.glob(f"*/{stem}_desc-*_markers.json"))
+
+
+def _named_files(sidecar: Mapping[str, Any], roots: Mapping[str, Path]) -> tuple[Path, ...]:
+    """Return the outputs and then the inputs that a sidecar names, as BIDS URIs or relative to the output folder."""
+    names = [*sidecar.get("Outputs", []), *sidecar.get("Sources", [])]
+    parts = [name.split(":", 2) if name.startswith("bids:") else ["bids", "", name] for name in names]
+    return tuple(roots[dataset] / path for _, dataset, path in parts if dataset in roots)

@@ -1,0 +1,114 @@
+"""What the report says in words: statuses, reasons, expected directions, and numbers with honest digits."""
+
+from __future__ import annotations
+
+import math
+
+from lbpneuro.errors import Reason, Status
+from lbpneuro.markers.descriptor import Direction, Evidence
+
+STATUS_SYMBOL: dict[Status, str] = {Status.OK: "✓", Status.FLAG: "⚑", Status.FAIL: "✕", Status.MISSING: "○"}
+
+STATUS_MEANING: dict[Status, str] = {
+    Status.OK: "computed, no reservation",
+    Status.FLAG: "computed, read with the reservation named beside it",
+    Status.FAIL: "the data exist but do not allow a value",
+    Status.MISSING: "there are no data",
+}
+
+DIRECTION_SYMBOL: dict[Direction, str] = {
+    Direction.LOWER: "↓",
+    Direction.HIGHER: "↑",
+    Direction.CONTESTED: "↕",
+    Direction.NOT_APPLICABLE: "–",
+}
+
+DIRECTION_WORDS: dict[Direction, str] = {
+    Direction.LOWER: "lower in low back pain",
+    Direction.HIGHER: "higher in low back pain",
+    Direction.CONTESTED: "contested: studies disagree",
+    Direction.NOT_APPLICABLE: "no expectation",
+}
+
+EVIDENCE_WORDS: dict[Evidence, str] = {
+    Evidence.VERIFIED: "read in the source",
+    Evidence.UNVERIFIED: "unverified: not checked against the source",
+    Evidence.DESIGN: "design choice, not from a publication",
+}
+
+_REASON_WORDS: dict[Reason, str] = {
+    Reason.NOT_ACQUIRED: "the measurement was not acquired",
+    Reason.FILE_MISSING: "a file that the dataset names is not there",
+    Reason.INVALID_INPUT: "an input file is not what it must be",
+    Reason.NO_DERIVATIVE: "the preprocessed files are not there",
+    Reason.NO_TRANSFORM: "the transform to template space is not there",
+    Reason.STEP_FAILED: "an earlier step failed",
+    Reason.FAILED_QC: "a quality check forbids a value",
+    Reason.HIGH_MOTION: "too much head motion",
+    Reason.TOO_FEW_VOLUMES: "too little scan time is left after censoring",
+    Reason.TOO_FEW_DOF: "too few degrees of freedom are left",
+    Reason.COVERAGE_TOO_LOW: "too little of the region lies inside the data",
+    Reason.ZERO_VARIANCE: "the signal does not vary",
+    Reason.TOO_FEW_TRIALS: "too few usable trials",
+    Reason.TOO_FEW_SITES: "too few usable stimulation sites",
+    Reason.NO_MAP: "no response above the background at any site",
+    Reason.NO_BASELINE: "no usable baseline block",
+    Reason.NO_PRIMING: "the first bout did not change excitability",
+    Reason.MIXED_POLARITY: "the two bouts had different polarity",
+    Reason.INTENSITY_CHANGED: "the stimulation intensity changed during the run",
+    Reason.OUT_OF_BOUNDS: "the value lies outside what is possible",
+    Reason.SHORT_SCAN: "short scan",
+    Reason.MODERATE_MOTION: "moderate head motion",
+    Reason.ASYMMETRIC: "the two sides differ more than anatomy does",
+    Reason.LOW_TSNR: "low temporal signal-to-noise ratio",
+    Reason.NOT_RESTING_STATE: "not a resting-state scan",
+    Reason.FEW_TRIALS: "few trials",
+    Reason.MAP_TRUNCATED: "the map reaches the border of the grid",
+    Reason.CROSSTALK: "the two muscle channels share signal",
+    Reason.UNSTABLE_BACKGROUND: "unstable background contraction",
+    Reason.FLOOR: "responses close to the floor",
+    Reason.CEILING: "responses close to the ceiling",
+    Reason.DRAFT_PROCESSING: "draft preprocessing (coarse resolution)",
+}
+
+
+def reason_words(reason: Reason) -> str:
+    """Return what ``reason`` means, in words."""
+    return _REASON_WORDS.get(reason, reason.value.replace("_", " "))
+
+
+def because(reasons: tuple[Reason, ...]) -> str:
+    """Return several reasons as one phrase; empty without reasons."""
+    return "; ".join(reason_words(reason) for reason in reasons)
+
+
+def decimals(error: float, *, digits: int = 2) -> int:
+    """Return the decimal places that show ``error`` with ``digits`` significant digits (0 to 6).
+
+    >>> decimals(0.0234), decimals(4.1), decimals(37.0)
+    (3, 1, 0)
+    """
+    return min(6, max(0, digits - 1 - math.floor(math.log10(error))))
+
+
+def number(value: float, *, error: float = math.nan) -> str:
+    """Return ``value`` as text with the digits that its standard error ``error`` supports.
+
+    The last digit shown is the second significant one of the error. Without an error whole numbers are shown
+    whole, others with four significant digits. The minus sign is a minus sign; NaN is a dash.
+
+    >>> number(612.3456, error=4.1), number(-0.12345, error=0.2), number(240.0), number(0.123456)
+    ('612.3', '−0.12', '240', '0.1235')
+    """
+    if math.isnan(value):
+        return "–"
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    text = f"{value:.{_places(value, error)}f}"
+    return text.replace("-", "−") if float(text) != 0 else text.lstrip("-")
+
+
+def _places(value: float, error: float) -> int:
+    if math.isfinite(error) and error > 0:
+        return decimals(error)
+    return 0 if value == round(value) else decimals(abs(value), digits=4)

@@ -1,0 +1,227 @@
+"""A small output folder with everything the pages can show, written without running any step."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import yaml
+
+from lbpneuro.errors import Reason
+from lbpneuro.io.files import write_json, write_nifti, write_tsv
+from lbpneuro.io.resources import default_config, workflow_folder
+from lbpneuro.io.tables import long_table, marker_rows
+from lbpneuro.markers.descriptor import Estimate, Marker
+from lbpneuro.registry import FAMILIES, INDEX_COLUMNS, MARKERS, family
+
+MIDDLE = {
+    "tiv": (1450.0, 7.0),
+    "gm_total": (640.0, 6.4),
+    "gm_total_ratio": (441.0, 5.0),
+    "gm_volume": (21.3, 0.43),
+    "gm_volume_ratio": (14.7, 0.31),
+    "gm_coverage": (0.98, np.nan),
+    "pag_vmpfc_r": (0.21, 0.11),
+    "pag_vmpfc_z": (0.213, 0.12),
+    "roi_tsnr": (38.2, np.nan),
+    "fd_mean": (0.17, np.nan),
+    "kept_time": (462.0, np.nan),
+    "residual_dimension": (61.0, np.nan),
+    "map_area": (14.0, 1.4),
+    "map_volume": (8.6, 0.7),
+    "cog_x": (-22.4, 1.2),
+    "cog_y": (6.1, 1.5),
+    "overlap_min": (0.62, 0.05),
+    "block_log_ratio": (0.31, 0.14),
+    "hp_index": (0.28, 0.2),
+}
+DATATYPE = {"structural": "anat", "functional": "func", "tms": "emg", "plasticity": "emg"}
+BRAIN_MM = np.array([66.0, 82.0, 62.0])
+
+
+def settings(root: Path) -> dict[str, Any]:
+    """Return the default settings with the folders of a study below ``root``."""
+    config = yaml.safe_load(default_config().read_text())
+    folders = {"bids_dir": str(root / "raw"), "out_dir": str(root / "out"), "work_dir": str(root / "work")}
+    config["dataset"] |= {**folders, "derivatives": {"fmriprep": str(root / "fmriprep")}}
+    config["functional"]["rois"] = str(workflow_folder() / "config" / "rois.tsv")
+    return config
+
+
+def make_study(root: Path, *, participants: int = 6, sessions: Sequence[str | None] = (None,)) -> Path:
+    """Write an output folder below ``root`` and return it: sub-01 has it all, sub-02 no TMS, sub-03 a broken scan."""
+    out, config = root / "out", settings(root)
+    write_json(root / "config.json", config)
+    rows: list[dict[str, Any]] = []
+    for number in range(1, participants + 1):
+        for session in sessions:
+            rows += write_session(out, f"sub-{number:02d}", session=session, config=config, number=number)
+    write_tsv(out / "markers_long.tsv", long_table(rows, index_columns=INDEX_COLUMNS))
+    groups = ["LBP" if number % 2 else "control" for number in range(1, participants + 1)]
+    people = [f"sub-{number:02d}" for number in range(1, participants + 1)]
+    write_tsv(out / "participants.tsv", pd.DataFrame({"participant_id": people, "group": groups}))
+    return out
+
+
+def write_session(
+    out: Path, participant: str, *, session: str | None, config: dict[str, Any], number: int
+) -> list[dict[str, Any]]:
+    """Write the tables, sidecars and drawable files of one session and return its rows."""
+    folder = out / participant / (session or "")
+    prefix = "_".join([participant, *([session] if session else [])])
+    rows: list[dict[str, Any]] = []
+    for name in FAMILIES:
+        own = family_rows(name, participant, session=session, config=config, number=number)
+        base = folder / DATATYPE[name]
+        outputs = drawables(name, base, prefix) if number == 1 else []
+        table = base / f"{prefix}_desc-{name}_markers.tsv"
+        write_tsv(table, long_table(own, index_columns=INDEX_COLUMNS))
+        write_json(table.with_suffix(".json"), sidecar(name, out, outputs, number=number))
+        rows += own
+    write_tsv(folder / f"{prefix}_markers.tsv", long_table(rows, index_columns=INDEX_COLUMNS))
+    return rows
+
+
+def sidecar(name: str, out: Path, outputs: Sequence[Path], *, number: int) -> dict[str, Any]:
+    """Return the sidecar of a family; the functional step of sub-03 stopped."""
+    content: dict[str, Any] = {
+        "Family": name,
+        "Source": "fmriprep",
+        "Method": f"method of the {name} step",
+        "Sources": {f"bids:fmriprep:{name}.nii.gz": "crc32:00"},
+        "Outputs": [path.relative_to(out).as_posix() for path in outputs],
+        "Settings": {"coverage_min": 0.5, "windows": [1, 2]},
+        "SoftwareVersions": {"lbpneuro": "0.1.0"},
+        "Remark": "Recorded <b>remark</b>",
+    }
+    if number == 3 and name == "functional":
+        message = f"{out}/sub-03/func/bold.nii.gz: the file is truncated."
+        content["Error"] = {"reason": "invalid_input", "message": message}
+    return content
+
+
+def family_rows(
+    name: str, participant: str, *, session: str | None, config: dict[str, Any], number: int
+) -> list[dict[str, Any]]:
+    """Return the rows of a family: values around the middle, and the ways of having none."""
+    rng = np.random.default_rng([number, len(session or ""), *name.encode()])
+    rows: list[dict[str, Any]] = []
+    for marker in family(name):
+        levels = {level: estimate(marker, name, number=number, rng=rng) for level in marker.levels(config)}
+        rows += marker_rows(marker, levels, participant=participant, session=session, source="fmriprep", method="m")
+    return rows
+
+
+def estimate(marker: Marker, name: str, *, number: int, rng: np.random.Generator) -> Estimate:
+    """Return a value or its absence: sub-02 has no TMS, the scan of sub-03 is broken, sub-04 is flagged."""
+    if number == 2 and name in ("tms", "plasticity"):
+        return Estimate.missing(Reason.NOT_ACQUIRED)
+    if number == 3 and name == "functional":
+        return Estimate.fail(Reason.INVALID_INPUT)
+    middle, se = MIDDLE.get(marker.name, (0.6, 0.04))
+    spread = se if np.isfinite(se) else 0.01 * abs(middle)
+    low, high = marker.bounds
+    value = float(np.clip(middle + 1.5 * spread * rng.standard_normal(), low, high))
+    flags = [Reason.MODERATE_MOTION] if number == 4 and name == "functional" else []
+    return Estimate.of(value, se=se, n=42, flags=flags)
+
+
+def drawables(name: str, base: Path, prefix: str) -> list[Path]:
+    """Write what the family's step leaves to be drawn."""
+    return {"structural": anat, "functional": func, "tms": tms, "plasticity": plasticity}[name](base, prefix)
+
+
+def world(voxel_mm: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return mm coordinates (n_x, n_y, n_z, 3) and affine of a grid around the template brain, first axis to the left."""
+    shape = np.ceil(np.array([182, 218, 182]) / voxel_mm).astype(int)
+    affine = np.diag([-voxel_mm, voxel_mm, voxel_mm, 1.0])
+    affine[:3, 3] = [90.0, -126.0, -72.0]
+    grid = np.stack(np.indices(shape), axis=-1)
+    return grid @ affine[:3, :3].T + affine[:3, 3], affine
+
+
+def brain(voxel_mm: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return an image of an egg with darker inside, its mm coordinates and its affine."""
+    mm, affine = world(voxel_mm)
+    radius = np.linalg.norm((mm - [0, -18, 8]) / BRAIN_MM, axis=-1)
+    rng = np.random.default_rng(1)
+    image = np.where(radius < 1, 700 + 250 * np.cos(6 * radius), 20) + rng.normal(0, 25, radius.shape)
+    return np.maximum(image, 0).astype(np.float32), mm, affine
+
+
+def ball(mm: np.ndarray, middle: Sequence[float], radius_mm: float) -> np.ndarray:
+    return np.linalg.norm(mm - np.asarray(middle), axis=-1) <= radius_mm
+
+
+def anat(base: Path, prefix: str) -> list[Path]:
+    image, mm, affine = brain(3.0)
+    labels = np.zeros(image.shape, dtype=np.int16)
+    places = {"dlpfc_L": (-40, 34, 28), "dlpfc_R": (40, 34, 28), "thalamus_L": (-11, -18, 8), "thalamus_R": (11, -18, 8)}
+    for number, (name, place) in enumerate(places.items(), start=1):
+        labels[ball(mm, place, 13 if "dlpfc" in name else 9)] = number
+    t1w, dseg = base / f"{prefix}_desc-preproc_T1w.nii.gz", base / f"{prefix}_desc-roi_dseg.nii.gz"
+    write_nifti(t1w, nib.Nifti1Image(image, affine))
+    write_nifti(dseg, nib.Nifti1Image(labels, affine))
+    table = pd.DataFrame({"index": [1, 2, 3, 4], "name": list(places)})
+    write_tsv(base / f"{prefix}_desc-roi_dseg.tsv", table)
+    return [t1w, dseg]
+
+
+def func(base: Path, prefix: str) -> list[Path]:
+    image, mm, affine = brain(3.0)
+    rng = np.random.default_rng(2)
+    near = np.exp(-((np.linalg.norm(mm - [0, -30, -10], axis=-1) / 25) ** 2))
+    correlation = np.where(image > 100, 0.9 * near + 0.12 * rng.standard_normal(image.shape), 0).astype(np.float32)
+    run = f"{prefix}_task-rest_space-MNI152NLin2009cAsym"
+    files = [base / f"{run}_desc-mean_boldref.nii.gz", base / f"{run}_seed-pag_boldmap.nii.gz"]
+    write_nifti(files[0], nib.Nifti1Image(image, affine))
+    write_nifti(files[1], nib.Nifti1Image(np.clip(correlation, -1, 1), affine))
+    moved = np.abs(rng.normal(0.12, 0.06, 240))
+    moved[[60, 61, 150]] = 0.6, 0.4, 0.9
+    moved[0] = np.nan
+    motion = pd.DataFrame({"framewise_displacement": moved, "censored": (moved > 0.25).astype(int)})
+    files.append(base / f"{prefix}_task-rest_desc-motion_timeseries.tsv")
+    write_tsv(files[2], motion)
+    return files
+
+
+def tms(base: Path, prefix: str) -> list[Path]:
+    rng = np.random.default_rng(3)
+    rows = []
+    for muscle, (x0, y0) in {"multifidus_deep": (-22, 8), "longissimus": (-26, -4)}.items():
+        for site, (x, y) in enumerate((x, y) for x in range(-50, 11, 10) for y in range(-30, 31, 10)):
+            share = np.exp(-((x - x0) ** 2 + (y - y0) ** 2) / (2 * 15**2)) * rng.lognormal(0, 0.2)
+            rows.append({"muscle": muscle, "hemisphere": "L", "site_id": site, "x_mm": x, "y_mm": y, "share": share})
+    table = pd.DataFrame(rows)
+    table["share"] /= table.groupby("muscle")["share"].transform("max")
+    files = [base / f"{prefix}_task-motormap_desc-sitemap_meps.tsv", base / f"{prefix}_task-motormap_desc-average_emg.tsv"]
+    write_tsv(files[0], table)
+    write_tsv(files[1], waves("muscle", {"multifidus_deep": 320, "longissimus": 210}))
+    return files
+
+
+def plasticity(base: Path, prefix: str) -> list[Path]:
+    path = base / f"{prefix}_task-plasticity_desc-average_emg.tsv"
+    write_tsv(path, waves("block", {"pre": 800, "between": 1100, "post00": 900, "post10": 700, "post20": 760}))
+    return [path]
+
+
+def waves(column: str, sizes: dict[str, float]) -> pd.DataFrame:
+    time_ms = np.arange(-20, 80, 0.5)
+    shape = np.exp(-(((time_ms - 24) / 5) ** 2)) * np.sin((time_ms - 24) / 2.4)
+    tables = [
+        pd.DataFrame({column: name, "time_ms": time_ms, "mean_uv": size * shape, "sem_uv": 12.0})
+        for name, size in sizes.items()
+    ]
+    return pd.concat(tables)
+
+
+def markers_of(out: Path) -> int:
+    """Return how many rows one session of the study has."""
+    config = json.loads((out.parent / "config.json").read_text())
+    return sum(len(marker.levels(config)) for marker in MARKERS)
