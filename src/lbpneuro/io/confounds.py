@@ -1,0 +1,178 @@
+"""fMRIPrep confounds: named strategies, head motion and the volumes before the steady state."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lbpneuro.errors import InputError
+from lbpneuro.io.files import read_tsv
+from lbpneuro.io.sidecars import read_metadata
+from lbpneuro.kernels._checks import check_option
+from lbpneuro.kernels.quality import fd_jenkinson, fd_power
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = NDArray[np.float64]
+
+STRATEGIES = ("acompcor24", "24p", "36p")
+MOTION = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
+GLOBAL = ("csf", "white_matter", "global_signal")
+EXPANSION = ("", "_derivative1", "_power2", "_derivative1_power2")
+COMPONENTS = 5
+COMPONENT_PREFIX = {"WM": "w_comp_cor_", "CSF": "c_comp_cor_"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confounds:
+    """The confounds of one run.
+
+    ``regressors`` (n_time, n_confounds) with their ``names``; ``fd_jenkinson`` and ``fd_power`` (n_time,) mm, NaN for
+    the first volume; ``steady`` (n_time,) is False for the volumes before the steady
+    state.
+    """
+
+    path: Path
+    names: tuple[str, ...]
+    regressors: Array
+    fd_jenkinson: Array
+    fd_power: Array
+    steady: NDArray[np.bool_]
+
+
+def read_confounds(path: Path, *, strategy: str, n_time: int) -> Confounds:
+    """Return the regressors of a strategy and the head motion from an fMRIPrep confounds table.
+
+    Parameters
+    ----------
+    path
+        ``*_desc-confounds_timeseries.tsv`` (before fMRIPrep 20.2 ``_regressors.tsv``).
+    strategy
+        ``24p``: six motion parameters, their backward differences, and the squares of both (Friston 1996,
+        10.1002/mrm.1910350312); ``36p``: those and the same expansion of CSF, white-matter and global signal
+        (Satterthwaite 2013, 10.1016/j.neuroimage.2012.08.052); ``acompcor24``: 24p, 5 white-matter and 5 CSF components
+        of aCompCor (Behzadi 2007, 10.1016/j.neuroimage.2007.04.042), told apart by the ``Mask`` of the JSON sidecar.
+    n_time
+        Number of volumes of the run.
+
+    Returns
+    -------
+    Confounds
+        The first volume has no backward difference (``n/a``): it gets that of the second. Differences and squares that
+        the table lacks are computed from its base columns.
+
+    Raises
+    ------
+    InputError
+        Naming file and column if a column is absent, a value is not a number, or the rows are not those of the volumes.
+    """
+    check_option("functional.confounds", strategy, allowed=STRATEGIES)
+    table = read_tsv(path)
+    if len(table) != n_time:
+        raise InputError(
+            f"{path}: expected {n_time} rows, one per volume of the run, found {len(table)}; "
+            "the table belongs to another run or is cut off."
+        )
+    names = confound_names(table, path, strategy=strategy)
+    regressors = np.column_stack([_regressor(table, path, name) for name in names])
+    motion = np.column_stack([_column(table, path, name) for name in MOTION])
+    return Confounds(
+        path=path,
+        names=names,
+        regressors=regressors,
+        fd_jenkinson=_displacement(table, path, "rmsd", otherwise=fd_jenkinson(motion)),
+        fd_power=_displacement(table, path, "framewise_displacement", otherwise=fd_power(motion)),
+        steady=_steady(table),
+    )
+
+
+def confound_names(table: pd.DataFrame, path: Path, *, strategy: str) -> tuple[str, ...]:
+    """Return the columns that a strategy takes from a table, in a fixed order."""
+    names = [f"{base}{form}" for form in EXPANSION for base in MOTION]
+    if strategy == "36p":
+        names += [f"{base}{form}" for form in EXPANSION for base in GLOBAL]
+    if strategy == "acompcor24":
+        metadata = read_metadata(path)
+        for mask in ("WM", "CSF"):
+            names += _components(table, path, mask=mask, metadata=metadata)
+    return tuple(names)
+
+
+def _components(table: pd.DataFrame, path: Path, *, mask: str, metadata: Mapping[str, Any]) -> list[str]:
+    """Return the first five aCompCor columns of a tissue: by the mask in the sidecar, else by their prefix."""
+    candidates = [name for name in table.columns if re.fullmatch(r"[acw]_comp_cor_\d+", name)]
+    known = [name for name in candidates if _mask_of(name, metadata) == mask]
+    if not known:
+        raise InputError(
+            f"{path}: no aCompCor component of the {mask} mask; found {_some(candidates) or 'no component at all'}"
+            f"{'' if metadata else ' and no JSON sidecar that names their masks'}. "
+            "Give the sidecar of the table or set functional.confounds to 24p or 36p."
+        )
+    return sorted(known, key=lambda name: int(name.rsplit("_", 1)[1]))[:COMPONENTS]
+
+
+def _mask_of(name: str, metadata: Mapping[str, Any]) -> str | None:
+    """Return the tissue mask of a component: WM, CSF, combined, or None if nothing tells."""
+    entry = metadata.get(name)
+    if isinstance(entry, Mapping) and "Mask" in entry:
+        return str(entry["Mask"])
+    return next((mask for mask, prefix in COMPONENT_PREFIX.items() if name.startswith(prefix)), None)
+
+
+def _regressor(table: pd.DataFrame, path: Path, name: str) -> Array:
+    """Return a column; the difference or square that a table lacks is made from its base column."""
+    if name in table.columns:
+        return _column(table, path, name, backfill="_derivative1" in name)
+    if name.endswith("_power2"):
+        return _regressor(table, path, name.removesuffix("_power2")) ** 2
+    if name.endswith("_derivative1"):
+        step = np.diff(_column(table, path, name.removesuffix("_derivative1")))
+        return np.concatenate([step[:1], step])
+    return _column(table, path, name)
+
+
+def _column(table: pd.DataFrame, path: Path, name: str, *, backfill: bool = False) -> Array:
+    """Return a column as numbers; with ``backfill`` an empty first value becomes the second."""
+    if name not in table.columns:
+        raise InputError(f"{path}: the column {name} is missing; found {_some(list(table.columns))}.")
+    try:
+        values = table[name].to_numpy(dtype=np.float64, copy=True)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{path}: the column {name} must hold numbers ({error}).") from error
+    if backfill and len(values) > 1 and np.isnan(values[0]):
+        values[0] = values[1]
+    bad = np.flatnonzero(~np.isfinite(values))
+    if bad.size:
+        raise InputError(
+            f"{path}, line {bad[0] + 2}: the column {name} has no value (n/a); {bad.size} of {len(values)} rows "
+            "are empty."
+        )
+    return values
+
+
+def _displacement(table: pd.DataFrame, path: Path, name: str, *, otherwise: Array) -> Array:
+    """Return a displacement column (mm), NaN for the first volume; ``otherwise`` where the table has none."""
+    if name not in table.columns:
+        return otherwise
+    values = _column(table, path, name, backfill=True)
+    values[0] = np.nan
+    return values
+
+
+def _steady(table: pd.DataFrame) -> NDArray[np.bool_]:
+    """Return the volumes that no ``non_steady_state_outlier`` column marks."""
+    marks = [name for name in table.columns if name.startswith("non_steady_state_outlier")]
+    return np.asarray(~(table[marks].to_numpy(dtype=np.float64) > 0.5).any(axis=1))
+
+
+def _some(names: list[str], *, most: int = 12) -> str:
+    """Return names for a message, cut after a few."""
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")

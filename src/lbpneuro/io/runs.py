@@ -1,0 +1,260 @@
+"""A preprocessed BOLD run and its companions, told apart by their BIDS names and read into what the markers need."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lbpneuro.errors import InputError, QualityError
+from lbpneuro.io.confounds import Confounds, read_confounds
+from lbpneuro.io.images import Image, load_probability, place
+from lbpneuro.io.index import entities
+from lbpneuro.io.regions import Region, region_bounds, region_weights
+from lbpneuro.io.series import Series, mean_in_voxels, missing_file, read_series, repetition_time
+from lbpneuro.kernels.labels import region_means
+from lbpneuro.kernels.nuisance import residual_basis
+from lbpneuro.kernels.quality import kept_volumes
+from lbpneuro.markers.functional import BRAINSTEM, ROIS, Run
+
+NOT_OF_THE_RUN = ("sub", "ses", "space", "res", "den", "desc", "label", "datatype", "suffix", "ext")
+CSF_MAX = 0.2
+log = logging.getLogger("lbpneuro")
+
+Weights = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFiles:
+    """The files of one run; ``csf`` is the CSF probability map in the space of the run, if there is one."""
+
+    bold: Path
+    mask: Path
+    confounds: Path
+    csf: Path | None = None
+
+    @property
+    def entities(self) -> dict[str, str]:
+        """The entities that tell this run from the others of its session, in BIDS order."""
+        return run_entities(self.bold)
+
+    @property
+    def name(self) -> str:
+        """``task-rest_run-1``."""
+        return "_".join(f"{key}-{value}" for key, value in self.entities.items())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scan:
+    """All that is known of a run after its one read: what the markers take, and what is drawn.
+
+    ``weights`` (n_roi, n_x, n_y, n_z) is the share of each voxel in each region as it was used.
+    """
+
+    files: RunFiles
+    run: Run
+    series: Series
+    confounds: Confounds
+    weights: Weights
+    csf_excluded: bool
+
+    def without_voxels(self) -> Scan:
+        """Return the scan without the voxel matrix and volumes, so that the next run finds the memory free."""
+        none = np.empty((0, 0), dtype=np.float32)
+        small = replace(self.series, bold=none, mask=np.empty(0, dtype=bool), mean=none)
+        return replace(self, series=small, weights=none)
+
+
+def run_entities(path: Path) -> dict[str, str]:
+    """Return the entities of a file that name its run: task, acquisition, run number, echo ..."""
+    return {key: value for key, value in entities(path).items() if key not in NOT_OF_THE_RUN}
+
+
+def group_runs(files: Sequence[Path]) -> list[RunFiles]:
+    """Return the runs among the files of a session, each with its mask, confounds and CSF map, sorted by name.
+
+    Raises
+    ------
+    InputError
+        If a run lacks its brain mask or its confounds (reason ``file_missing``), or no file is a preprocessed BOLD
+        series.
+    """
+    named = [(path, entities(path)) for path in sorted(files)]
+    runs = [path for path, name in named if name.get("suffix") == "bold" and name.get("desc") == "preproc"]
+    if not runs:
+        raise InputError(
+            f"No preprocessed BOLD series (desc-preproc_bold) among {', '.join(path.name for path, _ in named)}."
+        )
+    return [_companions(bold, named) for bold in runs]
+
+
+def _companions(bold: Path, named: Sequence[tuple[Path, Mapping[str, str]]]) -> RunFiles:
+    """Return the files that belong to a BOLD series."""
+    own, run = entities(bold), run_entities(bold)
+    same_run = [(path, name) for path, name in named if run_entities(path) == run]
+    grid = [(path, name) for path, name in same_run if all(name.get(key) == own.get(key) for key in ("space", "res"))]
+    masks = [path for path, name in grid if name.get("suffix") == "mask" and name.get("desc") == "brain"]
+    tables = [path for path, name in same_run if name.get("desc") == "confounds" and name.get("ext") == ".tsv"]
+    tissue = [
+        path
+        for path, name in named
+        if name.get("suffix") == "probseg" and name.get("label") == "CSF" and name.get("space") == own.get("space")
+    ]
+    if not masks:
+        raise missing_file(bold, role="brain mask on its own grid (desc-brain_mask)")
+    if not tables:
+        raise missing_file(bold, role="confounds table (desc-confounds_timeseries.tsv)")
+    return RunFiles(bold=bold, mask=masks[0], confounds=tables[0], csf=next(iter(tissue), None))
+
+
+def read_scan(
+    files: RunFiles,
+    *,
+    regions: Mapping[tuple[str, ...], Region],
+    settings: Mapping[str, Any],
+    draft: bool,
+) -> Scan:
+    """Return a run: masked series, confounds, censoring, nuisance model, region means and coverage.
+
+    Parameters
+    ----------
+    files
+        From :func:`group_runs`.
+    regions
+        From :func:`lbpneuro.io.regions.read_regions`; the midline regions of ``ROIS`` are used.
+    settings
+        The section ``functional`` of the configuration.
+    draft
+        Whether the series come from the quick level of the embedded path.
+
+    Raises
+    ------
+    InputError
+        What :func:`read_series`, :func:`repetition_time` and :func:`read_confounds` refuse.
+    """
+    series = read_series(files.bold, files.mask)
+    t_r = repetition_time(files.bold, header=series.t_r)
+    confounds = read_confounds(files.confounds, strategy=settings["confounds"], n_time=len(series.bold))
+    keep = kept_volumes(confounds.fd_jenkinson, steady=confounds.steady, threshold_mm=settings["fd_spike_mm"])
+    csf = load_probability(files.csf) if files.csf else None
+    weights, whole, excluded = roi_weights(series, regions=regions, csf=csf)
+    inside = weights[:, series.mask]
+    means, coverage = region_means(series.bold, weights=inside, whole=whole)
+    run = Run(
+        name=files.name,
+        resting=files.entities.get("task", "").lower().startswith("rest"),
+        draft=draft,
+        t_r=t_r,
+        fd_mm=confounds.fd_jenkinson,
+        steady=confounds.steady,
+        keep=keep,
+        basis=_basis(files, confounds, keep=keep, t_r=t_r, settings=settings),
+        means=means,
+        coverage=coverage,
+        voxels=tuple(series.bold[:, _core(row)] for row in inside),
+    )
+    return Scan(files=files, run=run, series=series, confounds=confounds, weights=weights, csf_excluded=excluded)
+
+
+def _basis(
+    files: RunFiles, confounds: Confounds, *, keep: NDArray[np.bool_], t_r: float, settings: Mapping[str, Any]
+) -> NDArray[np.float64] | None:
+    """Return what the nuisance model leaves, None (and a line in the log) if that is too little."""
+    try:
+        return residual_basis(
+            confounds.regressors,
+            t_r=t_r,
+            band_hz=tuple(settings["band_hz"]),
+            polynomial=settings["polynomial"],
+            keep=keep,
+        )
+    except QualityError as error:
+        log.warning("%s: %s", files.bold, error)
+        return None
+
+
+def _core(weights: Weights) -> NDArray[np.bool_]:
+    """Return the voxels at least half inside a region; on a grid too coarse for that, all it touches."""
+    core = weights >= 0.5
+    return core if core.any() else weights > 0
+
+
+def roi_weights(
+    series: Series, *, regions: Mapping[tuple[str, ...], Region], csf: Image | None
+) -> tuple[Weights, NDArray[np.float64], bool]:
+    """Return the weights of the regions on the grid of a series, and their whole, which may reach beyond it.
+
+    Voxels of a brainstem region whose CSF probability is above 0.2 are taken out, unless that would leave less than
+    half of it: on a coarse grid no voxel beside the aqueduct is free of CSF.
+
+    Returns
+    -------
+    weights : (n_roi, n_x, n_y, n_z) float32
+    whole : (n_roi,) float64
+        Sum of the weights of each region on an unbounded grid, in voxels.
+    csf_excluded : bool
+    """
+    found, whole, excluded = [], [], False
+    for roi in ROIS:
+        start, box = _boxed_weights(regions[roi, "n/a"], affine=series.affine)
+        if roi in BRAINSTEM and csf is not None:
+            tissue = _without_csf(box, start, csf=csf, affine=series.affine)
+            excluded = tissue is not box
+            box = tissue
+        whole.append(float(box.sum(dtype=np.float64)))
+        found.append(place(np.zeros(series.mask.shape, dtype=np.float32), box, start=start))
+    return np.stack(found), np.array(whole), excluded
+
+
+def _boxed_weights(region: Region, *, affine: NDArray[np.float64]) -> tuple[list[int], Weights]:
+    """Return the first voxel of the box around a region, which may lie outside the image, and the weights in it."""
+    low, high = region_bounds(region)
+    corners = np.array([[x, y, z] for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (low[2], high[2])])
+    to_voxel = np.linalg.inv(affine)
+    voxels = corners @ to_voxel[:3, :3].T + to_voxel[:3, 3]
+    start = np.floor(voxels.min(axis=0)).astype(int) - 1
+    shape = np.ceil(voxels.max(axis=0)).astype(int) + 2 - start
+    moved = affine.copy()
+    moved[:3, 3] += affine[:3, :3] @ start
+    return start.tolist(), region_weights(region, affine=moved, shape=tuple(int(n) for n in shape))
+
+
+def _without_csf(box: Weights, start: Sequence[int], *, csf: Image, affine: NDArray[np.float64]) -> Weights:
+    """Return the weights with 0 where CSF is probable, or ``box`` itself if less than half would be left."""
+    touched = np.argwhere(box > 0)
+    wet = mean_in_voxels(csf, affine=affine, voxels=touched + np.asarray(start)) > CSF_MAX
+    tissue = box.copy()
+    tissue[tuple(touched[wet].T)] = 0
+    return tissue if tissue.sum(dtype=np.float64) >= 0.5 * box.sum(dtype=np.float64) else box
+
+
+def run_facts(scan: Scan) -> dict[str, Any]:
+    """Return what the sidecar of the rows says of a run."""
+    run = scan.run
+    return {
+        "Bold": scan.files.bold.name,
+        "RepetitionTime": run.t_r,
+        "Volumes": len(run.keep),
+        "VolumesBeforeSteadyState": int((~run.steady).sum()),
+        "VolumesKept": int(run.keep.sum()),
+        "Confounds": list(scan.confounds.names),
+        "ResidualDimension": 0 if run.basis is None else run.basis.shape[1],
+        "CSFExcluded": scan.csf_excluded,
+        "DraftProcessing": run.draft,
+    }
+
+
+def method_text(scans: Sequence[Scan], settings: Mapping[str, Any]) -> str:
+    """Return in a few words how the values of a session were made."""
+    low, high = settings["band_hz"]
+    csf = (
+        "CSF voxels excluded from PAG"
+        if all(scan.csf_excluded for scan in scans)
+        else "PAG without exclusion of CSF voxels"
+    )
+    return f"{settings['confounds']} + {low:g}-{high:g} Hz + censoring in one projection; {csf}"

@@ -1,0 +1,242 @@
+"""BOLD series: one streaming read that masks while it decompresses, the repetition time, and what lies at a voxel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lbpneuro.errors import InputError, Reason
+from lbpneuro.io.images import Image, load_image, open_image
+from lbpneuro.io.sidecars import read_metadata
+
+if TYPE_CHECKING:
+    import nibabel as nib
+
+GRID_TOLERANCE_MM = 1e-2
+SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6, "unknown": 1.0}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """The voxels of a BOLD run inside a mask.
+
+    ``bold`` (n_time, n_voxel) float32, columns in the order of ``array[mask]``; ``mean`` (n_x, n_y, n_z) float32 over
+    all volumes, masked or not; ``t_r`` is that of the header (s), None where it has none.
+    """
+
+    path: Path
+    bold: NDArray[np.float32]
+    mask: NDArray[np.bool_]
+    mean: NDArray[np.float32]
+    affine: NDArray[np.float64]
+    t_r: float | None
+
+
+def read_series(path: Path, mask: Path) -> Series:
+    """Return the voxels of a four-dimensional image that lie inside ``mask``, read in one pass.
+
+    One volume at a time is decompressed, scaled and masked: the whole of the image is never held, compressed or not.
+    Any integer or float type, either byte order, scaling factors, NIfTI-1 and NIfTI-2.
+
+    Parameters
+    ----------
+    path
+        BOLD image, .nii or .nii.gz.
+    mask
+        Brain mask on the same grid; a voxel above 0.5 is inside.
+
+    Raises
+    ------
+    InputError
+        If a file is absent, empty, no NIfTI image, truncated or corrupt (size and checksum), not four-dimensional, or
+        if the grids differ.
+    """
+    image = open_image(path)
+    brain = load_image(mask)
+    _check_series(image, path)
+    _check_grid(image, path, brain)
+    inside = brain.data > 0.5
+    shape = image.shape
+    order = np.ravel_multi_index(np.nonzero(inside), shape[:3], order="F")
+    bold = np.empty((shape[3], len(order)), dtype=np.float32)
+    total = np.zeros(int(np.prod(shape[:3])))
+    for index, volume in enumerate(_volumes(image, path)):
+        bold[index] = volume[order]
+        total += volume
+    mean = (total / shape[3]).reshape(shape[:3], order="F").astype(np.float32)
+    affine = np.asarray(image.affine, dtype=np.float64)
+    return Series(path=path, bold=bold, mask=inside, mean=mean, affine=affine, t_r=header_t_r(image))
+
+
+def _check_series(image: nib.Nifti1Image, path: Path) -> None:
+    if len(image.shape) != 4 or image.shape[3] < 2:
+        raise InputError(f"{path}: expected a four-dimensional BOLD series, found the shape {image.shape}.")
+    if image.get_data_dtype().kind not in "iuf":
+        raise InputError(
+            f"{path}: expected integer or real values, found the data type {image.get_data_dtype()}; convert the image."
+        )
+
+
+def _check_grid(image: nib.Nifti1Image, path: Path, brain: Image) -> None:
+    """Raise InputError naming both grids unless ``image`` and the mask share shape and affine."""
+    same = image.shape[:3] == brain.data.shape
+    if same and np.allclose(image.affine, brain.affine, rtol=0, atol=GRID_TOLERANCE_MM):
+        return
+    raise InputError(
+        f"{path}: the grid is {image.shape[:3]}, affine {_rows(image.affine)}, but that of the mask "
+        f"{brain.path} is {brain.data.shape}, affine {_rows(brain.affine)}; "
+        "give the mask of the same space and resolution."
+    )
+
+
+def _rows(affine: NDArray[np.floating[Any]]) -> str:
+    return str(np.round(np.asarray(affine)[:3], 3).tolist())
+
+
+def _volumes(image: nib.Nifti1Image, path: Path) -> Iterator[NDArray[np.floating[Any]]]:
+    """Yield the volumes of an image as flat, scaled arrays in file (Fortran) order."""
+    n_voxel = int(np.prod(image.shape[:3]))
+    raw = np.empty(n_voxel, dtype=image.get_data_dtype())
+    slope, inter = image.dataobj.slope, image.dataobj.inter
+    with _decompressed(path) as stream:
+        _read_into(stream, np.empty(image.dataobj.offset, dtype=np.uint8), path, found="the header")
+        for index in range(image.shape[3]):
+            _read_into(stream, raw, path, found=f"{index} of {image.shape[3]} volumes")
+            yield raw if (slope, inter) == (1, 0) else raw * np.float64(slope) + inter
+        _drain(stream, path)
+
+
+@contextmanager
+def _decompressed(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for reading, through igzip if its first bytes are those of gzip."""
+    from isal import igzip
+
+    with path.open("rb") as stream:
+        compressed = stream.read(2) == b"\x1f\x8b"
+        stream.seek(0)
+        if not compressed:
+            yield stream
+            return
+        with igzip.open(stream, "rb") as content:
+            yield content
+
+
+def _read_into(stream: BinaryIO, array: NDArray[Any], path: Path, *, found: str) -> None:
+    """Fill ``array`` with the next bytes of the stream; InputError if it ends before or is corrupt."""
+    view = array.view(np.uint8).data
+    filled = 0
+    while filled < len(view):
+        with _explained(path, found=found):
+            count = stream.readinto(view[filled:])  # type: ignore[attr-defined]
+        if not count:
+            raise InputError(f"{path}: the file ends after {found}; it is truncated: copy or download it again.")
+        filled += count
+
+
+def _drain(stream: BinaryIO, path: Path) -> None:
+    """Read to the end, where gzip checks size and checksum."""
+    with _explained(path, found="all volumes"):
+        while stream.read(1 << 20):
+            pass
+
+
+@contextmanager
+def _explained(path: Path, *, found: str) -> Iterator[None]:
+    """Turn what a damaged stream raises into an InputError."""
+    from isal import isal_zlib
+
+    damaged: tuple[type[Exception], ...] = (isal_zlib.IsalError, OSError)  # type: ignore[assignment]
+    try:
+        yield
+    except EOFError as error:
+        raise InputError(f"{path}: the file ends after {found}; it is truncated: copy or download it again.") from error
+    except damaged as error:
+        raise InputError(
+            f"{path}: the compressed data are corrupt after {found} ({error}); copy or download the file again."
+        ) from error
+
+
+def header_t_r(image: nib.Nifti1Image) -> float | None:
+    """Return the repetition time of a NIfTI header (s), or None where it has none.
+
+    A header without a unit of time whose value is exactly 1 has none either: that is what software writes that knows of
+    no time.
+    """
+    value = float(image.header["pixdim"][4])
+    unit = image.header.get_xyzt_units()[1]
+    if unit not in SECONDS or not np.isfinite(value) or value <= 0 or (unit == "unknown" and value == 1):
+        return None
+    return value * SECONDS[unit]
+
+
+def repetition_time(path: Path, *, header: float | None) -> float:
+    """Return the repetition time of a run (s): that of its JSON sidecar, else that of its header.
+
+    Raises
+    ------
+    InputError
+        If neither has one, if they differ by more than 1 %, or if the volumes are not evenly spaced (`VolumeTiming`).
+    """
+    metadata = read_metadata(path)
+    value = metadata.get("RepetitionTime")
+    if value is None and "VolumeTiming" in metadata:
+        raise InputError(
+            f"{path}: its sidecar has VolumeTiming instead of RepetitionTime; volumes that are not evenly spaced in "
+            "time (sparse sampling) cannot be filtered to a frequency band."
+        )
+    if value is None:
+        if header is None:
+            raise InputError(
+                f"{path}: no RepetitionTime in its JSON sidecar and none in its header; add it to the sidecar."
+            )
+        return header
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 100:
+        raise InputError(f"{path}: RepetitionTime must be a number of seconds above 0 and below 100; found {value!r}.")
+    if header is not None and abs(header - value) > 0.01 * value:
+        raise InputError(
+            f"{path}: RepetitionTime is {value:g} s in the JSON sidecar, but {header:g} s in the NIfTI header; "
+            "find out which is right (the scan protocol, the time stamps of the events) and correct the other."
+        )
+    return float(value)
+
+
+def mean_in_voxels(image: Image, *, affine: NDArray[np.floating[Any]], voxels: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Return the mean of an image inside given voxels of another grid.
+
+    27 points of every voxel are looked up by linear interpolation; outside the image is 0.
+
+    Parameters
+    ----------
+    image
+        For example a tissue probability map in the space of ``affine``.
+    affine : (4, 4)
+        Of the grid that the voxels belong to.
+    voxels : (n_voxel, 3)
+        Indices on that grid.
+
+    Returns
+    -------
+    (n_voxel,) float64
+    """
+    from scipy.ndimage import map_coordinates
+
+    steps = np.stack(np.meshgrid(*[[-1 / 3, 0, 1 / 3]] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    points = voxels[:, None, :] + steps
+    to_image = np.linalg.inv(image.affine) @ affine
+    found = points @ to_image[:3, :3].T + to_image[:3, 3]
+    data = np.nan_to_num(image.data.astype(np.float64))
+    values = map_coordinates(data, np.moveaxis(found, -1, 0), order=1, mode="constant")
+    return np.asarray(values.mean(axis=1))
+
+
+def missing_file(path: Path, *, role: str) -> InputError:
+    """Return the error for a run that lacks a companion file."""
+    return InputError(
+        f"{path}: this run has no {role}; run fMRIPrep (or the embedded path) again.", reason=Reason.FILE_MISSING
+    )

@@ -1,0 +1,194 @@
+"""Confound regression, detrending, band-pass and censoring as ONE orthogonal projection.
+
+The cleaned series of least squares is the projection of the data on what is left when the nuisance space is taken
+out of the kept volumes. Its orthonormal basis ``Q`` (n_kept, d) is computed once per run, and everything later is done
+on the ``d`` coefficients ``Y = Q' X``: inner products in ``Y`` equal those of the cleaned series.
+
+The frequencies are those of the orthonormal DCT-II, ``f_k = k / (2 n_time t_r)``: it continues a series evenly at its
+ends, so that a drift does not leak over the whole spectrum as it does in a Fourier basis, which joins the last volume
+to the first.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lbpneuro.errors import InputError, QualityError, Reason
+from lbpneuro.kernels._checks import as_mask, check_band, check_finite, check_length, check_positive
+
+Array = NDArray[np.float64]
+
+COLLINEAR = 1e-8  # share of a unit-norm regressor that must be new for it to count
+BLOCK = 8192  # series per block: bounds the float64 copy of a float32 matrix
+
+
+def frequencies_hz(n_time: int, *, t_r: float) -> Array:
+    """Return the DCT frequencies ``k / (2 n_time t_r)`` (Hz), shape (n_time,)."""
+    return np.arange(n_time) / (2 * n_time * t_r)
+
+
+def cosines(n_time: int, *, orders: NDArray[np.int64]) -> Array:
+    """Return the orthonormal DCT-II vectors of the given ``orders``, shape (n_time, n_orders)."""
+    phase = np.pi * (np.arange(n_time)[:, None] + 0.5) * orders / n_time
+    return np.cos(phase) * np.where(orders == 0, np.sqrt(1 / n_time), np.sqrt(2 / n_time))
+
+
+def orders_in(band_hz: tuple[float, float], *, n_time: int, t_r: float) -> NDArray[np.int64]:
+    """Return the DCT orders whose frequency lies in ``band_hz`` (inclusive, to 1e-9 of its upper limit)."""
+    f = frequencies_hz(n_time, t_r=t_r)
+    margin = 1e-9 * band_hz[1]
+    return np.flatnonzero((f >= band_hz[0] - margin) & (f <= band_hz[1] + margin))
+
+
+def legendre(n_time: int, *, degree: int) -> Array:
+    """Return the Legendre polynomials 0..``degree`` on the volumes of a run, shape (n_time, degree + 1)."""
+    return np.asarray(np.polynomial.legendre.legvander(np.linspace(-1, 1, n_time), degree), dtype=np.float64)
+
+
+def residual_basis(
+    confounds: ArrayLike,
+    *,
+    t_r: float,
+    band_hz: tuple[float, float],
+    polynomial: int,
+    keep: ArrayLike,
+    band_share: float = 0.5,
+) -> Array:
+    """Return an orthonormal basis of what the nuisance space leaves on the kept volumes.
+
+    Parameters
+    ----------
+    confounds : (n_time, n_confounds)
+        Regressors in any unit and scale; collinear and constant ones are allowed. Rows of censored volumes are
+        not looked at.
+    t_r : float
+        Repetition time (s).
+    band_hz : (low, high)
+        Pass band (Hz), inclusive. Cosines below ``low`` are nuisance regressors like any other, and so removed exactly.
+    polynomial : int
+        Degree of the drift polynomial, at least 0: the constant always belongs to the nuisance space.
+    keep : (n_time,) of bool
+        Volumes that are kept.
+    band_share : float
+        In ]0, 1]. With every volume kept, each direction lies wholly below ``high`` or wholly above, and this number
+        has no effect. On part of the volumes, a direction (set to 0 elsewhere) lies partly in both; it stays if at
+        least this share of its energy is below ``high``. 1 is plain regression on all stop-band cosines, which costs
+        one dimension of the band per censored volume; one half costs about the share of the censored time (the Slepian
+        count ``2 high T_kept``).
+
+    Returns
+    -------
+    (n_kept, d) float64
+        Orthonormal columns, orthogonal on the kept volumes to every confound, polynomial and slow cosine.
+
+    Raises
+    ------
+    InputError
+        If a confound is NaN on a kept volume or the shapes do not fit.
+    QualityError
+        ``too_few_dof`` if fewer than 3 dimensions are left.
+    """
+    confounds = np.asarray(confounds, dtype=np.float64)
+    n_time = confounds.shape[0]
+    check_positive("t_r", t_r)
+    check_band(band_hz)
+    keep = as_mask("keep", keep, expected=n_time)
+    check_finite("confounds on the kept volumes", confounds[keep])
+    slow = cosines(n_time, orders=orders_in((0, np.nextafter(band_hz[0], 0)), n_time=n_time, t_r=t_r)[1:])
+    nuisance = np.column_stack([legendre(n_time, degree=polynomial), slow, confounds])[keep]
+    low_pass = low_pass_basis(n_time, t_r=t_r, high_hz=band_hz[1], keep=keep, band_share=band_share)
+    basis = complement(low_pass, nuisance=unit_columns(nuisance))
+    if basis.shape[1] < 3:
+        raise QualityError(
+            f"The nuisance model leaves {basis.shape[1]} of {low_pass.shape[1]} dimensions below {band_hz[1]} Hz on "
+            f"{keep.sum()} kept volumes of {t_r} s; at least 3 are needed: use fewer confounds or a longer run.",
+            reason=Reason.TOO_FEW_DOF,
+        )
+    return basis
+
+
+def low_pass_basis(n_time: int, *, t_r: float, high_hz: float, keep: NDArray[np.bool_], band_share: float) -> Array:
+    """Return orthonormal directions on the kept volumes with at least ``band_share`` of their energy up to ``high_hz``.
+
+    They are the left singular vectors of the kept rows of the low-pass cosines; the squared singular value is that
+    share.
+    """
+    below = cosines(n_time, orders=orders_in((0, high_hz), n_time=n_time, t_r=t_r))
+    vectors, sigma, _ = np.linalg.svd(below[keep], full_matrices=False)
+    return vectors[:, sigma**2 >= band_share - 1e-9]
+
+
+def unit_columns(columns: Array) -> Array:
+    """Return the columns centred (the first, the constant, excepted) and of unit norm; constant ones become 0.
+
+    Centring changes nothing in a space that holds the constant, and keeps a large mean from hiding a small variation.
+    """
+    centred = np.column_stack([columns[:, :1], columns[:, 1:] - columns[:, 1:].mean(axis=0)])
+    norm = np.linalg.norm(centred, axis=0)
+    varies = norm > COLLINEAR * np.linalg.norm(columns, axis=0)
+    return np.where(varies, centred / np.where(varies, norm, 1.0), 0.0)
+
+
+def complement(basis: Array, *, nuisance: Array) -> Array:
+    """Return an orthonormal basis of the part of span(``basis``) that is orthogonal to ``nuisance``."""
+    vectors, sigma, _ = np.linalg.svd(basis.T @ nuisance, full_matrices=True)
+    return basis @ vectors[:, int(np.sum(sigma > COLLINEAR)) :]
+
+
+def band_gain(basis: Array, *, t_r: float, band_hz: tuple[float, float], keep: ArrayLike) -> tuple[Array, Array]:
+    """Return how much of each in-band cosine each basis direction holds.
+
+    Returns
+    -------
+    frequencies : (n_band,)
+        DCT frequencies in the band (Hz), above 0.
+    gain : (d, n_band)
+        ``Q' C`` with the orthonormal cosines ``C`` on the kept volumes: a signal of independent cosine coefficients
+        with variances ``s`` has covariance ``gain diag(s) gain'`` in the coordinates of ``Q``.
+    """
+    keep = np.asarray(keep)
+    n_time = len(keep)
+    orders = orders_in(band_hz, n_time=n_time, t_r=t_r)
+    orders = orders[orders > 0]
+    return frequencies_hz(n_time, t_r=t_r)[orders], basis.T @ cosines(n_time, orders=orders)[keep]
+
+
+def project(basis: Array, series: NDArray[np.floating], *, keep: ArrayLike) -> Array:
+    """Return ``Q' X``, the coordinates of the cleaned series.
+
+    Parameters
+    ----------
+    basis : (n_kept, d)
+        From :func:`residual_basis`.
+    series : (n_time, n_series)
+        Any float type; sums are taken in float64, in blocks of series, so a float32 matrix is never copied whole.
+    keep : (n_time,) of bool
+        The kept volumes of ``basis``.
+
+    Returns
+    -------
+    (d, n_series) float64
+        A series that holds NaN on a kept volume, or of which nothing is left (constant, or a confound itself: less than
+        1e-9 of its norm), is NaN; the others do not change.
+    """
+    keep = as_mask("keep", keep, expected=len(series))
+    check_length("basis", basis, expected=int(keep.sum()))
+    projected = np.empty((basis.shape[1], series.shape[1]))
+    for start in range(0, series.shape[1], BLOCK):
+        block = series[keep, start : start + BLOCK].astype(np.float64)
+        projected[:, start : start + BLOCK] = basis.T @ block
+        norm = np.linalg.norm(block, axis=0)
+        left = np.linalg.norm(projected[:, start : start + BLOCK], axis=0)
+        projected[:, start : start + BLOCK][:, ~(left > 1e-9 * norm)] = np.nan
+    return projected
+
+
+def cleaned(basis: Array, projected: Array, *, keep: ArrayLike) -> Array:
+    """Return the cleaned series ``Q Y`` in time, shape (n_time, n_series), NaN on the censored volumes."""
+    keep = np.asarray(keep)
+    if basis.shape[1] != projected.shape[0]:
+        raise InputError(f"`projected` must have {basis.shape[1]} rows; got shape {projected.shape}.")
+    series = np.full((len(keep), projected.shape[1]), np.nan)
+    series[keep] = basis @ projected
+    return series
