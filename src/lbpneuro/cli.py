@@ -109,6 +109,7 @@ def analyse(argv: Sequence[str]) -> int:
     _check_apart(Path(config["dataset"]["bids_dir"]), out)
     if not options.skip_bids_validation:
         validate_bids(Path(config["dataset"]["bids_dir"]))
+    _show_problems(config)
     settings = work / "settings.json"
     write_json(settings, config)
     runs = [level for level in LEVELS if level in options.level]
@@ -117,6 +118,17 @@ def analyse(argv: Sequence[str]) -> int:
     with locked(out):
         codes = [snakemake(level, settings, options, extra) for level in runs]
     return max(report_status(out), *(1 if code else 0 for code in codes))
+
+
+def _show_problems(config: dict[str, Any]) -> None:
+    """Say what is wrong with participants.tsv; the run goes on without what it lacks."""
+    from lbpneuro.io.participants import participants_problems
+    from lbpneuro.io.plan import load_plan
+
+    plan = load_plan(config)
+    for problem in participants_problems(Path(config["dataset"]["bids_dir"]), plan["participants"]):
+        print(f"note: {problem}")
+    print(f"{len(plan['participants'])} participants, {len(plan['units'])} participant-sessions")
 
 
 def _split(argv: Sequence[str]) -> tuple[list[str], list[str]]:

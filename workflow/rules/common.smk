@@ -10,7 +10,7 @@ OUT, WORK = STUDY.out, STUDY.work
 # The interpreter that runs Snakemake runs the jobs; one thread inside a job, since jobs run side by side and
 # results must not depend on the number of threads.
 shell.prefix(
-    f"set -euo pipefail; export PATH={os.path.dirname(sys.executable)}:$PATH PYTHONHASHSEED=0 "
+    f"set -euo pipefail; export PATH={os.path.dirname(sys.executable)}:$PATH "
     "OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS=1; "
 )
 

@@ -11,6 +11,7 @@ from typing import Any
 from lbpneuro.io.config import Config, config_hash, resolve, validate
 from lbpneuro.io.files import read_json, write_json
 from lbpneuro.io.plan import Plan, load_plan
+from lbpneuro.io.provenance import checksum
 from lbpneuro.registry import FAMILIES, method_version
 
 DATATYPES = {"structural": "anat", "functional": "func", "tms": "emg", "plasticity": "emg"}
@@ -80,7 +81,8 @@ class Study:
     def trigger(self, family: str) -> str:
         """Return what a family's rule depends on besides its files: marker versions and settings."""
         sections = {name: self.config[name] for name in (family, *SHARED_SECTIONS.get(family, ()))}
-        return f"{method_version(family)} {config_hash(sections)}"
+        regions = checksum(Path(self.config["functional"]["rois"])) if family in REGION_FAMILIES else None
+        return f"{method_version(family)} {config_hash([sections, regions])}"
 
     def settings(self, *sections: str) -> str:
         """Return a digest of some sections of the settings."""
@@ -97,6 +99,8 @@ class Study:
 
 
 SHARED_SECTIONS: Mapping[str, tuple[str, ...]] = {"tms": ("mep",), "plasticity": ("mep",)}
+
+REGION_FAMILIES = ("structural", "functional")
 
 
 def _option(name: str, values: list[str]) -> str:
