@@ -95,7 +95,7 @@ def template_transform(files: Sequence[Path], *, space: str) -> Path | None:
 def native_regions(regions: Mapping[Name, Region], transform: Path, *, grid: Grid) -> dict[Name, NativeRegion]:
     """Return regions of the template on the grid of a person's own image.
 
-    The share of every 1-mm template voxel in a region is interpolated linearly, once.
+    The share of every 1-mm template voxel in a region is interpolated linearly, at points no more than 1 mm apart.
 
     Raises
     ------
@@ -110,7 +110,8 @@ def native_regions(regions: Mapping[Name, Region], transform: Path, *, grid: Gri
         source = region_grid(region, voxel_mm=TEMPLATE_VOXEL_MM, margin_mm=TEMPLATE_MARGIN_MM)
         weights = region_weights(region, affine=source.affine, shape=source.shape)
         box = box_grid(grid, start=start, shape=shape)
-        found[level] = NativeRegion(weights=resample(weights, mapping, source=source, target=box), start=start)
+        inside = resample(weights, mapping, source=source, target=box, spacing_mm=TEMPLATE_VOXEL_MM)
+        found[level] = NativeRegion(weights=inside, start=start)
     return found
 
 

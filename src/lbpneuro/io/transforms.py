@@ -23,6 +23,7 @@ Transform = Any  # ants.ANTsTransform: the package carries no types
 
 LPS = np.diag([-1.0, -1.0, 1.0])  # ITK counts left and posterior as positive, NIfTI right and anterior
 SHEAR_TOLERANCE = 1e-3
+SPACING_TOLERANCE = 1e-3
 COARSE_VOXELS = 4
 PADDING_VOXELS = 80
 COORDINATE_REACH_MM = 600.0
@@ -52,7 +53,9 @@ def read_transform(path: Path) -> Transform:
     return transform
 
 
-def resample(data: Array, transform: Transform, *, source: Grid, target: Grid) -> NDArray[np.float32]:
+def resample(
+    data: Array, transform: Transform, *, source: Grid, target: Grid, spacing_mm: float = np.inf
+) -> NDArray[np.float32]:
     """Return an image on the grid of another space, by linear interpolation; zero outside the source image.
 
     Parameters
@@ -63,17 +66,23 @@ def resample(data: Array, transform: Transform, *, source: Grid, target: Grid) -
         What ``read_transform`` returned; maps points of the target space to the source space.
     source, target
         Grids of the two images.
+    spacing_mm
+        Voxels of the target that are larger are sampled at evenly spread points, at most this far apart, and take
+        their mean; by default a voxel is sampled at its centre.
 
     Raises
     ------
     InputError
         If a grid is sheared, which ITK cannot represent.
     """
-    empty = np.zeros(target.shape, dtype=np.float32)
+    times = _subsamples(target, spacing_mm)
+    fine = _refined(target, times)
+    empty = np.zeros(fine.shape, dtype=np.float32)
     if not empty.size:
         return empty
-    moved = transform.apply_to_image(_itk_image(data, source), _itk_image(empty, target), interpolation="linear")
-    return np.asarray(moved.numpy(), dtype=np.float32)
+    moved = transform.apply_to_image(_itk_image(data, source), _itk_image(empty, fine), interpolation="linear")
+    split = [number for pair in zip(target.shape, times, strict=True) for number in pair]
+    return np.asarray(moved.numpy().reshape(split).mean(axis=(1, 3, 5)), dtype=np.float32)
 
 
 def source_coordinates(transform: Transform, *, target: Grid) -> NDArray[np.float32]:
@@ -129,6 +138,20 @@ def box_grid(grid: Grid, *, start: Sequence[int], shape: Sequence[int]) -> Grid:
     affine = np.array(grid.affine, dtype=np.float64)
     affine[:3, 3] += affine[:3, :3] @ np.asarray(start)
     return Grid(affine=affine, shape=tuple(shape))
+
+
+def _subsamples(grid: Grid, spacing_mm: float) -> tuple[int, int, int]:
+    """Return how many points along each axis of a voxel are no farther apart than ``spacing_mm``."""
+    voxel_mm = np.linalg.norm(grid.affine[:3, :3], axis=0)
+    return _triple(np.maximum(1, np.ceil(voxel_mm / spacing_mm - SPACING_TOLERANCE)).astype(int))
+
+
+def _refined(grid: Grid, times: tuple[int, int, int]) -> Grid:
+    """Return the grid whose voxels are those of a grid, cut ``times`` along each axis."""
+    affine = np.array(grid.affine, dtype=np.float64)
+    affine[:3, :3] /= times
+    affine[:3, 3] += affine[:3, :3] @ ((1 - np.array(times)) / 2)
+    return Grid(affine=affine, shape=tuple(size * n for size, n in zip(grid.shape, times, strict=True)))
 
 
 def _coarse(grid: Grid) -> Grid:
