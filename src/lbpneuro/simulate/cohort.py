@@ -1,0 +1,145 @@
+"""A simulated study: raw BIDS, fMRIPrep-shaped derivatives and the truth behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from lbpneuro import __version__
+from lbpneuro.errors import InputError
+from lbpneuro.io.files import write_json, write_text, write_tsv
+from lbpneuro.simulate.imaging_files import write_imaging
+from lbpneuro.simulate.people import PHENOTYPES, Person, Visit, participants_table, person
+from lbpneuro.simulate.stimulation_files import write_motor_map, write_plasticity
+from lbpneuro.simulate.study import Study
+from lbpneuro.simulate.truth import TruthRow, truth_table
+
+ModalityWriter = Callable[[Study, Visit], list[TruthRow]]
+
+MODALITIES: tuple[ModalityWriter, ...] = (write_imaging, write_motor_map, write_plasticity)
+"""What is measured at a visit: each writes its files and returns the values it planted. A new test is added here."""
+
+BIDS_VERSION = "1.11.0"
+VOXEL_MM = (1.0, 8.0)
+
+README = """\
+Simulated study of low back pain (lbpneuro simulate)
+====================================================
+
+Nobody took part in this study. All data are random numbers around known values, made to try, teach and test the
+computation of markers; every value that the markers aim at is in truth.tsv, beside this dataset.
+
+- anat: T1w-like image of a deformed template brain inside a shell of skull and scalp. There is no face and no neck.
+- func: resting state with eyes open; the brain alone, moved by the recorded head motion to first order.
+- emg: surface EMG of two back muscles during a TMS map (task-motormap), and of a hand muscle before, between and
+  after two bouts of excitatory stimulation (task-plasticity; the pauses between the blocks were not recorded).
+- nibs: stimuli and coil positions after draft 6.3 of BEP037, which is not part of BIDS yet.
+- phenotype: questionnaires.
+"""
+
+
+def simulate_cohort(
+    out: Path,
+    *,
+    participants: int = 20,
+    sessions: int = 1,
+    seed: int = 1,
+    effect: float = 1.0,
+    resolution_mm: float = 4.0,
+    jobs: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Write a simulated study below the folder ``out``: raw/, fmriprep/ and truth.tsv.
+
+    Parameters
+    ----------
+    out
+        Folder of the study; files of an earlier one are replaced.
+    participants
+        Number of people; odd numbers have low back pain, even ones not.
+    sessions
+        Visits per person; a single one is written without ``ses-``.
+    seed
+        Equal seeds give equal bytes, whatever ``jobs`` is; participant 3 is the same in a cohort of any size.
+    effect
+        Factor of all planted group differences; 0 plants none.
+    resolution_mm
+        Voxel size of the images (1 to 8 mm); the BOLD runs are never finer than 2 mm.
+    jobs
+        Number of processes.
+    progress
+        Called with (visits done, visits in all) after every visit.
+
+    Raises
+    ------
+    InputError
+        If a number makes no sense, or ``out`` cannot be written to.
+    """
+    _check(participants=participants, sessions=sessions, jobs=jobs, resolution_mm=resolution_mm)
+    study = Study(root=Path(out), voxel_mm=float(resolution_mm))
+    people = [person(number, seed=seed, effect=effect) for number in range(1, participants + 1)]
+    numbers = range(1, sessions + 1) if sessions > 1 else (0,)
+    visits = [Visit(one, number, seed) for one in people for number in numbers]
+    write_descriptions(study)
+    write_people(study, people)
+    rows: list[TruthRow] = []
+    for done, planted in enumerate(_written(study, visits, jobs=jobs), start=1):
+        rows += planted
+        if progress is not None:
+            progress(done, len(visits))
+    write_tsv(study.root / "truth.tsv", truth_table(rows))
+
+
+def _check(*, participants: int, sessions: int, jobs: int, resolution_mm: float) -> None:
+    for name, number in (("participants", participants), ("sessions", sessions), ("jobs", jobs)):
+        if number < 1:
+            raise InputError(f"`{name}` must be 1 or more; got {number}.")
+    if not VOXEL_MM[0] <= resolution_mm <= VOXEL_MM[1]:
+        raise InputError(f"`resolution_mm` must be between {VOXEL_MM[0]:g} and {VOXEL_MM[1]:g}; got {resolution_mm:g}.")
+
+
+def _written(study: Study, visits: Sequence[Visit], *, jobs: int) -> Iterator[list[TruthRow]]:
+    """Write all visits, in this process or in several; yield the planted values in the order of the visits."""
+    if jobs == 1:
+        yield from (write_visit(study, visit) for visit in visits)
+        return
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(jobs, len(visits)), mp_context=context) as pool:
+        yield from pool.map(write_visit, [study] * len(visits), visits)
+
+
+def write_visit(study: Study, visit: Visit) -> list[TruthRow]:
+    """Write everything measured at one visit; return the planted values."""
+    return [row for write in MODALITIES for row in write(study, visit)]
+
+
+def write_descriptions(study: Study) -> None:
+    """Write what makes the two folders BIDS datasets."""
+    maker = {"Name": "lbpneuro simulate", "Version": __version__}
+    raw: dict[str, Any] = {"DatasetType": "raw", "GeneratedBy": [maker], "License": "CC0"}
+    derived: dict[str, Any] = {
+        "DatasetType": "derivative",
+        "GeneratedBy": [{**maker, "Description": "the outputs of fMRIPrep that lbpneuro reads"}],
+        "SourceDatasets": [{"URL": "../raw"}],
+        "DatasetLinks": {"raw": "../raw"},
+        "License": "CC0",
+    }
+    for folder, title, fields in ((study.raw, "raw data", raw), (study.fmriprep, "preprocessed images", derived)):
+        name = f"Simulated study of low back pain, {title}"
+        write_json(folder / "dataset_description.json", {"Name": name, "BIDSVersion": BIDS_VERSION, **fields})
+        write_text(folder / "README", README)
+    write_text(study.raw / ".bidsignore", "nibs/\n")
+
+
+def write_people(study: Study, people: Sequence[Person]) -> None:
+    """Write participants and questionnaires."""
+    for path, (table, dictionary) in (
+        ("participants", participants_table(people)),
+        *((f"phenotype/{name}", table(people)) for name, table in PHENOTYPES.items()),
+    ):
+        write_tsv(study.raw / f"{path}.tsv", table)
+        write_json(study.raw / f"{path}.json", dictionary)

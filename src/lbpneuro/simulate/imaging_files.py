@@ -1,0 +1,142 @@
+"""Writes the images of a visit: raw BIDS and what fMRIPrep would have made of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lbpneuro.io.files import write_json, write_nifti, write_tsv
+from lbpneuro.simulate.anatomy import Anatomy, anatomy, anatomy_truth, t1w_intensity, template_space
+from lbpneuro.simulate.bold import BoldSettings, Courses, Matrix, bold_mm, bold_truth, raw_run, template_run
+from lbpneuro.simulate.confounds import confounds
+from lbpneuro.simulate.grids import Grid, Volume, mni_grid
+from lbpneuro.simulate.people import Visit
+from lbpneuro.simulate.study import Study
+from lbpneuro.simulate.template import TISSUES
+from lbpneuro.simulate.transforms import write_composite
+from lbpneuro.simulate.truth import TruthRow
+
+if TYPE_CHECKING:
+    import nibabel as nib
+
+SPACE = "MNI152NLin2009cAsym"
+SCANNER_CODE, TEMPLATE_CODE = 1, 4
+ECHO_TIME_S = 0.03
+
+
+def write_imaging(study: Study, visit: Visit) -> list[TruthRow]:
+    """Write T1w and resting BOLD of a visit, raw and preprocessed; return the planted values."""
+    head = anatomy(visit, voxel_mm=study.voxel_mm, settings=study.anatomy)
+    write_raw_anatomy(study.raw / visit.folder / "anat", visit, head)
+    write_derived_anatomy(study.fmriprep / visit.folder / "anat", visit, head)
+    return anatomy_truth(visit, head) + write_functional(study, visit, head)
+
+
+def write_raw_anatomy(folder: Path, visit: Visit, head: Anatomy) -> None:
+    """Write the raw T1w image."""
+    image = t1w_intensity(head, visit.passing("t1w"), raw=True)
+    write_nifti(folder / f"{visit.prefix}_T1w.nii.gz", nifti(image * 10, head.grid, dtype=np.int16))
+    write_json(folder / f"{visit.prefix}_T1w.json", {"MagneticFieldStrength": 3, "Modality": "MR"})
+
+
+def write_derived_anatomy(folder: Path, visit: Visit, head: Anatomy) -> None:
+    """Write tissue probabilities, masks and transforms under the names of fMRIPrep."""
+    start = f"{visit.prefix}_space-{SPACE}"
+    t1w = t1w_intensity(head, visit.passing("t1w"), raw=False)
+    native = {
+        "desc-preproc_T1w": (t1w * 10, np.int16),
+        "desc-brain_mask": (head.probabilities.sum(axis=0) > 0.5, np.uint8),
+        **{
+            f"label-{name}_probseg": (share, np.float32)
+            for name, share in zip(TISSUES, head.probabilities, strict=True)
+        },
+    }
+    target = mni_grid(head.grid.voxel_mm)
+    for name, (volume, dtype) in native.items():
+        write_nifti(folder / f"{visit.prefix}_{name}.nii.gz", nifti(volume, head.grid, dtype=dtype))
+        warped = template_space(np.asarray(volume, dtype=np.float32), head)
+        warped = warped > 0.5 if dtype is np.uint8 else warped
+        write_nifti(folder / f"{start}_{name}.nii.gz", nifti(warped, target, dtype=dtype, code=TEMPLATE_CODE))
+    for prefix in (visit.prefix, start):
+        write_json(folder / f"{prefix}_desc-brain_mask.json", {"Type": "Brain", "RawSources": [_raw_t1w(visit)]})
+        write_json(folder / f"{prefix}_desc-preproc_T1w.json", {"SkullStripped": False})
+    write_composite(folder / f"{visit.prefix}_from-{SPACE}_to-T1w_mode-image_xfm.h5", head.to_template)
+    write_composite(folder / f"{visit.prefix}_from-T1w_to-{SPACE}_mode-image_xfm.h5", head.from_template)
+
+
+def write_functional(study: Study, visit: Visit, head: Anatomy) -> list[TruthRow]:
+    """Write the resting run, raw and preprocessed, and its confounds; return the planted values."""
+    voxel_mm, settings = bold_mm(study.voxel_mm), study.bold
+    grid, maps, time, series = template_run(visit, voxel_mm=voxel_mm, settings=settings)
+    folder = study.fmriprep / visit.folder / "func"
+    run = f"{visit.prefix}_task-rest"
+    write_raw_bold(study.raw / visit.folder / "func" / f"{run}_bold", visit, head, time, study)
+    write_confounds(folder / f"{run}_desc-confounds_timeseries", series, maps, time, grid=grid, settings=settings)
+    start = folder / f"{run}_space-{SPACE}"
+    four_d = np.zeros((int(np.prod(grid.shape)), settings.n_time), dtype=np.float32)
+    four_d[maps.inside] = series
+    inside = maps.inside.astype(np.float32)
+    mean = four_d[:, len(settings.dummy) :].mean(axis=1)
+    for name, values, dtype in (
+        ("boldref", mean, np.int16),
+        ("desc-brain_mask", inside, np.uint8),
+        ("desc-preproc_bold", four_d, np.int16),
+    ):
+        image = nifti(values, grid, dtype=dtype, code=TEMPLATE_CODE, t_r=settings.t_r)
+        write_nifti(Path(f"{start}_{name}.nii.gz"), image)
+    write_json(Path(f"{start}_desc-preproc_bold.json"), {**bold_metadata(settings), "SkullStripped": True})
+    write_json(Path(f"{start}_desc-brain_mask.json"), {"Type": "Brain", "RawSources": [_raw_bold(visit)]})
+    return bold_truth(visit, maps, voxel_mm=voxel_mm, settings=settings)
+
+
+def write_raw_bold(path: Path, visit: Visit, head: Anatomy, time: Courses, study: Study) -> None:
+    """Write the raw run and its sidecar; ``path`` is without extension."""
+    settings = study.bold
+    grid, series = raw_run(visit, head, time, voxel_mm=bold_mm(study.voxel_mm), settings=settings)
+    write_nifti(path.with_name(f"{path.name}.nii.gz"), nifti(series, grid, dtype=np.int16, t_r=settings.t_r))
+    scanner = {"MagneticFieldStrength": 3, "EchoTime": ECHO_TIME_S, "FlipAngle": 80, "Modality": "MR"}
+    instructions = {"Instructions": "Keep still with your eyes open and think of nothing in particular."}
+    write_json(path.with_name(f"{path.name}.json"), {**bold_metadata(settings), **instructions, **scanner})
+
+
+def bold_metadata(settings: BoldSettings) -> dict[str, Any]:
+    """Return the metadata that raw and preprocessed run share."""
+    return {"TaskName": "rest", "RepetitionTime": settings.t_r, "SliceTimingCorrected": False}
+
+
+def write_confounds(
+    path: Path, series: Matrix, maps: Any, time: Courses, *, grid: Grid, settings: BoldSettings
+) -> None:
+    """Write the confounds table and its sidecar; ``path`` is without extension."""
+    table, sidecar = confounds(series, maps, time, grid=grid, settings=settings)
+    write_tsv(path.with_name(f"{path.name}.tsv"), table)
+    write_json(path.with_name(f"{path.name}.json"), sidecar)
+
+
+def nifti(
+    values: Volume | Any, grid: Grid, *, dtype: Any, code: int = SCANNER_CODE, t_r: float | None = None
+) -> nib.Nifti1Image:
+    """Return an image in mm (and s); ``values`` are (nx, ny, nz), or flat with time last."""
+    import nibabel as nib
+
+    values = np.asarray(values)
+    shape = (*grid.shape, *values.shape[1:]) if values.shape[0] != grid.shape[0] else values.shape
+    if np.issubdtype(dtype, np.integer):
+        values = np.rint(values)
+    image = nib.Nifti1Image(values.reshape(shape).astype(dtype), grid.affine)
+    image.header.set_xyzt_units("mm", "sec")
+    if len(shape) == 4 and t_r is not None:
+        image.header.set_zooms((*[grid.voxel_mm] * 3, t_r))
+    image.set_sform(grid.affine, code=code)
+    image.set_qform(grid.affine, code=code)
+    return image
+
+
+def _raw_t1w(visit: Visit) -> str:
+    return f"bids:raw:{visit.folder}/anat/{visit.prefix}_T1w.nii.gz"
+
+
+def _raw_bold(visit: Visit) -> str:
+    return f"bids:raw:{visit.folder}/func/{visit.prefix}_task-rest_bold.nii.gz"

@@ -1,0 +1,233 @@
+"""Writes the TMS recordings of a visit: EMG-BIDS with events, and NIBS-BIDS (draft 6.3 of BEP037) for the positions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lbpneuro.io.files import atomic, write_json, write_tsv
+from lbpneuro.simulate.emg import EmgSettings, recording
+from lbpneuro.simulate.grids import Array
+from lbpneuro.simulate.people import Visit
+from lbpneuro.simulate.stimulation import (
+    BLOCK_MINUTES,
+    POLARITY,
+    Pulses,
+    map_pulses,
+    map_truth,
+    plasticity_pulses,
+    plasticity_truth,
+)
+from lbpneuro.simulate.study import Study
+from lbpneuro.simulate.truth import TruthRow
+
+PHYSICAL_UV = 32768.0
+PLACEMENT_CM: dict[str, tuple[float, float]] = {
+    "multifidus_deep": (2.0, 0.0),
+    "longissimus": (5.0, 3.0),
+    "FDI": (0.0, 0.0),
+}
+PLACEMENT = {
+    "motormap": "Surface electrodes right of the spine: over the multifidus 2 cm lateral to the spinous process of L5, "
+    "over the longissimus 5 cm lateral to that of L2; reference 2 cm away along the fibres.",
+    "plasticity": "Surface electrodes over the belly of the right first dorsal interosseus; reference on the joint.",
+}
+INSTRUCTIONS = {
+    "motormap": "Sit upright and lean forward a little, so that the back muscles contract lightly.",
+    "plasticity": "Sit still and keep your right hand relaxed.",
+}
+
+
+def write_motor_map(study: Study, visit: Visit) -> list[TruthRow]:
+    """Write the mapping run of a visit; return the planted values."""
+    pulses = map_pulses(visit, study.motor_map)
+    write_run(study, visit, "motormap", pulses, settings=study.trunk, protocol={})
+    return map_truth(visit, study.motor_map)
+
+
+def write_plasticity(study: Study, visit: Visit) -> list[TruthRow]:
+    """Write the plasticity run of a visit; return the planted values."""
+    pulses = plasticity_pulses(visit, study.plasticity)
+    protocol = {
+        "BoutPolarity": list(POLARITY),
+        "BoutDescription": "anodal tDCS of the left motor cortex, 1 mA, 7 min, a gap of 3 min, then 5 min",
+        "BlockStartMinutes": dict(BLOCK_MINUTES),
+    }
+    write_run(study, visit, "plasticity", pulses, settings=study.hand, protocol=protocol)
+    return plasticity_truth(visit, study.plasticity)
+
+
+def write_run(
+    study: Study, visit: Visit, task: str, pulses: Pulses, *, settings: EmgSettings, protocol: dict[str, Any]
+) -> None:
+    """Write recording, sidecars, events and positions of one run."""
+    signal = recording(visit.passing(f"emg {task}"), pulses, settings)
+    emg, nibs = study.raw / visit.folder / "emg", study.raw / visit.folder / "nibs"
+    start = f"{visit.prefix}_task-{task}"
+    write_bdf(emg / f"{start}_emg.bdf", signal, muscles=pulses.muscles, sfreq=settings.sfreq)
+    write_json(emg / f"{start}_emg.json", {**emg_metadata(task, signal, settings), **protocol})
+    write_channels(emg / f"{start}_channels.tsv", pulses.muscles)
+    write_electrodes(emg, visit, task=task, muscles=pulses.muscles)
+    write_events(emg / f"{start}_events", pulses)
+    write_nibs(nibs, start, pulses, protocol=protocol)
+
+
+def write_bdf(path: Path, signal: Array, *, muscles: tuple[str, ...], sfreq: float) -> None:
+    """Write ``signal`` (n_muscle, n_sample) in uV as BDF with 24 bits over +-32.8 mV; always the same bytes."""
+    import datetime
+
+    import edfio
+
+    limits = (-PHYSICAL_UV, PHYSICAL_UV - PHYSICAL_UV / 2**23)
+    signals = [
+        edfio.BdfSignal(one, sfreq, label=muscle, physical_dimension="uV", physical_range=limits)
+        for one, muscle in zip(signal, muscles, strict=True)
+    ]
+    when = edfio.Recording(startdate=datetime.date(2021, 7, 9))
+    with atomic(path) as temporary:
+        edfio.Bdf(signals, recording=when, data_record_duration=1).write(temporary)
+
+
+def emg_metadata(task: str, signal: Array, settings: EmgSettings) -> dict[str, Any]:
+    """Return the sidecar of a recording."""
+    return {
+        "TaskName": task,
+        "Instructions": INSTRUCTIONS[task],
+        "EMGPlacementScheme": "Other",
+        "EMGPlacementSchemeDescription": PLACEMENT[task],
+        "EMGReference": "bipolar",
+        "EMGGround": "right iliac crest",
+        "SamplingFrequency": settings.sfreq,
+        "PowerLineFrequency": settings.hum_hz,
+        "RecordingType": "continuous" if task == "motormap" else "discontinuous",
+        "RecordingDuration": signal.shape[1] / settings.sfreq,
+        "SoftwareFilters": "n/a",
+        "HardwareFilters": "n/a",
+        "EMGChannelCount": len(signal),
+        "Manufacturer": "simulated",
+    }
+
+
+def write_channels(path: Path, muscles: tuple[str, ...]) -> None:
+    """Write channels.tsv: one bipolar channel per muscle."""
+    import pandas as pd
+
+    rows = [
+        {
+            "name": muscle,
+            "type": "EMG",
+            "units": "uV",
+            "signal_electrode": f"{muscle}_1",
+            "reference": f"{muscle}_2",
+            "target_muscle": muscle,
+            "status": "good",
+        }
+        for muscle in muscles
+    ]
+    write_tsv(path, pd.DataFrame(rows))
+
+
+def write_electrodes(folder: Path, visit: Visit, *, task: str, muscles: tuple[str, ...]) -> None:
+    """Write electrodes.tsv and the frame of its coordinates (cm on the skin)."""
+    import pandas as pd
+
+    rows = []
+    for muscle in muscles:
+        x, y = PLACEMENT_CM[muscle]
+        rows += [
+            {"name": f"{muscle}_{number}", "x": x, "y": y + 2 * (number - 1), "z": 0.0, "coordinate_system": task}
+            for number in (1, 2)
+        ]
+    start = f"{visit.prefix}_task-{task}"
+    write_tsv(folder / f"{start}_electrodes.tsv", pd.DataFrame(rows))
+    origin = "spinous process of L5" if task == "motormap" else "belly of the muscle"
+    description = f"x to the right and y upwards (map) or towards the elbow (hand), in cm from the {origin}."
+    write_json(
+        folder / f"{visit.prefix}_space-{task}_coordsystem.json",
+        {
+            "EMGCoordinateSystem": "Other",
+            "EMGCoordinateSystemDescription": description,
+            "EMGCoordinateUnits": "cm",
+        },
+    )
+
+
+EVENT_COLUMNS: dict[str, Any] = {
+    "trial_type": {"Description": "Kind of the event.", "Levels": {"TMS": "single TMS pulse"}},
+    "nibs_event_id": {"Description": "Stimulus template, a row of the table of the nibs folder."},
+    "nibs_position_id": {"Description": "Position of the coil, a row of the markers table of the nibs folder."},
+    "site_id": {"Description": "Site of the grid."},
+    "block": {
+        "Description": "Part of the run.",
+        "Levels": {
+            "map": "motor map",
+            "pre": "before the first bout of stimulation",
+            "between": "between the two bouts",
+            "post00": "just after the second bout",
+            "post10": "10 minutes after the second bout",
+            "post20": "20 minutes after the second bout",
+        },
+    },
+    "intensity_mso": {"Description": "Stimulus intensity.", "Units": "percent of the maximum stimulator output"},
+}
+
+
+def write_events(path: Path, pulses: Pulses) -> None:
+    """Write events.tsv, one row per pulse, and its dictionary; ``path`` is without extension."""
+    import pandas as pd
+
+    names = position_names(pulses)
+    table = pd.DataFrame(
+        {
+            "onset": pulses.onset_s,
+            "duration": np.zeros(len(pulses.onset_s)),
+            "trial_type": "TMS",
+            "nibs_event_id": "single",
+            "nibs_position_id": [names[site] for site in pulses.position],
+            "site_id": pulses.position + 1,
+            "block": pulses.block,
+            "intensity_mso": pulses.intensity_mso,
+        }
+    )
+    write_tsv(path.with_name(f"{path.name}.tsv"), table)
+    write_json(path.with_name(f"{path.name}.json"), EVENT_COLUMNS)
+
+
+def position_names(pulses: Pulses) -> list[str]:
+    """Return the name of every coil position."""
+    return [f"pos{number:02d}" for number in range(1, len(pulses.site_xy_mm) + 1)]
+
+
+def write_nibs(folder: Path, start: str, pulses: Pulses, *, protocol: dict[str, Any]) -> None:
+    """Write stimulus template, positions and their frame."""
+    import pandas as pd
+
+    stimulus = {
+        "nibs_event_id": "single",
+        "nibs_type": "TMS",
+        "stimulator_id": "stim1",
+        "nibs_element_id": "coil1",
+        "stimulus_shape": "monophasic",
+        "stimulus_intensity": pulses.intensity_mso,
+        "stimulus_intensity_units": "%MSO",
+        "pulse_count": 1,
+    }
+    write_tsv(folder / f"{start}_nibs.tsv", pd.DataFrame([stimulus]))
+    description = {
+        "NIBSBIDSVersion": "draft 6.3",
+        "StimulatorSet": [{"StimulatorID": "stim1", "Manufacturer": "simulated"}],
+        "NIBSElementSet": [{"NIBSElementID": "coil1", "ElementShape": "figure of eight, 70 mm"}],
+    }
+    write_json(folder / f"{start}_nibs.json", {**description, **protocol})
+    x, y = pulses.site_xy_mm.T
+    positions = pd.DataFrame({"nibs_position_id": position_names(pulses), "x": x, "y": y, "z": 0.0})
+    write_tsv(folder / f"{start}_markers.tsv", positions)
+    frame = {
+        "NIBSCoordinateSystem": "Other",
+        "NIBSCoordinateUnits": "mm",
+        "NIBSCoordinateSystemDescription": "Grid on the head: origin at the vertex (Cz), x to the right, y to the "
+        "front, z not used.",
+    }
+    write_json(folder / f"{start}_coordsystem.json", frame)

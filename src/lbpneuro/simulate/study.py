@@ -1,0 +1,35 @@
+"""Where a simulated study lies and what is planted in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lbpneuro.simulate.anatomy import AnatomySettings
+from lbpneuro.simulate.bold import BoldSettings
+from lbpneuro.simulate.emg import HAND, TRUNK, EmgSettings
+from lbpneuro.simulate.stimulation import MapSettings, PlasticitySettings
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """A simulated study below ``root`` at ``voxel_mm``, with the settings of every modality."""
+
+    root: Path
+    voxel_mm: float
+    anatomy: AnatomySettings = field(default_factory=AnatomySettings)
+    bold: BoldSettings = field(default_factory=BoldSettings)
+    motor_map: MapSettings = field(default_factory=MapSettings)
+    plasticity: PlasticitySettings = field(default_factory=PlasticitySettings)
+    trunk: EmgSettings = TRUNK
+    hand: EmgSettings = HAND
+
+    @property
+    def raw(self) -> Path:
+        """The raw BIDS dataset."""
+        return self.root / "raw"
+
+    @property
+    def fmriprep(self) -> Path:
+        """The fMRIPrep-shaped derivatives."""
+        return self.root / "fmriprep"
