@@ -4,12 +4,6 @@ from snakemake.utils import min_version
 min_version("9.20")
 
 
-from lbpneuro.io.resources import default_config
-
-
-configfile: str(default_config())
-
-
 include: "workflow/rules/common.smk"
 include: "workflow/rules/structural.smk"
 include: "workflow/rules/functional.smk"

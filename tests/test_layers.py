@@ -20,10 +20,10 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "registry": ({"errors", "markers"}, set()),
     "io": ({"", "errors", "kernels", "markers", "registry", "io"}, {"numpy"}),
     "preprocess": ({"errors", "kernels", "markers", "registry", "io", "preprocess"}, ARRAYS),
-    "simulate": ({"errors", "kernels", "markers", "registry", "io", "simulate"}, ARRAYS),
-    "report": ({"errors", "kernels", "markers", "registry", "io", "report"}, {"numpy"}),
+    "simulate": ({"", "errors", "kernels", "markers", "registry", "io", "simulate"}, ARRAYS),
+    "report": ({"", "errors", "kernels", "markers", "registry", "io", "report"}, {"numpy"}),
     "steps": ({"errors", "markers", "registry", "io", "preprocess", "simulate", "report", "steps"}, {"numpy"}),
-    "cli": ({""}, set()),
+    "cli": ({"", "errors"}, set()),
 }
 
 

@@ -110,13 +110,14 @@ def analyse(argv: Sequence[str]) -> int:
     if not options.skip_bids_validation:
         validate_bids(Path(config["dataset"]["bids_dir"]))
     _show_problems(config)
-    settings = work / "settings.json"
-    write_json(settings, config)
+    settings = {level: work / f"settings_{level}.json" for level in LEVELS}
+    for level, path in settings.items():
+        write_json(path, {**config, "run": {**config["run"], "finished_only": level == "group"}})
     runs = [level for level in LEVELS if level in options.level]
     if options.dry_run:
-        return max(snakemake(level, settings, options, extra) for level in runs)
+        return snakemake("all" if len(runs) == 2 else runs[0], settings["participant"], options, extra)
     with locked(out):
-        codes = [snakemake(level, settings, options, extra) for level in runs]
+        codes = [snakemake(level, settings[level], options, extra) for level in runs]
     return max(report_status(out), *(1 if code else 0 for code in codes))
 
 
@@ -185,7 +186,7 @@ def snakemake(level: str, settings: Path, options: argparse.Namespace, extra: Se
     command += ["--profile", options.profile] if options.profile else []
     command += ["--dry-run"] if options.dry_run else []
     if level == "group":
-        command += ["--config", "run={finished_only: true}", "--allowed-rules", *GROUP_RULES]
+        command += ["--allowed-rules", *GROUP_RULES]
     return subprocess.run([*command, *extra], check=False).returncode  # noqa: S603
 
 

@@ -4,6 +4,7 @@ import sys
 
 from lbpneuro.io.study import open_study
 
+# config/config.yaml, with --configfile and --config laid over it.
 STUDY = open_study(config)
 OUT, WORK = STUDY.out, STUDY.work
 

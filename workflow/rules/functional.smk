@@ -14,6 +14,8 @@ rule preprocess_func:
     benchmark:
         f"{WORK}/benchmarks/{{folder}}/{{stem}}_preprocess_func.tsv"
     retries: 1
+    conda:
+        "../envs/lbpneuro.yaml"
     threads: 1
     resources:
         mem_mb=more(4000),
@@ -36,6 +38,8 @@ rule functional:
     benchmark:
         f"{WORK}/benchmarks/{{folder}}/{{prefix}}_functional.tsv"
     retries: 1
+    conda:
+        "../envs/lbpneuro.yaml"
     threads: 1
     resources:
         mem_mb=more(3000),

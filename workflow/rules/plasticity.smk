@@ -11,6 +11,8 @@ rule plasticity:
     benchmark:
         f"{WORK}/benchmarks/{{folder}}/{{prefix}}_plasticity.tsv"
     retries: 1
+    conda:
+        "../envs/lbpneuro.yaml"
     threads: 1
     resources:
         mem_mb=more(1000),

@@ -11,6 +11,8 @@ rule participant_report:
     benchmark:
         f"{WORK}/benchmarks/{{participant}}/{{participant}}_participant_report.tsv"
     retries: 1
+    conda:
+        "../envs/lbpneuro.yaml"
     threads: 1
     resources:
         mem_mb=more(1500),
@@ -32,6 +34,8 @@ rule group_report:
     benchmark:
         f"{WORK}/benchmarks/group_report.tsv"
     retries: 1
+    conda:
+        "../envs/lbpneuro.yaml"
     threads: 1
     resources:
         mem_mb=more(1500),

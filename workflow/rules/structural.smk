@@ -14,6 +14,8 @@ rule preprocess_anat:
     benchmark:
         f"{WORK}/benchmarks/{{folder}}/{{prefix}}_preprocess_anat.tsv"
     retries: 1
+    conda:
+        "../envs/lbpneuro.yaml"
     threads: 1
     resources:
         mem_mb=more(3000),
@@ -36,6 +38,8 @@ rule structural:
     benchmark:
         f"{WORK}/benchmarks/{{folder}}/{{prefix}}_structural.tsv"
     retries: 1
+    conda:
+        "../envs/lbpneuro.yaml"
     threads: 1
     resources:
         mem_mb=more(1500),

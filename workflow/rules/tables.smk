@@ -11,6 +11,8 @@ rule participant_table:
     benchmark:
         f"{WORK}/benchmarks/{{folder}}/{{prefix}}_participant_table.tsv"
     retries: 1
+    conda:
+        "../envs/lbpneuro.yaml"
     threads: 1
     resources:
         mem_mb=more(500),
@@ -33,6 +35,8 @@ rule cohort_tables:
     benchmark:
         f"{WORK}/benchmarks/cohort_tables.tsv"
     retries: 1
+    conda:
+        "../envs/lbpneuro.yaml"
     threads: 1
     resources:
         mem_mb=more(1000),
@@ -54,6 +58,8 @@ rule describe:
     benchmark:
         f"{WORK}/benchmarks/describe.tsv"
     retries: 1
+    conda:
+        "../envs/lbpneuro.yaml"
     threads: 1
     resources:
         mem_mb=more(500),

@@ -11,6 +11,8 @@ rule meps:
     benchmark:
         f"{WORK}/benchmarks/{{folder}}/{{stem}}_meps.tsv"
     retries: 1
+    conda:
+        "../envs/lbpneuro.yaml"
     threads: 1
     resources:
         mem_mb=more(1500),
@@ -33,6 +35,8 @@ rule tms:
     benchmark:
         f"{WORK}/benchmarks/{{folder}}/{{prefix}}_tms.tsv"
     retries: 1
+    conda:
+        "../envs/lbpneuro.yaml"
     threads: 1
     resources:
         mem_mb=more(1000),

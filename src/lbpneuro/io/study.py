@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lbpneuro.io.config import Config, config_hash, resolve, validate
+from lbpneuro.io.config import Config, config_hash, read_config, resolve
 from lbpneuro.io.files import read_json, write_json
 from lbpneuro.io.plan import Plan, load_plan
 from lbpneuro.io.provenance import checksum
@@ -108,9 +108,8 @@ def _option(name: str, values: list[str]) -> str:
 
 
 def open_study(config: Mapping[str, Any]) -> Study:
-    """Check the settings, bring the plan up to date, and keep the resolved settings in the work folder."""
-    validate(config, origin="settings")
-    resolved = resolve(config)
+    """Lay ``config`` over the defaults, bring the plan up to date, and keep the settings in the work folder."""
+    resolved = resolve(read_config(overrides=config))
     path = Path(resolved["dataset"]["work_dir"]) / "config.json"
     plan = load_plan(resolved)
     if not path.exists() or read_json(path) != resolved:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -94,6 +94,13 @@ class Estimate:
     def missing(cls, *reasons: Reason) -> Estimate:
         """Return an empty value: there are no data."""
         return cls(status=Status.MISSING, reasons=by_gravity(reasons))
+
+
+def with_flag(estimate: Estimate, reason: Reason) -> Estimate:
+    """Return ``estimate`` with a further caveat: a value becomes flagged, an empty value stays as empty as it was."""
+    status = Status.FLAG if estimate.status is Status.OK else estimate.status
+    reasons = by_gravity((*estimate.reasons, reason)) if status is Status.FLAG else estimate.reasons
+    return replace(estimate, status=status, reasons=reasons)
 
 
 def by_gravity(reasons: Sequence[Reason]) -> tuple[Reason, ...]:

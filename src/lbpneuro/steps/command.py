@@ -14,7 +14,7 @@ from lbpneuro.errors import LbpneuroError, Reason
 from lbpneuro.io.files import expand_manifests, read_json, write_json, write_tsv
 from lbpneuro.io.provenance import bids_uri, checksum, dataset_roots, software_versions, source_name
 from lbpneuro.io.tables import empty_rows, long_table, marker_rows
-from lbpneuro.markers.descriptor import Estimate, evaluate
+from lbpneuro.markers.descriptor import Estimate, evaluate, with_flag
 from lbpneuro.registry import INDEX_COLUMNS, family
 
 Config = dict[str, Any]
@@ -83,7 +83,8 @@ def family_step(name: str, measure: Measure, argv: Sequence[str]) -> int:
     folder = OutputFolder(Path(config["dataset"]["out_dir"]), options.participant, options.session)
     try:
         files = expand_manifests(options.files)
-        rows, facts = _measured(name, measure, files, config=config, folder=folder, absent=options.absent)
+        caveat = Reason.DRAFT_PROCESSING if is_draft(options.files) else None
+        rows, facts = _measured(name, measure, files, config=config, folder=folder, absent=options.absent, caveat=caveat)
     except LbpneuroError as error:
         log.error("%s", error)
         who = {"participant": options.participant, "session": options.session}
@@ -103,6 +104,7 @@ def _measured(
     config: Config,
     folder: OutputFolder,
     absent: Sequence[str],
+    caveat: Reason | None,
 ) -> tuple[list[Row], dict[str, Any]]:
     who: dict[str, Any] = {"participant": folder.participant, "session": folder.session}
     if not files:
@@ -111,14 +113,19 @@ def _measured(
         return rows, {"Absent": sorted(Path(path).name for path in absent)}
     measured = measure(files, config, folder)
     source = measured.source or source_name(files, dataset_roots(config))
-    rows = [
-        row
-        for marker in family(name)
-        for row in marker_rows(
-            marker, evaluate(marker, measured.data, config), source=source, method=measured.method, **who
-        )
-    ]
+    rows = []
+    for marker in family(name):
+        estimates = evaluate(marker, measured.data, config)
+        if caveat:
+            estimates = {level: with_flag(estimate, caveat) for level, estimate in estimates.items()}
+        rows += marker_rows(marker, estimates, source=source, method=measured.method, **who)
     return rows, {"Source": source, "Method": measured.method, **measured.sidecar}
+
+
+def is_draft(paths: Sequence[Path]) -> bool:
+    """Return whether any of the files was made by the embedded path at its draft level."""
+    manifests = [path for path in paths if "_desc-embedded_" in path.name]
+    return any(read_json(path).get("Level") == "draft" for path in manifests)
 
 
 def sidecar(
