@@ -14,7 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from lbpneuro.simulate.grids import Array, Grid, Volume, centred_grid, mni_grid, sample
+from lbpneuro.simulate.grids import Array, Grid, Volume, centred_grid, mni_grid, sample, sample_all
 from lbpneuro.simulate.people import Visit
 from lbpneuro.simulate.template import ATROPHY_REGIONS, RegionKey, region_bump, region_shares, template
 from lbpneuro.simulate.transforms import PointMap
@@ -74,7 +74,12 @@ def anatomy(visit: Visit, *, voxel_mm: float, settings: AnatomySettings) -> Anat
     affine = pose_affine(visit) @ size_affine(visit, settings)
     field_grid = mni_grid(FIELD_MM)
     out = PointMap(affine, exponential(velocity, voxel_mm=FIELD_MM), field_grid, affine_first=False)
-    back = PointMap(np.linalg.inv(affine), exponential(-velocity, voxel_mm=FIELD_MM), field_grid, affine_first=True)
+    back = PointMap(
+        np.asarray(np.linalg.inv(affine), dtype=float),
+        exponential(-velocity, voxel_mm=FIELD_MM),
+        field_grid,
+        affine_first=True,
+    )
     grid = centred_grid(np.asarray(NATIVE_CENTRE_MM), NATIVE_EXTENT_MM, voxel_mm)
     brain, gm, wm = _tissues(back, grid)
     probabilities = segmentation(visit, back, grid, shares=(brain, gm, wm))
@@ -154,9 +159,8 @@ def _tissues(back: PointMap, grid: Grid) -> tuple[Volume, Volume, Volume]:
     """Brain, gray and white matter as shares of the voxels of ``grid``."""
     source = template(grid.voxel_mm)
     at = back(grid.points())
-    brain, gm, wm = (
-        sample(volume, source.grid, at).reshape(grid.shape) for volume in (source.brain, source.gm, source.wm)
-    )
+    volumes = sample_all((source.brain, source.gm, source.wm), source.grid, at)
+    brain, gm, wm = (volume.reshape(grid.shape) for volume in volumes)
     return brain, brain * gm, brain * wm
 
 

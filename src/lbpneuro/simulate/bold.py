@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lbpneuro.simulate.anatomy import Anatomy, rigid_affine
-from lbpneuro.simulate.grids import Array, Grid, Volume, centred_grid, mni_grid, sample
+from lbpneuro.simulate.grids import Array, Grid, Volume, centred_grid, mni_grid, sample, sample_all
 from lbpneuro.simulate.motion import MotionSettings, jenkinson_displacement, motion_parameters
 from lbpneuro.simulate.people import Visit
 from lbpneuro.simulate.template import RegionKey, region_shares, template
@@ -113,7 +113,7 @@ def spectrum(n_time: int, *, t_r: float, knee_hz: float) -> Array:
 
 
 def coloured(rng: np.random.Generator, shape: tuple[int, int], *, t_r: float, knee_hz: float) -> Matrix:
-    """Return stationary 1/f noise (n_series, n_time) whose expected variance is 1: a part of a longer circular series."""
+    """Return stationary 1/f noise (n_series, n_time) whose expected variance is 1: part of a circular series."""
     n_series, n_time = shape
     power = spectrum(2 * n_time, t_r=t_r, knee_hz=knee_hz)
     power[0] = 0
@@ -168,20 +168,19 @@ def source_shares(voxel_mm: float) -> Volume:
 
 def maps_at(points: Array, *, voxel_mm: float, inside_min: float = 0.3) -> Maps:
     """Return the maps of the voxels at ``points`` (n, 3) in template mm; voxels outside the brain are left out."""
-    brain, gm, wm, *shares = (
-        sample(volume, mni_grid(voxel_mm), points) for volume in (*_tissues(voxel_mm), *source_shares(voxel_mm))
-    )
-    inside = brain > inside_min
-    brain, gm, wm = brain[inside], gm[inside], wm[inside]
+    grid = mni_grid(voxel_mm)
+    inside = sample(template(voxel_mm).brain, grid, points) > inside_min
+    points = points[inside]
+    brain, gm, wm, *shares = sample_all((*_tissues(voxel_mm), *source_shares(voxel_mm)), grid, points)
     csf = np.maximum(1 - gm - wm, 0)
     mean = brain * (900 * gm + 780 * wm + 1150 * csf)
-    stem = np.exp(-0.5 * (((points[inside] - (0, -30, -20)) / (14, 14, 22)) ** 2).sum(axis=1)).astype(np.float32)
+    stem = np.exp(-0.5 * (((points - (0, -30, -20)) / (14, 14, 22)) ** 2).sum(axis=1)).astype(np.float32)
     return Maps(
         inside=inside,
         mean=mean,
-        regions=np.stack([share[inside] for share in shares], axis=1),
-        nodes=node_weights(points[inside]),
-        nuisance=_nuisance_maps(points[inside], brain, gm, wm),
+        regions=np.stack(shares, axis=1),
+        nodes=node_weights(points),
+        nuisance=_nuisance_maps(points, brain, gm, wm),
         white=stem,
     )
 
@@ -348,8 +347,8 @@ def template_maps(voxel_mm: float) -> Maps:
 
 def raw_run(
     visit: Visit, head: Anatomy, time: Courses, *, voxel_mm: float, settings: BoldSettings
-) -> tuple[Grid, Matrix]:
-    """Return grid and series (n_voxel, n_time) of the raw run in the person's own space, moved by the head motion.
+) -> tuple[Grid, NDArray[np.bool_], Matrix]:
+    """Return grid, voxels inside, and their series of the raw run in the person's own space, with its head motion.
 
     The motion moves the mean image to first order: its derivative along each of the six parameters times that
     parameter. The fluctuations are a few percent and are not moved.
@@ -358,14 +357,12 @@ def raw_run(
     grid = centred_grid(np.array([0.0, -18.0, 10.0]), (184.0, 216.0, 176.0), voxel_mm)
     offset = rigid_affine(np.concatenate([rng.normal(0, 2, 3), rng.normal(0, np.deg2rad(2), 3)]))
     points = grid.points() @ offset[:3, :3].T + offset[:3, 3]
-    maps = maps_at(head.to_template(points), voxel_mm=voxel_mm, inside_min=0.05)
-    series = np.zeros((len(points), settings.n_time), dtype=np.float32)
-    series[maps.inside] = synthesise(maps, time, rng, settings)
+    maps = maps_at(head.to_template(points), voxel_mm=voxel_mm, inside_min=0.02)
     mean = np.zeros(len(points), dtype=np.float32)
     mean[maps.inside] = maps.mean
-    near = np.linalg.norm(_slopes(mean, grid), axis=1) > 0.2
-    series[near] += motion_derivative(mean, grid)[near] @ time.motion.T.astype(np.float32)
-    return grid, np.maximum(series, 0)
+    series = synthesise(maps, time, rng, settings)
+    series += motion_derivative(mean, grid)[maps.inside] @ time.motion.T.astype(np.float32)
+    return grid, maps.inside, np.maximum(series, 0)
 
 
 def motion_derivative(mean: Matrix, grid: Grid) -> Matrix:

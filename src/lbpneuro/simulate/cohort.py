@@ -113,8 +113,15 @@ def _written(study: Study, visits: Sequence[Visit], *, jobs: int) -> Iterator[li
 
 
 def write_visit(study: Study, visit: Visit) -> list[TruthRow]:
-    """Write everything measured at one visit; return the planted values."""
-    return [row for write in MODALITIES for row in write(study, visit)]
+    """Write everything measured at one visit; return the planted values.
+
+    With one thread for linear algebra: its sums depend on the number of threads in the last digit, and several
+    processes with several threads each would be slower than either.
+    """
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        return [row for write in MODALITIES for row in write(study, visit)]
 
 
 def write_descriptions(study: Study) -> None:
@@ -132,7 +139,7 @@ def write_descriptions(study: Study) -> None:
         name = f"Simulated study of low back pain, {title}"
         write_json(folder / "dataset_description.json", {"Name": name, "BIDSVersion": BIDS_VERSION, **fields})
         write_text(folder / "README", README)
-    write_text(study.raw / ".bidsignore", "nibs/\n")
+    write_text(study.raw / ".bidsignore", "nibs\n")
 
 
 def write_people(study: Study, people: Sequence[Person]) -> None:

@@ -118,16 +118,20 @@ def compcor(series: Matrix, masks: dict[str, NDArray[np.bool_]], *, settings: Bo
 
 
 def principal_components(series: Array, drift: Array) -> tuple[Array, Array, Array]:
-    """Return singular values, shares of variance and time courses (n_time, n_time) of standardised ``series``."""
+    """Return singular values, shares of variance and time courses (COMPONENTS, n_time) of standardised ``series``."""
+    from scipy import linalg
+
     basis = np.linalg.qr(drift.T)[0]
     residual = series - (series @ basis) @ basis.T
     residual /= residual.std(axis=1, keepdims=True, ddof=1)
-    values, vectors = np.linalg.eigh(residual.T @ residual)
+    product = residual.T @ residual
+    n_time = len(product)
+    values, vectors = linalg.eigh(product, subset_by_index=(n_time - COMPONENTS, n_time - 1))
     values = np.maximum(values[::-1], 0)
     courses = vectors[:, ::-1].T
     largest = np.abs(courses).argmax(axis=1)
     courses = courses * np.sign(courses[np.arange(len(courses)), largest])[:, None]
-    return np.sqrt(values), values / values.sum(), courses
+    return np.sqrt(values), values / np.trace(product), courses
 
 
 def outliers(columns: Columns, *, n_dummy: int) -> Columns:

@@ -72,7 +72,8 @@ def _shaped(rng: np.random.Generator, gain: Callable[[Array], Array], n_sample: 
     from scipy import fft
 
     length = fft.next_fast_len(n_sample, real=True)
-    spectrum = fft.rfft(rng.standard_normal(length)) * gain(np.fft.rfftfreq(length, 1 / settings.sfreq))
+    frequencies = np.asarray(np.fft.rfftfreq(length, 1 / settings.sfreq), dtype=float)
+    spectrum = fft.rfft(rng.standard_normal(length)) * gain(frequencies)
     shaped = fft.irfft(spectrum, length)[:n_sample]
     return shaped / shaped.std(ddof=0)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,11 +55,19 @@ def mni_grid(voxel_mm: float) -> Grid:
 
 def sample(volume: NDArray[np.floating], grid: Grid, points: Array, *, order: int = 1) -> Volume:
     """Return ``volume`` on ``grid`` at ``points`` (n, 3) in mm, 0 outside; ``order`` 0 is nearest, 1 linear."""
+    return sample_all([volume], grid, points, order=order)[0]
+
+
+def sample_all(volumes: Iterable[NDArray[np.floating]], grid: Grid, points: Array, *, order: int = 1) -> list[Volume]:
+    """Return each of the ``volumes`` on one grid at ``points`` (n, 3) in mm, as ``sample`` does."""
     from scipy import ndimage
 
     inverse = np.linalg.inv(grid.affine)
-    indices = points @ inverse[:3, :3].T + inverse[:3, 3]
-    return ndimage.map_coordinates(volume, indices.T, order=order, mode="constant", cval=0.0, output=np.float32)
+    indices = inverse[:3, :3] @ points.T + inverse[:3, 3:]
+    return [
+        ndimage.map_coordinates(volume, indices, order=order, mode="constant", cval=0.0, output=np.float32)
+        for volume in volumes
+    ]
 
 
 def resampled(volume: NDArray[np.floating], source: Grid, target: Grid, *, order: int = 1) -> Volume:

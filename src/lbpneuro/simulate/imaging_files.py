@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
 from lbpneuro.io.files import write_json, write_nifti, write_tsv
 from lbpneuro.simulate.anatomy import Anatomy, anatomy, anatomy_truth, t1w_intensity, template_space
-from lbpneuro.simulate.bold import BoldSettings, Courses, Matrix, bold_mm, bold_truth, raw_run, template_run
+from lbpneuro.simulate.bold import BoldSettings, Courses, Maps, Matrix, bold_mm, bold_truth, raw_run, template_run
 from lbpneuro.simulate.confounds import confounds
-from lbpneuro.simulate.grids import Grid, Volume, mni_grid
+from lbpneuro.simulate.grids import Grid, mni_grid
 from lbpneuro.simulate.people import Visit
 from lbpneuro.simulate.study import Study
 from lbpneuro.simulate.template import TISSUES
@@ -57,7 +58,8 @@ def write_derived_anatomy(folder: Path, visit: Visit, head: Anatomy) -> None:
     for name, (volume, dtype) in native.items():
         write_nifti(folder / f"{visit.prefix}_{name}.nii.gz", nifti(volume, head.grid, dtype=dtype))
         warped = template_space(np.asarray(volume, dtype=np.float32), head)
-        warped = warped > 0.5 if dtype is np.uint8 else warped
+        if dtype is np.uint8:
+            warped = (warped > 0.5).astype(np.float32)
         write_nifti(folder / f"{start}_{name}.nii.gz", nifti(warped, target, dtype=dtype, code=TEMPLATE_CODE))
     for prefix in (visit.prefix, start):
         write_json(folder / f"{prefix}_desc-brain_mask.json", {"Type": "Brain", "RawSources": [_raw_t1w(visit)]})
@@ -74,28 +76,26 @@ def write_functional(study: Study, visit: Visit, head: Anatomy) -> list[TruthRow
     run = f"{visit.prefix}_task-rest"
     write_raw_bold(study.raw / visit.folder / "func" / f"{run}_bold", visit, head, time, study)
     write_confounds(folder / f"{run}_desc-confounds_timeseries", series, maps, time, grid=grid, settings=settings)
-    start = folder / f"{run}_space-{SPACE}"
-    four_d = np.zeros((int(np.prod(grid.shape)), settings.n_time), dtype=np.float32)
-    four_d[maps.inside] = series
-    inside = maps.inside.astype(np.float32)
-    mean = four_d[:, len(settings.dummy) :].mean(axis=1)
+    start = f"{run}_space-{SPACE}"
+    mean = series[:, len(settings.dummy) :].mean(axis=1, keepdims=True)
     for name, values, dtype in (
         ("boldref", mean, np.int16),
-        ("desc-brain_mask", inside, np.uint8),
-        ("desc-preproc_bold", four_d, np.int16),
+        ("desc-brain_mask", np.ones_like(mean), np.uint8),
+        ("desc-preproc_bold", series, np.int16),
     ):
-        image = nifti(values, grid, dtype=dtype, code=TEMPLATE_CODE, t_r=settings.t_r)
-        write_nifti(Path(f"{start}_{name}.nii.gz"), image)
-    write_json(Path(f"{start}_desc-preproc_bold.json"), {**bold_metadata(settings), "SkullStripped": True})
-    write_json(Path(f"{start}_desc-brain_mask.json"), {"Type": "Brain", "RawSources": [_raw_bold(visit)]})
+        image = series_image(values, maps.inside, grid, dtype=dtype, code=TEMPLATE_CODE, t_r=settings.t_r)
+        write_nifti(folder / f"{start}_{name}.nii.gz", image)
+    write_json(folder / f"{start}_desc-preproc_bold.json", {**bold_metadata(settings), "SkullStripped": True})
+    write_json(folder / f"{start}_desc-brain_mask.json", {"Type": "Brain", "RawSources": [_raw_bold(visit)]})
     return bold_truth(visit, maps, voxel_mm=voxel_mm, settings=settings)
 
 
 def write_raw_bold(path: Path, visit: Visit, head: Anatomy, time: Courses, study: Study) -> None:
     """Write the raw run and its sidecar; ``path`` is without extension."""
     settings = study.bold
-    grid, series = raw_run(visit, head, time, voxel_mm=bold_mm(study.voxel_mm), settings=settings)
-    write_nifti(path.with_name(f"{path.name}.nii.gz"), nifti(series, grid, dtype=np.int16, t_r=settings.t_r))
+    grid, inside, series = raw_run(visit, head, time, voxel_mm=bold_mm(study.voxel_mm), settings=settings)
+    image = series_image(series, inside, grid, dtype=np.int16, code=SCANNER_CODE, t_r=settings.t_r)
+    write_nifti(path.with_name(f"{path.name}.nii.gz"), image)
     scanner = {"MagneticFieldStrength": 3, "EchoTime": ECHO_TIME_S, "FlipAngle": 80, "Modality": "MR"}
     instructions = {"Instructions": "Keep still with your eyes open and think of nothing in particular."}
     write_json(path.with_name(f"{path.name}.json"), {**bold_metadata(settings), **instructions, **scanner})
@@ -107,7 +107,7 @@ def bold_metadata(settings: BoldSettings) -> dict[str, Any]:
 
 
 def write_confounds(
-    path: Path, series: Matrix, maps: Any, time: Courses, *, grid: Grid, settings: BoldSettings
+    path: Path, series: Matrix, maps: Maps, time: Courses, *, grid: Grid, settings: BoldSettings
 ) -> None:
     """Write the confounds table and its sidecar; ``path`` is without extension."""
     table, sidecar = confounds(series, maps, time, grid=grid, settings=settings)
@@ -115,23 +115,42 @@ def write_confounds(
     write_json(path.with_name(f"{path.name}.json"), sidecar)
 
 
-def nifti(
-    values: Volume | Any, grid: Grid, *, dtype: Any, code: int = SCANNER_CODE, t_r: float | None = None
-) -> nib.Nifti1Image:
-    """Return an image in mm (and s); ``values`` are (nx, ny, nz), or flat with time last."""
+def nifti(values: NDArray[Any], grid: Grid, *, dtype: DTypeLike, code: int = SCANNER_CODE) -> nib.Nifti1Image:
+    """Return the image of ``values`` (nx, ny, nz) on ``grid``; rounded if ``dtype`` is an integer."""
     import nibabel as nib
 
-    values = np.asarray(values)
-    shape = (*grid.shape, *values.shape[1:]) if values.shape[0] != grid.shape[0] else values.shape
-    if np.issubdtype(dtype, np.integer):
-        values = np.rint(values)
-    image = nib.Nifti1Image(values.reshape(shape).astype(dtype), grid.affine)
-    image.header.set_xyzt_units("mm", "sec")
-    if len(shape) == 4 and t_r is not None:
+    whole = np.issubdtype(dtype, np.integer)
+    image = nib.Nifti1Image((np.rint(values) if whole else values).astype(dtype), grid.affine)
+    _describe(image, grid, code=code)
+    return image
+
+
+def series_image(
+    series: Matrix, inside: NDArray[np.bool_], grid: Grid, *, dtype: DTypeLike, code: int, t_r: float
+) -> nib.Nifti1Image:
+    """Return the image of ``series`` (n_inside, n_time), rounded, 0 outside; a single volume gives (nx, ny, nz).
+
+    The array is laid out as NIfTI stores it (x fastest), so that writing copies nothing but the bytes.
+    """
+    import nibabel as nib
+
+    n_time = series.shape[1]
+    place = np.ravel_multi_index(np.unravel_index(np.flatnonzero(inside), grid.shape), grid.shape, order="F")
+    flat = np.zeros((n_time, inside.size), dtype=dtype)
+    flat[:, place] = np.rint(series).astype(dtype).T
+    volumes = flat.reshape(n_time, *grid.shape[::-1]).T
+    image = nib.Nifti1Image(volumes if n_time > 1 else volumes[..., 0], grid.affine)
+    _describe(image, grid, code=code)
+    if n_time > 1:
         image.header.set_zooms((*[grid.voxel_mm] * 3, t_r))
+    return image
+
+
+def _describe(image: nib.Nifti1Image, grid: Grid, *, code: int) -> None:
+    """Set units and the two affines, whose ``code`` tells scanner from template space."""
+    image.header.set_xyzt_units("mm", "sec")
     image.set_sform(grid.affine, code=code)
     image.set_qform(grid.affine, code=code)
-    return image
 
 
 def _raw_t1w(visit: Visit) -> str:

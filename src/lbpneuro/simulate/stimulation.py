@@ -86,7 +86,7 @@ class PlasticitySettings:
 
 @dataclass(frozen=True, slots=True)
 class Pulses:
-    """The pulses of a run, in order: ``onset_s``, ``position``, ``block``, planted ``amplitude_uv`` (n_muscle, n_pulse).
+    """The pulses of a run, in order: ``onset_s``, ``position``, ``block``, planted ``amplitude_uv`` (muscle, pulse).
 
     ``site_xy_mm`` (n_site, 2) are the positions that ``position`` (n_pulse,) counts; ``restless`` marks pulses with
     unwanted muscle activity before them.

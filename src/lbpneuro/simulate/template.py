@@ -42,7 +42,8 @@ class Template:
 @lru_cache(maxsize=1)
 def regions() -> dict[RegionKey, Region]:
     """Return the regions that lbpneuro ships, by (roi, hemi)."""
-    return read_regions(workflow_folder() / "config" / "rois.tsv")
+    found = read_regions(workflow_folder() / "config" / "rois.tsv")
+    return {(roi, hemi): region for (roi, hemi), region in found.items()}
 
 
 @lru_cache(maxsize=8)

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lbpneuro.io.files import atomic
-from lbpneuro.simulate.grids import Array, Grid, Volume, sample
+from lbpneuro.simulate.grids import Array, Grid, Volume, sample_all
 
 LPS = np.diag([-1.0, -1.0, 1.0])
 
@@ -36,7 +37,7 @@ class PointMap:
         return points @ self.affine[:3, :3].T + self.affine[:3, 3]
 
     def _displace(self, points: Array) -> Array:
-        return points + np.stack([sample(part, self.grid, points) for part in self.displacement], axis=1)
+        return points + np.stack(sample_all(self.displacement, self.grid, points), axis=1)
 
 
 def write_composite(path: Path, point_map: PointMap) -> None:
@@ -70,16 +71,16 @@ def _text(group: object, name: str, text: str) -> None:
     group.create_dataset(name, data=[text], dtype=h5py.string_dtype("ascii"))  # type: ignore[attr-defined]
 
 
-def _affine_record(point_map: PointMap) -> tuple[str, Array, Array]:
+def _affine_record(point_map: PointMap) -> tuple[str, NDArray[np.floating], Array]:
     matrix = LPS @ point_map.affine[:3, :3] @ LPS
     values = np.concatenate([matrix.ravel(), LPS @ point_map.affine[:3, 3]])
     return "AffineTransform_double_3_3", values, np.zeros(3)
 
 
-def _field_record(point_map: PointMap) -> tuple[str, Array, Array]:
+def _field_record(point_map: PointMap) -> tuple[str, NDArray[np.floating], Array]:
     """Type, parameters (x fastest, components together) and fixed parameters (size, origin, spacing, direction)."""
     grid = point_map.grid
     lps = point_map.displacement * np.diag(LPS)[:, None, None, None]
     values = np.ascontiguousarray(lps.transpose(3, 2, 1, 0), dtype=np.float32).ravel()
     fixed = np.concatenate([grid.shape, LPS @ grid.affine[:3, 3], [grid.voxel_mm] * 3, LPS.ravel()])
-    return "DisplacementFieldTransform_double_3_3", values, fixed
+    return "DisplacementFieldTransform_double_3_3", values, fixed.astype(float)
