@@ -1,0 +1,474 @@
+"""Tables of motor-evoked potentials: one row per TMS pulse and channel, written here or supplied by a lab."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lbpneuro.errors import InputError, Reason
+from lbpneuro.io.emg import SFREQ_GOOD, Channel, Recording, millimetres
+from lbpneuro.io.files import raise_upstream_error, read_json, read_tsv
+from lbpneuro.io.index import entities
+from lbpneuro.io.resources import config_schema
+from lbpneuro.io.sidecars import read_metadata
+from lbpneuro.kernels import mep, motor_map
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = NDArray[np.float64]
+
+COLUMNS: dict[str, tuple[str, str]] = {
+    "trial": ("Number of the pulse in the recording, from 1.", ""),
+    "onset_s": ("Time of the pulse from the start of the recording.", "s"),
+    "channel": ("EMG channel.", ""),
+    "target_muscle": ("Muscle under the channel.", ""),
+    "hemisphere": ("Stimulated hemisphere.", ""),
+    "site_id": ("Stimulated position.", ""),
+    "x_mm": ("Position right of the vertex.", "mm"),
+    "y_mm": ("Position anterior of the vertex.", "mm"),
+    "block": ("Block of the protocol.", ""),
+    "intensity_mso": ("Stimulator output.", "%"),
+    "p2p_uv": ("Peak-to-peak amplitude in the response window.", "uV"),
+    "p2p_corr_uv": ("Peak-to-peak above that of noise in a window as long; negative where noise had more.", "uV"),
+    "rms_uv": ("Root mean square in the response window.", "uV"),
+    "bg_rms_uv": ("Root mean square in the background window.", "uV"),
+    "rms_corr_uv": ("Root mean square above the background; negative where the background had more.", "uV"),
+    "latency_ms": ("Onset of the response from the pulse; n/a without a response.", "ms"),
+    "reject": ("1: the trial is not used.", ""),
+    "reject_reason": ("Why the trial is not used.", ""),
+}
+NUMBERS = ("x_mm", "y_mm", "intensity_mso", "p2p_uv", "p2p_corr_uv", "rms_uv", "bg_rms_uv", "rms_corr_uv", "reject")
+ALIASES = {
+    "site": "site_id",
+    "nibs_position_id": "site_id",
+    "muscle": "target_muscle",
+    "hemi": "hemisphere",
+    "amplitude_uv": "p2p_uv",
+    "mep_uv": "p2p_uv",
+    "onset": "onset_s",
+}
+CROSSTALK_LAG_S = 0.002
+AVERAGE_S = (-0.05, 0.1)
+REST_RESPONSE_UV = 50.0
+ACTIVE_RESPONSE_SD = 3.0
+
+
+def task_muscles(task: str, config: Mapping[str, Any], *, available: Sequence[str]) -> list[str]:
+    """Return the muscles that a recording of ``task`` is read for; those with a response window for other tasks."""
+    wanted = {
+        config["tms"]["task"]: config["tms"]["muscles"],
+        config["plasticity"]["task"]: [config["plasticity"]["muscle"]],
+    }
+    return list(wanted.get(task, [name for name in available if name in config["mep"]["windows_ms"]]))
+
+
+def mep_settings(channels: Sequence[Channel], recording: Recording, config: Mapping[str, Any]) -> mep.MepSettings:
+    """Return how the responses of a recording are measured: settings in seconds and volts, per channel.
+
+    Muscles are contracted in the mapping task if the settings say so, and at rest otherwise. Hum is subtracted
+    at the PowerLineFrequency of the sidecar, if that is known.
+    """
+    settings = config["mep"]
+    task = entities(recording.path).get("task")
+    active = task == config["tms"]["task"] and config["tms"]["contraction"] == "active"
+    hum = recording.metadata.get("PowerLineFrequency") if settings["hum"] else None
+    low, high = settings["active_bg_range_of_median"]
+    return mep.MepSettings(
+        windows=mep.response_windows([channel.muscle for channel in channels], settings["windows_ms"]),
+        background=_seconds(settings["background_ms"]),
+        blank=_seconds(settings["artifact_window_ms"]),
+        band=(settings["bandpass_hz"][0], settings["bandpass_hz"][1]),
+        hum=float(hum) if isinstance(hum, int | float) else None,
+        correction=settings["bg_correction"],
+        background_max=None if active else settings["rest_bg_rms_max_uv"] * 1e-6,
+        background_range=(low, high) if active else None,
+    )
+
+
+def _seconds(window_ms: Sequence[float]) -> tuple[float, float]:
+    return window_ms[0] / 1000, window_ms[1] / 1000
+
+
+def empty_table() -> pd.DataFrame:
+    """Return a trial table without rows."""
+    import pandas as pd
+
+    return pd.DataFrame(columns=list(COLUMNS))
+
+
+def trial_table(pulses: pd.DataFrame, channels: Sequence[Channel], responses: mep.Responses) -> pd.DataFrame:
+    """Return the trial table: pulses in order, channels within a pulse; ``pulses`` as of ``place_pulses``."""
+    import pandas as pd
+
+    n_trial, n_channel = responses.p2p.shape
+    rows = pulses.loc[pulses.index.repeat(n_channel)].reset_index(drop=True)
+    return pd.DataFrame(
+        {
+            "trial": np.repeat(np.arange(1, n_trial + 1), n_channel),
+            "onset_s": rows["onset"],
+            "channel": [channel.name for channel in channels] * n_trial,
+            "target_muscle": [channel.muscle for channel in channels] * n_trial,
+            **{name: rows[name] for name in ("hemisphere", "site_id", "x_mm", "y_mm", "block", "intensity_mso")},
+            "p2p_uv": responses.p2p.ravel() * 1e6,
+            "p2p_corr_uv": responses.p2p_corrected.ravel() * 1e6,
+            "rms_uv": responses.rms.ravel() * 1e6,
+            "bg_rms_uv": responses.background_rms.ravel() * 1e6,
+            "rms_corr_uv": responses.rms_corrected.ravel() * 1e6,
+            "latency_ms": responses.latency.ravel() * 1e3,
+            "reject": (responses.rejected != mep.KEPT).ravel().astype(int),
+            "reject_reason": [reason or None for reason in responses.rejected.ravel().tolist()],
+        },
+        columns=list(COLUMNS),
+    )
+
+
+def average_waveforms(table: pd.DataFrame, responses: mep.Responses, times: Array) -> pd.DataFrame:
+    """Return mean responses of the kept trials in uV: ``time_ms``, then ``<muscle>__<hemisphere or block>`` columns.
+
+    Of a map, those at the site with the largest mean amplitude; of other protocols, those of each block.
+    """
+    import pandas as pd
+
+    shown = mep.within(times, AVERAGE_S)
+    columns: dict[str, Array] = {"time_ms": times[shown] * 1e3}
+    mapped = table["x_mm"].notna().any()
+    kept = table[table["reject"] == 0]
+    for (muscle, group), rows in kept.groupby(["target_muscle", "hemisphere" if mapped else "block"]):
+        best = rows.groupby("site_id")["p2p_uv"].mean().idxmax() if mapped else None
+        chosen = rows[rows["site_id"] == best] if mapped else rows
+        waves = responses.epochs.reshape(-1, times.size)[chosen.index.to_numpy()]
+        columns[f"{muscle}__{group}"] = waves[:, shown].mean(axis=0) * 1e6
+    return pd.DataFrame(columns)
+
+
+def background_crosstalk(
+    responses: mep.Responses, channels: Sequence[Channel], times: Array, *, settings: mep.MepSettings
+) -> list[dict[str, Any]]:
+    """Return the largest background cross-correlation of each pair of channels at lags below 2 ms."""
+    quiet = responses.epochs[..., mep.within(times, settings.background)]
+    lag = max(1, int(CROSSTALK_LAG_S / (times[1] - times[0])))
+    pairs = [(i, j) for i in range(len(channels)) for j in range(i + 1, len(channels))]
+    peaks = [mep.cross_correlation_peak(quiet[:, i], quiet[:, j], max_lag=lag) for i, j in pairs]
+    return [
+        {"Muscles": [channels[i].muscle, channels[j].muscle], "Peak": round(peak, 6) if np.isfinite(peak) else None}
+        for (i, j), peak in zip(pairs, peaks, strict=True)
+    ]
+
+
+def column_dictionary() -> dict[str, Any]:
+    """Return the BIDS data dictionary of the trial table."""
+    return {name: {"Description": text, **({"Units": unit} if unit else {})} for name, (text, unit) in COLUMNS.items()}
+
+
+def source_status(section: str) -> dict[str, str]:
+    """Return per setting of a section how far its default is verified: verified, unverified or design."""
+    properties = read_json(config_schema())["properties"][section]["properties"]
+    return {name: entry.get("evidence", "design") for name, entry in properties.items()}
+
+
+def protocol(recording: Recording, nibs: Sequence[Path]) -> dict[str, Any]:
+    """Return what the sidecars say of the stimulation that the marker steps need, the recording's first."""
+    found: dict[str, Any] = {}
+    for metadata in (*(read_metadata(path) for path in nibs), recording.metadata):
+        found |= {key: metadata[key] for key in ("BoutPolarity", "TaskName") if key in metadata}
+    return found
+
+
+def recording_sidecar(recording: Recording, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the facts of a recording for the sidecar of its trial table."""
+    warnings = []
+    if recording.sfreq < SFREQ_GOOD:
+        warnings.append(f"Sampled at {recording.sfreq:g} Hz; {SFREQ_GOOD:g} Hz or more is recommended.")
+    return {
+        "Description": "Motor-evoked potentials, one row per TMS pulse and channel.",
+        "SamplingFrequency": recording.sfreq,
+        "Settings": dict(config["mep"]),
+        "SourceStatus": source_status("mep"),
+        **({"Warnings": warnings} if warnings else {}),
+    }
+
+
+def tables_of_task(files: Sequence[Path], task: str) -> list[Path]:
+    """Return the MEP tables of ``task`` among ``files``, sorted; a table that names no task counts for all."""
+    tables = [path for path in files if entities(path).get("suffix") == "meps" and path.suffix == ".tsv"]
+    return sorted(path for path in tables if entities(path).get("task") in (task, None))
+
+
+def read_meps(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Return a trial table with all columns of the contract, and its metadata.
+
+    A lab's own table needs ``trial``, ``p2p_uv`` and ``block``, or the site with ``x`` and ``y``: coordinates are in
+    ``x_mm`` or ``x_cm``, or in ``x`` with a unit in the JSON file. What a table does not have is missing.
+
+    Raises
+    ------
+    LbpneuroError
+        If an earlier step failed for the reason that is given.
+    InputError
+        If a column is absent or holds text where numbers are needed.
+    UnitError
+        If coordinates have no unit or contradict it.
+    """
+    raise_upstream_error(path)
+    text = dict.fromkeys(("trial", "site_id", "site", "block", "target_muscle", "muscle", "hemisphere", "hemi"), str)
+    table = read_tsv(path, dtype=text)
+    table.columns = [str(name).strip().lower() for name in table.columns]
+    table = table.rename(columns={old: new for old, new in ALIASES.items() if old in table and new not in table})
+    if table.empty:
+        raise InputError(f"{path}: the table has no trial.", reason=Reason.NOT_ACQUIRED)
+    _require_columns(table, path)
+    metadata = read_metadata(path)
+    table = _with_millimetres(table, metadata, path=path)
+    table = table.assign(**{name: _numbers(table[name], path) for name in NUMBERS if name in table})
+    table = table.reindex(columns=list(COLUMNS))
+    table["reject"] = table["reject"].fillna(0).astype(int)
+    return _with_sites(table), metadata
+
+
+def _require_columns(table: pd.DataFrame, path: Path) -> None:
+    absent = [name for name in ("trial", "p2p_uv") if name not in table]
+    if "block" not in table and "site_id" not in table and "x" not in table and "x_mm" not in table:
+        absent.append("block (or site, x, y)")
+    if absent:
+        raise InputError(
+            f"{path}: the columns {', '.join(absent)} are absent; a table of motor-evoked potentials needs trial, "
+            f"block or site with x and y, and p2p_uv. It has {', '.join(table.columns)}."
+        )
+
+
+def _numbers(column: pd.Series, path: Path) -> pd.Series:
+    import pandas as pd
+
+    numbers = pd.to_numeric(column, errors="coerce").astype("float64")
+    wrong = column.index[numbers.isna() & column.notna()]
+    if len(wrong):
+        raise InputError(
+            f"{path}: row {wrong[0] + 2}, column {column.name}: expected a number or n/a, found {column[wrong[0]]!r}."
+        )
+    return numbers
+
+
+def _with_millimetres(table: pd.DataFrame, metadata: Mapping[str, Any], *, path: Path) -> pd.DataFrame:
+    for axis in ("x", "y"):
+        name = next((column for column in (f"{axis}_mm", f"{axis}_cm", axis) if column in table), None)
+        if name is None:
+            continue
+        unit = {f"{axis}_mm": "mm", f"{axis}_cm": "cm"}.get(name) or _stated_unit(metadata, axis)
+        values = _numbers(table[name], path)
+        table = table.assign(**{f"{axis}_mm": values * millimetres(values.to_numpy(), unit, origin=path)})
+    return table
+
+
+def _stated_unit(metadata: Mapping[str, Any], axis: str) -> str | None:
+    entry = metadata.get(axis)
+    return entry.get("Units") if isinstance(entry, Mapping) else None
+
+
+def _with_sites(table: pd.DataFrame) -> pd.DataFrame:
+    """Name sites by their coordinates where they have no name."""
+    placed = table["site_id"].isna() & table["x_mm"].notna()
+    names = [f"{x:g}_{y:g}" for x, y in zip(table.loc[placed, "x_mm"], table.loc[placed, "y_mm"], strict=True)]
+    site = table["site_id"].astype(object)
+    site[placed] = names
+    return table.assign(site_id=site)
+
+
+def read_task(files: Sequence[Path], task: str) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Return the trials of all runs of ``task`` in one table, and the metadata of the last.
+
+    Raises
+    ------
+    InputError
+        With reason ``not_acquired`` if no file is of this task.
+    """
+    import pandas as pd
+
+    paths = tables_of_task(files, task)
+    if not paths:
+        raise InputError(f"None of the MEP tables is of task {task!r}.", reason=Reason.NOT_ACQUIRED)
+    tables = []
+    metadata: dict[str, Any] = {}
+    for run, path in enumerate(paths):
+        table, metadata = read_meps(path)
+        tables.append(
+            table.assign(
+                trial=[
+                    f"{run}:{int(float(trial)):06d}" if _is_number(trial) else f"{run}:{trial}"
+                    for trial in table["trial"]
+                ]
+            )
+        )
+    return pd.concat(tables, ignore_index=True), metadata
+
+
+def _is_number(text: Any) -> bool:
+    return str(text).replace(".", "", 1).isdigit()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grid:
+    """Trials of one hemisphere as arrays (n_muscle, n_site, n_trial); a slot is the same pulse in all columns."""
+
+    muscles: tuple[str, ...]
+    sites: tuple[str, ...]
+    coords_mm: Array
+    columns: Mapping[str, Array]
+    kept: NDArray[np.bool_]
+
+    def kept_values(self, column: str) -> Array:
+        """Return a column with the trials that are not kept set to NaN."""
+        return np.where(self.kept, self.columns[column], np.nan)
+
+
+VALUES = ("p2p_uv", "p2p_corr_uv", "rms_uv", "bg_rms_uv", "rms_corr_uv")
+
+
+def hemispheres(table: pd.DataFrame, wanted: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """Return the trials per stimulated hemisphere; trials that name none belong to the only one that is ``wanted``."""
+    side = table["hemisphere"]
+    if side.isna().all() and len(wanted) == 1:
+        return {wanted[0]: table}
+    return {hemi: table[side == hemi] for hemi in wanted if (side == hemi).any()}
+
+
+def grid(table: pd.DataFrame, muscles: Sequence[str], *, path: str) -> Grid:
+    """Return the trials of one hemisphere as arrays; sites in order of position, pulses in order of trial.
+
+    Raises
+    ------
+    InputError
+        If positions are absent, or a pulse is listed twice for a muscle.
+    """
+    present = tuple(muscle for muscle in muscles if (table["target_muscle"] == muscle).any())
+    rows = table[table["target_muscle"].isin(present)]
+    if rows.empty or rows[["site_id", "x_mm", "y_mm"]].isna().any(axis=None):
+        raise InputError(f"{path}: a map needs rows of {', '.join(muscles)} with site, x and y.")
+    twice = rows.duplicated(["target_muscle", "site_id", "trial"])
+    if twice.any():
+        first = rows[twice].iloc[0]
+        raise InputError(f"{path}: trial {first['trial']} at site {first['site_id']} is listed twice for a muscle.")
+    places = rows.groupby("site_id")[["x_mm", "y_mm"]].mean().sort_values(["x_mm", "y_mm"], kind="stable")
+    pulses = rows[["site_id", "trial"]].drop_duplicates().sort_values(["site_id", "trial"], kind="stable")
+    pulses = pulses.assign(slot=pulses.groupby("site_id").cumcount())
+    rows = rows.merge(pulses, on=["site_id", "trial"])
+    shape = (len(present), len(places), int(pulses["slot"].max()) + 1)
+    where = (
+        rows["target_muscle"].map({name: i for i, name in enumerate(present)}).to_numpy(),
+        rows["site_id"].map({name: i for i, name in enumerate(places.index)}).to_numpy(),
+        rows["slot"].to_numpy(),
+    )
+    kept = np.zeros(shape, dtype=bool)
+    kept[where] = (rows["reject"] == 0).to_numpy()
+    columns = {name: np.full(shape, np.nan) for name in VALUES}
+    for name, values in columns.items():
+        values[where] = rows[name].to_numpy(dtype=float)
+    return Grid(
+        muscles=present, sites=tuple(map(str, places.index)), coords_mm=places.to_numpy(), columns=columns, kept=kept
+    )
+
+
+def amplitude_column(each: Grid, contraction: str) -> str:
+    """Return which measure the map is made of: RMS above background of active muscles, else peak-to-peak.
+
+    A table without corrected values gives its peak-to-peak amplitudes.
+    """
+    wanted = "rms_corr_uv" if contraction == "active" else "p2p_corr_uv"
+    return wanted if np.isfinite(each.columns[wanted]).any() else "p2p_uv"
+
+
+def response_evidence(each: Grid, column: str) -> tuple[Array, Array]:
+    """Return what tells a response from noise: trials (n_muscle, n_site, n_trial) in uV, and thresholds (n_muscle,).
+
+    Of peak-to-peak amplitudes at rest 50 uV; of contracted muscles RMS minus background RMS, and 3 SD (``ddof=1``)
+    of the background RMS over trials.
+    """
+    if column != "rms_corr_uv":
+        return each.kept_values("p2p_uv"), np.full(len(each.muscles), REST_RESPONSE_UV)
+    background = each.kept_values("bg_rms_uv")
+    spread = np.nanstd(background.reshape(len(each.muscles), -1), axis=-1, ddof=1)
+    return each.kept_values("rms_uv") - background, ACTIVE_RESPONSE_SD * spread
+
+
+def unstable_background(each: Grid, *, limit: float = 0.30) -> NDArray[np.bool_]:
+    """Return per muscle whether the coefficient of variation (``ddof=1``) of the background RMS is above ``limit``."""
+    background = each.kept_values("bg_rms_uv").reshape(len(each.muscles), -1)
+    known = np.isfinite(background).sum(axis=-1) > 1
+    out = np.zeros(len(each.muscles), dtype=bool)
+    out[known] = np.nanstd(background[known], axis=-1, ddof=1) > limit * np.nanmean(background[known], axis=-1)
+    return out
+
+
+def has_crosstalk(metadata: Mapping[str, Any], muscles: Sequence[str], *, limit: float = 0.3) -> bool:
+    """Return whether the metadata of a trial table give the pair a background cross-correlation above ``limit``."""
+    pairs = metadata.get("BackgroundCrossCorrelation", [])
+    return any((pair["Peak"] or 0.0) > limit for pair in pairs if set(pair["Muscles"]) == set(muscles))
+
+
+def block_amplitudes(table: pd.DataFrame, muscle: str, *, path: str) -> tuple[dict[str, Array], dict[str, int]]:
+    """Return the kept amplitudes (uV) of a muscle per block, and how many pulses each block had.
+
+    A table that names no muscle is taken to be of ``muscle``.
+
+    Raises
+    ------
+    InputError
+        If the muscle is not in the table, or the blocks are not named.
+    """
+    named = table["target_muscle"].notna().any()
+    rows = table[table["target_muscle"] == muscle] if named else table
+    if rows.empty:
+        names = ", ".join(sorted(table["target_muscle"].dropna().unique()))
+        raise InputError(f"{path}: no trial of muscle {muscle!r}; the table has {names}.")
+    if rows["block"].isna().all():
+        raise InputError(f"{path}: the trials name no block; expected pre, between, post00, post10, post20.")
+    kept = rows[(rows["reject"] == 0) & rows["p2p_uv"].notna()]
+    amplitudes = {str(name): part["p2p_uv"].to_numpy(dtype=float) for name, part in kept.groupby("block")}
+    delivered = {str(name): len(part) for name, part in rows.groupby("block")}
+    return {name: amplitudes.get(name, np.empty(0)) for name in delivered}, delivered
+
+
+def intensity_changed(table: pd.DataFrame) -> bool:
+    """Return whether trials of different blocks were given at different stimulator outputs (more than 0.5 % apart)."""
+    return (
+        bool(np.ptp(table["intensity_mso"].dropna().to_numpy(dtype=float)) > 0.5)
+        if table["intensity_mso"].notna().any()
+        else False
+    )
+
+
+def bout_polarity(metadata: Mapping[str, Any], *, path: str) -> tuple[int, ...]:
+    """Return the polarity of the bouts: +1 excitatory, -1 inhibitory, 0 sham; empty if the sidecar does not say.
+
+    Raises
+    ------
+    InputError
+        If ``BoutPolarity`` is no list of these numbers.
+    """
+    stated = metadata.get("BoutPolarity", [])
+    if not isinstance(stated, list) or not set(stated) <= {1, -1, 0}:
+        raise InputError(f"{path}: BoutPolarity must list 1, -1 or 0 per bout (e.g. [1, 1]); found {stated!r}.")
+    return tuple(stated)
+
+
+def site_table(grids: Mapping[str, Grid], columns: Mapping[str, str]) -> pd.DataFrame:
+    """Return what a drawing of the maps needs: ``muscle, hemi, site, x, y, mean, n``; mean in uV over kept trials.
+
+    A site without a kept trial has no mean; x and y are in mm.
+    """
+    import pandas as pd
+
+    parts = []
+    for hemi, each in grids.items():
+        trials = each.kept_values(columns[hemi])
+        means, counts = motor_map.site_means(trials, min_trials=1), np.isfinite(trials).sum(axis=-1)
+        places = {"site": each.sites, "x": each.coords_mm[:, 0], "y": each.coords_mm[:, 1]}
+        for muscle, mean, count in zip(each.muscles, means, counts, strict=True):
+            parts.append(pd.DataFrame({"muscle": muscle, "hemi": hemi, **places, "mean": mean, "n": count}))
+    empty = pd.DataFrame(columns=["muscle", "hemi", "site", "x", "y", "mean", "n"])
+    return pd.concat(parts, ignore_index=True) if parts else empty

@@ -1,0 +1,70 @@
+"""Step ``meps``: an EMG recording with TMS pulses to a table of motor-evoked potentials."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lbpneuro.errors import LbpneuroError
+from lbpneuro.io import emg, meps
+from lbpneuro.io.files import read_json, write_json, write_tsv
+from lbpneuro.io.index import entities
+from lbpneuro.io.provenance import bids_uri, checksum, dataset_roots, software_versions
+from lbpneuro.kernels.mep import measure_responses
+from lbpneuro.steps.command import Config, log, parser, start_log
+
+
+def main(argv: Sequence[str]) -> int:
+    """Write the trial table; if the recording cannot be used, an empty one whose sidecar says why."""
+    start_log()
+    options = parser(__doc__ or "").parse_args(argv)
+    config = read_json(options.config)
+    try:
+        table, facts = measure(options.files, config, average=average_path(options.out))
+    except LbpneuroError as error:
+        log.error("%s", error)
+        table, facts = meps.empty_table(), {"Error": {"reason": str(error.reason), "message": str(error)}}
+    for warning in facts.get("Warnings", []):
+        log.warning("%s", warning)
+    roots = dataset_roots(config)
+    sources = {bids_uri(path, roots): checksum(path) for path in sorted(options.files) if path.is_file()}
+    columns = meps.column_dictionary()
+    write_tsv(options.out, table)
+    write_json(
+        options.out.with_suffix(".json"),
+        {**columns, **facts, "Sources": sources, "SoftwareVersions": software_versions()},
+    )
+    return 0
+
+
+def average_path(out: Path) -> Path:
+    """Return where the mean waveforms of the trial table ``out`` go."""
+    return out.with_name(out.name.replace("_desc-trials_meps.tsv", "_desc-average_emg.tsv"))
+
+
+def measure(files: Sequence[Path], config: Config, *, average: Path) -> tuple[Any, dict[str, Any]]:
+    """Return the trial table of a recording and its facts; write the mean waveforms."""
+    path = next(path for path in files if entities(path).get("suffix") == "emg" and path.suffix in (".edf", ".bdf"))
+    channels_path = emg.one_file(files, "channels", of=path, why="it names the muscles and units of the channels")
+    events_path = emg.one_file(files, "events", of=path, why="without events there is no MEP")
+    recording = emg.read_recording(path, channels_path)
+    known = [channel.muscle for channel in recording.channels]
+    muscles = meps.task_muscles(entities(path).get("task", ""), config, available=known)
+    channels = emg.select_muscles(recording, muscles, windows=config["mep"]["windows_ms"])
+    pulses = emg.read_pulses(events_path, duration=recording.duration)
+    pulses = emg.place_pulses(pulses, emg.positions_among(files), origin=events_path)
+    epochs, times = emg.read_epochs(recording, channels, pulses["onset"].to_numpy())
+    settings = meps.mep_settings(channels, recording, config)
+    limits = emg.channel_limits(channels)
+    responses = measure_responses(epochs, times, sfreq=recording.sfreq, settings=settings, limits=limits)
+    table = meps.trial_table(pulses, channels, responses)
+    write_tsv(average, meps.average_waveforms(table, responses, times))
+    crosstalk = meps.background_crosstalk(responses, channels, times, settings=settings)
+    facts = {
+        **meps.recording_sidecar(recording, config),
+        **meps.protocol(recording, [each for each in files if entities(each).get("suffix") == "nibs"]),
+        "BackgroundCrossCorrelation": crosstalk,
+        "Outputs": [average.name],
+    }
+    return table, facts

@@ -1,0 +1,49 @@
+"""Step ``tms``: tables of motor-evoked potentials to the rows of the motor-map markers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lbpneuro.io import meps
+from lbpneuro.io.files import write_tsv
+from lbpneuro.markers.tms import HemisphereMap, MotorMaps
+from lbpneuro.steps.command import Config, Measured, OutputFolder, family_step
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the step."""
+    return family_step("tms", measure, argv)
+
+
+def measure(files: list[Path], config: Config, out: OutputFolder) -> Measured:
+    """Return the maps of the mapping task by hemisphere; write the site means for the report."""
+    settings = config["tms"]
+    table, metadata = meps.read_task(files, settings["task"])
+    grids = {
+        hemi: meps.grid(trials, settings["muscles"], path=f"task {settings['task']}, hemisphere {hemi}")
+        for hemi, trials in meps.hemispheres(table, settings["hemispheres"]).items()
+    }
+    columns = {hemi: meps.amplitude_column(each, settings["contraction"]) for hemi, each in grids.items()}
+    maps = {hemi: hemisphere_map(each, columns[hemi], metadata) for hemi, each in grids.items()}
+    data = MotorMaps(maps=maps, settings=settings, seed=config["run"]["random_seed"])
+    write_tsv(out.file("emg", "meps", ".tsv", task=settings["task"], desc="sitemap"), meps.site_table(grids, columns))
+    return Measured(
+        data=data,
+        method="; ".join(sorted({f"map of {column}" for column in columns.values()})),
+        sidecar={"SourceStatus": meps.source_status("tms"), "Amplitude": columns},
+    )
+
+
+def hemisphere_map(each: meps.Grid, column: str, metadata: dict) -> HemisphereMap:
+    """Return the arrays of one hemisphere with what qualifies them."""
+    response, threshold = meps.response_evidence(each, column)
+    return HemisphereMap(
+        muscles=each.muscles,
+        amplitude=each.kept_values(column),
+        response=response,
+        threshold=threshold,
+        coords_mm=each.coords_mm,
+        unstable=meps.unstable_background(each),
+        crosstalk=meps.has_crosstalk(metadata, each.muscles),
+    )
