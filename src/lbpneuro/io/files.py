@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -132,3 +132,23 @@ def raise_upstream_error(path: Path) -> None:
     error = read_json(sidecar).get("Error") if sidecar.exists() else None
     if error:
         raise LbpneuroError(error["message"], reason=Reason(error["reason"]))
+
+
+def expand_manifests(paths: Sequence[Path]) -> list[Path]:
+    """Return ``paths`` with every manifest of the embedded path replaced by the files it lists.
+
+    A manifest, ``*_desc-embedded_*.json``, lists its outputs relative to its own folder.
+
+    Raises
+    ------
+    LbpneuroError
+        If a manifest records that its step could not read its input; all markers of the family share that reason.
+    """
+    files: list[Path] = []
+    for path in paths:
+        if "_desc-embedded_" not in path.name:
+            files.append(path)
+            continue
+        raise_upstream_error(path)
+        files += [path.parent / name for name in read_json(path)["Outputs"].values()]
+    return files
