@@ -178,15 +178,20 @@ def func(base: Path, prefix: str) -> list[Path]:
     near = np.exp(-((np.linalg.norm(mm - [0, -30, -10], axis=-1) / 25) ** 2))
     correlation = np.where(image > 100, 0.9 * near + 0.12 * rng.standard_normal(image.shape), 0).astype(np.float32)
     run = f"{prefix}_task-rest_space-MNI152NLin2009cAsym"
-    files = [base / f"{run}_desc-mean_boldref.nii.gz", base / f"{run}_seed-pag_boldmap.nii.gz"]
+    files = [base / f"{run}_desc-mean_boldref.nii.gz", base / f"{run}_stat-z_desc-pagseed_boldmap.nii.gz"]
     write_nifti(files[0], nib.Nifti1Image(image, affine))
-    write_nifti(files[1], nib.Nifti1Image(np.clip(correlation, -1, 1), affine))
+    write_nifti(files[1], nib.Nifti1Image(correlation, affine))
+    files.append(base / f"{run}_desc-roi_probseg.nii.gz")
+    weights = [ball(mm, (0, -30, -10), 7), ball(mm, (6, 42, -12), 7) | ball(mm, (-6, 45, -6), 7)]
+    write_nifti(files[2], nib.Nifti1Image(np.stack(weights, axis=-1).astype(np.float32), affine))
+    write_json(base / f"{run}_desc-roi_probseg.json", {"LabelMap": ["pag", "vmpfc"]})
     moved = np.abs(rng.normal(0.12, 0.06, 240))
     moved[[60, 61, 150]] = 0.6, 0.4, 0.9
     moved[0] = np.nan
-    motion = pd.DataFrame({"framewise_displacement": moved, "censored": (moved > 0.25).astype(int)})
+    motion = pd.DataFrame({"fd_jenkinson": moved, "censored": (moved > 0.25).astype(int)})
     files.append(base / f"{prefix}_task-rest_desc-motion_timeseries.tsv")
-    write_tsv(files[2], motion)
+    write_tsv(files[3], motion)
+    write_json(files[3].with_suffix(".json"), {"RepetitionTime": 2.0})
     return files
 
 

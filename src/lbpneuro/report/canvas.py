@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 # The palette of Okabe and Ito, which stays distinct in the common forms of colour blindness.
 BLUE, ORANGE, GREEN, RED, PURPLE, SKY = "#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9"
+YELLOW = "#f0e442"
 SERIES = (BLUE, RED, GREEN, PURPLE, ORANGE, SKY)
 
 # Stand-ins that become the colours of the page, so that a figure follows light and dark mode.
@@ -89,11 +90,13 @@ def image_style() -> Iterator[None]:
         yield
 
 
-def new_figure(width: float = LINE_WIDTH_IN, height: float = LINE_HEIGHT_IN) -> Figure:
+def new_figure(
+    width: float = LINE_WIDTH_IN, height: float = LINE_HEIGHT_IN, *, layout: str | None = "constrained"
+) -> Figure:
     """Return an empty figure of ``width`` x ``height`` inches that belongs to no window."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), layout="constrained")
+    return Figure(figsize=(width, height), layout=layout)  # type: ignore[arg-type]
 
 
 def as_svg(figure: Figure, *, name: str) -> str:
@@ -122,7 +125,7 @@ def as_png(figure: Figure) -> str:
 
     raw = io.BytesIO()
     figure.savefig(raw, format="png", dpi=IMAGE_DPI, metadata={"Software": None})
-    small = Image.open(raw).convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    small = Image.open(raw).convert("RGB").quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     packed = io.BytesIO()
     small.save(packed, format="PNG", optimize=True)
     data = base64.b64encode(packed.getvalue()).decode("ascii")

@@ -85,7 +85,7 @@ def head_counts(cohort: Cohort) -> list[dict[str, object]]:
     for session in cohort.sessions:
         by_group.setdefault(cohort.group(session[0]), []).append(session)
     valued = {(r.participant, r.session, r.marker.family) for r in cohort.rows if r.value == r.value}
-    for name in sorted(by_group):
+    for name in sorted(by_group, key=str.casefold):
         sessions = by_group[name]
         families = {family: sum((*session, family) in valued for session in sessions) for family in FAMILIES}
         people = len({participant for participant, _ in sessions})
@@ -100,7 +100,7 @@ def distributions(cohort: Cohort) -> dict[str, list[Strip]]:
     for row in cohort.rows:
         label = cohort.group(row.participant) + (f", {row.session}" if several else "")
         found[row.column].setdefault(label, []).append(row)
-    return {column: [Strip(label, strips[label]) for label in sorted(strips)] for column, strips in found.items()}
+    return {column: [Strip(label, strips[label]) for label in sorted(strips, key=str.casefold)] for column, strips in found.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,14 +24,16 @@ MOST_DOTS = 250
 def scale_of(row: Row, rows: Iterable[Row]) -> tuple[float, float] | None:
     """Return the range on which the interval of ``row`` is drawn, or None if there is none.
 
-    The bounds of a pure number that has both (a share, a correlation), else the span of the values and intervals of
-    the same marker in ``rows``.
+    The bounds of a pure number that has both (a share, a correlation); else the span of the values and intervals of
+    the same marker in ``rows``: of the same first level (region, muscle) if that are two or more, or of all levels.
     """
     if row.marker.unit == "1" and all(map(math.isfinite, row.marker.bounds)):
         return row.marker.bounds
-    same = [other for other in rows if other.marker is row.marker]
-    ends = [end for other in same for end in (other.ci_low, other.ci_high, other.value) if math.isfinite(end)]
-    if sum(math.isfinite(other.value) for other in same) < 2 or max(ends) == min(ends):
+    same = [other for other in rows if other.marker is row.marker and math.isfinite(other.value)]
+    close = [other for other in same if other.level[:1] == row.level[:1]]
+    peers = close if len(close) > 1 else same
+    ends = [end for other in peers for end in (other.ci_low, other.ci_high, other.value) if math.isfinite(end)]
+    if len(peers) < 2 or max(ends) == min(ends):
         return None
     margin = 0.05 * (max(ends) - min(ends))
     return min(ends) - margin, max(ends) + margin
@@ -48,7 +50,7 @@ def interval_bar(row: Row, scale: tuple[float, float] | None) -> Markup:
     middle = BAR_HEIGHT / 2
     zero = _line(_along(0, low, high, BAR_WIDTH), 1, BAR_HEIGHT - 1, "rule") if low < 0 < high else ""
     return Markup(
-        f'<svg class="bar" viewBox="0 0 {BAR_WIDTH:g} {BAR_HEIGHT:g}" role="img" aria-label="on a scale from '
+        f'<svg class="bar" viewBox="-4 0 {BAR_WIDTH + 8:g} {BAR_HEIGHT:g}" role="img" aria-label="on a scale from '
         f'{number(low, error=(high - low) / 10)} to {number(high, error=(high - low) / 10)}">'
         f'<rect class="track" x="0" y="{middle - 1.5:g}" width="{BAR_WIDTH:g}" height="3" rx="1.5"/>{zero}'
         f'<rect class="reach" x="{left:.1f}" y="{middle - 2.5:g}" width="{max(right - left, 1):.1f}" height="5" rx="2.5"/>'

@@ -23,9 +23,9 @@ from lbpneuro.report.cohort import Cohort, distributions, family_states, grid, h
 from lbpneuro.report.facts import recorded, settings
 from lbpneuro.report.figures import FIGURES
 from lbpneuro.report.marks import interval_bar, scale_of, strip_plot
-from lbpneuro.report.rows import counts, primary, worst
+from lbpneuro.report.rows import by_marker, counts, leading, worst
 from lbpneuro.report.spec import FigureSpec, Section, read_spec
-from lbpneuro.report.visit import AbsentError, Visit
+from lbpneuro.report.visit import AbsentError, Visit, over_sessions
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -124,11 +124,13 @@ def _environment() -> Environment:
         "DIRECTIONS": list(Direction),
         "TIER": Tier,
         "words": words,
+        "by_marker": by_marker,
         "counts": counts,
-        "primary": primary,
+        "leading": leading,
         "worst": worst,
         "bar": lambda row, rows: interval_bar(row, scale_of(row, rows)),
         "strip_plot": strip_plot,
+        "over_sessions": over_sessions,
         "recorded": recorded,
         "settings": settings,
     }

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Key = tuple[str, str, str, Level]
 
-HEMISPHERES = {"L": "left", "R": "right"}
+SPELLED = {"L": "left", "R": "right", "dlpfc": "DLPFC", "pag": "PAG", "vmpfc": "vmPFC"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,8 +89,14 @@ class Row:
 
 
 def level_words(level: Level) -> str:
-    """Return a level in words: the index values, hemispheres spelled out, "n/a" left out."""
-    return ", ".join(HEMISPHERES.get(part, part.replace("_", " ")) for part in level if part != "n/a")
+    """Return a level in words: hemispheres and abbreviations as the field writes them, blocks as times, no "n/a"."""
+    return ", ".join(_word(part) for part in level if part != "n/a")
+
+
+def _word(part: str) -> str:
+    if part.startswith("post") and part[4:].isdigit():
+        return f"{int(part[4:])} min after"
+    return SPELLED.get(part, part.replace("_", " "))
 
 
 def unit_words(unit: str) -> str:
@@ -153,6 +159,18 @@ def primary(rows: Iterable[Row]) -> list[Row]:
     return [row for row in rows if row.marker.tier is Tier.PRIMARY]
 
 
+def leading(rows: Iterable[Row]) -> list[Row]:
+    """Return the rows to look at first: the primary markers, and of a family without one its first marker."""
+    listed = list(rows)
+    chosen = {row.marker.name for row in primary(listed)}
+    families = {row.marker.family for row in primary(listed)}
+    for row in listed:
+        if row.marker.family not in families and row.marker.tier is not Tier.QUALITY:
+            families.add(row.marker.family)
+            chosen.add(row.marker.name)
+    return [row for row in listed if row.marker.name in chosen]
+
+
 def counts(rows: Iterable[Row]) -> dict[Status, int]:
     """Return how many rows have each status, in the order of the closed list."""
     found = [row.status for row in rows]
@@ -173,3 +191,11 @@ def worst(rows: Iterable[Row]) -> Status:
     if Status.FAIL in leading or not found & {Status.OK, Status.FLAG}:
         return Status.FAIL
     return Status.OK if found == {Status.OK} else Status.FLAG
+
+
+def by_marker(rows: Iterable[Row]) -> list[list[Row]]:
+    """Return the rows of each marker together, in the order of first appearance."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row.marker.name, []).append(row)
+    return list(found.values())

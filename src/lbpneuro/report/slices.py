@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,11 +10,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lbpneuro.errors import InputError
+from lbpneuro.report.canvas import IMAGE_WIDTH_IN, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Box = tuple[np.ndarray, np.ndarray]
 
 AXES = {"x": 0, "y": 1, "z": 2}
+TITLE_IN = 0.24
 EDGES = {"x": ("P", "A"), "y": ("L", "R"), "z": ("L", "R")}
 
 
@@ -29,11 +34,11 @@ class Volume:
         """Return the slice nearest to ``position_mm`` on ``axis``, kept inside the image."""
         at = AXES[axis]
         step = np.linalg.norm(self.affine[:3, at])
-        found = round(float((position_mm - self.affine[at, 3] - self._shear(at)) / step))
+        found = round(float((position_mm - self.affine[at, 3] - self.shear(at)) / step))
         return min(max(found, 0), self.data.shape[at] - 1)
 
-    def _shear(self, at: int) -> float:
-        """What the other two axes add to the coordinate at the middle of the image (0 for a straight image)."""
+    def shear(self, at: int) -> float:
+        """Return what the other two axes add to the coordinate at the middle of the image (0 for a straight image)."""
         middle = (np.array(self.data.shape) - 1) / 2
         return float(sum(self.affine[at, other] * middle[other] for other in range(3) if other != at))
 
@@ -43,7 +48,7 @@ class Volume:
         bounds = []
         for at in across:
             step = float(np.linalg.norm(self.affine[:3, at]))
-            start = float(self.affine[at, 3]) + self._shear(at) - step / 2
+            start = float(self.affine[at, 3]) + self.shear(at) - step / 2
             bounds += [start, start + step * self.data.shape[at]]
         return tuple(bounds)  # type: ignore[return-value]
 
@@ -60,16 +65,28 @@ def read_volume(path: Path) -> Volume:
     InputError
         If the file cannot be read or is not 3-D.
     """
+    data, affine = _read(path)
+    if data.ndim != 3:
+        raise InputError(f"{path.name}: expected a 3-D image, found {data.ndim} axes.")
+    return Volume(data, affine)
+
+
+def read_volumes(path: Path) -> list[Volume]:
+    """Return the volumes of a 4-D image for display; InputError as `read_volume`."""
+    data, affine = _read(path)
+    if data.ndim != 4:
+        raise InputError(f"{path.name}: expected a 4-D image, found {data.ndim} axes.")
+    return [Volume(data[..., number], affine) for number in range(data.shape[3])]
+
+
+def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
     import nibabel as nib
 
     try:
-        image = nib.as_closest_canonical(nib.squeeze_image(nib.load(path)))
-        data = np.asarray(image.dataobj, dtype=np.float32)
+        image = nib.as_closest_canonical(nib.load(path))
+        return np.asarray(image.dataobj, dtype=np.float32), image.affine
     except (OSError, EOFError, ValueError, nib.filebasedimages.ImageFileError) as error:
         raise InputError(f"{path.name}: the image cannot be read ({error}).") from error
-    if data.ndim != 3:
-        raise InputError(f"{path.name}: expected a 3-D image, found {data.ndim} axes.")
-    return Volume(data, image.affine)
 
 
 def centre(mask: Volume) -> np.ndarray:
@@ -81,32 +98,109 @@ def centre(mask: Volume) -> np.ndarray:
     return mask.affine[:3, :3] @ (grids @ weight.ravel() / weight.sum()) + mask.affine[:3, 3]
 
 
-def show(axes: Axes, volume: Volume, *, axis: str, at_mm: float, **options: object) -> None:
-    """Draw one slice of ``volume``; ``options`` go to ``imshow``."""
-    axes.imshow(
-        volume.slice(axis, at_mm), origin="lower", extent=volume.extent(axis), interpolation="nearest", **options
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a slice lies, and what of it is shown: the two ranges (mm), to the right and upwards."""
+
+    axis: str
+    at_mm: float
+    across_mm: tuple[float, float]
+    up_mm: tuple[float, float]
+    scale: float = 1.0
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """Width and height on the page, relative to those of other slices."""
+        (left, right), (bottom, top) = self.across_mm, self.up_mm
+        return self.scale * (right - left), self.scale * (top - bottom)
+
+
+def place(axis: str, at_mm: float, box: Box, *, scale: float = 1.0) -> Place:
+    """Return the place of a slice that shows what of it lies in ``box``."""
+    low, high = box
+    across, up = (other for other in range(3) if other != AXES[axis])
+    return Place(
+        axis=axis,
+        at_mm=float(at_mm),
+        across_mm=(float(low[across]), float(high[across])),
+        up_mm=(float(low[up]), float(high[up])),
+        scale=scale,
     )
 
 
-def outline(axes: Axes, mask: Volume, *, axis: str, at_mm: float, colour: str, width: float = 1.2) -> None:
-    """Draw the line where ``mask`` is half of its largest possible weight (1)."""
-    piece = mask.slice(axis, at_mm)
+def around(middle: np.ndarray, reach_mm: float) -> Box:
+    """Return the box of ``reach_mm`` to all sides of a point."""
+    return middle - reach_mm, middle + reach_mm
+
+
+def head_box(volume: Volume, *, margin_mm: float = 4.0) -> Box:
+    """Return the box (mm) around the head: slices of which more than 2 % are brighter than a sixth of the range."""
+    bright = np.nan_to_num(volume.data) > window(volume)[1] / 6
+    corners = []
+    for at in range(3):
+        share = bright.mean(axis=tuple(other for other in range(3) if other != at))
+        inside = np.flatnonzero(share > 0.02) if (share > 0.02).any() else np.arange(len(share))
+        step = np.linalg.norm(volume.affine[:3, at])
+        start = volume.affine[at, 3] + volume.shear(at)
+        corners.append(start + step * inside[[0, -1]])
+    return np.array([low for low, _ in corners]) - margin_mm, np.array([high for _, high in corners]) + margin_mm
+
+
+def mosaic(rows: Sequence[Sequence[Place]], *, below_in: float = 0.35) -> tuple[Figure, list[tuple[Axes, Place]]]:
+    """Return a figure with one panel per place, all at one scale, and room for a legend below."""
+    unit = IMAGE_WIDTH_IN / max(sum(spot.size[0] for spot in row) for row in rows)
+    heights = [unit * max(spot.size[1] for spot in row) + TITLE_IN for row in rows]
+    figure = new_figure(IMAGE_WIDTH_IN, sum(heights) + below_in, layout=None)
+    panels, top = [], sum(heights) + below_in
+    for row, height in zip(rows, heights, strict=True):
+        left = (IMAGE_WIDTH_IN - unit * sum(spot.size[0] for spot in row)) / 2
+        for spot in row:
+            width, tall = unit * spot.size[0], unit * spot.size[1]
+            bottom = top - TITLE_IN - (height - TITLE_IN + tall) / 2
+            panels.append((_panel(figure, (left, bottom, width, tall), spot), spot))
+            left += width
+        top -= height
+    return figure, panels
+
+
+def _panel(figure: Figure, inches: tuple[float, float, float, float], spot: Place) -> Axes:
+    width, height = figure.get_size_inches()
+    left, bottom, wide, tall = inches
+    gap = 0.02
+    axes = figure.add_axes((left / width + gap / width, bottom / height, (wide - 2 * gap) / width, tall / height))
+    axes.set_axis_off()
+    sign = "−" if round(spot.at_mm) < 0 else ""
+    axes.set_title(f"{spot.axis} = {sign}{abs(round(spot.at_mm))} mm", fontsize=8.5, loc="center", pad=3)
+    for at, letter in zip((0.02, 0.98), EDGES[spot.axis], strict=True):
+        side = "left" if at < 0.5 else "right"
+        axes.text(at, 0.02, letter, transform=axes.transAxes, ha=side, va="bottom", fontsize=9, weight="bold")
+    return axes
+
+
+def show(axes: Axes, volume: Volume, spot: Place, **options: object) -> None:
+    """Draw one slice of ``volume``; ``options`` go to ``imshow``."""
+    piece = volume.slice(spot.axis, spot.at_mm)
+    axes.imshow(piece, origin="lower", extent=volume.extent(spot.axis), interpolation="nearest", **options)  # type: ignore[arg-type]
+
+
+def outline(axes: Axes, mask: Volume, spot: Place, *, colour: str, width: float = 1.2) -> None:
+    """Draw the line where ``mask`` is half of its largest possible weight (1), with a dark seam to stand out."""
+    from matplotlib.patheffects import Normal, Stroke
+
+    piece = mask.slice(spot.axis, spot.at_mm)
     if (piece >= 0.5).any():
-        left, right, bottom, top = mask.extent(axis)
+        left, right, bottom, top = mask.extent(spot.axis)
         columns = np.linspace(left, right, 2 * piece.shape[1] + 1)[1::2]
         rows = np.linspace(bottom, top, 2 * piece.shape[0] + 1)[1::2]
-        axes.contour(columns, rows, piece, levels=[0.5], colors=[colour], linewidths=width)
+        lines = axes.contour(columns, rows, piece, levels=[0.5], colors=[colour], linewidths=width)
+        lines.set_path_effects([Stroke(linewidth=2.2 * width, foreground="black"), Normal()])
 
 
-def dress(axes: Axes, *, axis: str, at_mm: float, sides: bool) -> None:
-    """Take the frame off a slice and write where it lies; ``sides`` marks left and right (or back and front)."""
-    axes.set_axis_off()
-    sign = "−" if round(at_mm) < 0 else ""
-    axes.set_title(f"{axis} = {sign}{abs(round(at_mm))} mm", fontsize=8.5, loc="center", pad=2)
-    if sides:
-        for place, letter in zip((0.02, 0.98), EDGES[axis], strict=True):
-            side = "left" if place < 0.5 else "right"
-            axes.text(place, 0.02, letter, transform=axes.transAxes, ha=side, va="bottom", fontsize=9, weight="bold")
+def fit(axes: Axes, spot: Place) -> None:
+    """Show the ranges of ``spot``; to be called after the last image was drawn."""
+    axes.set_xlim(*spot.across_mm)
+    axes.set_ylim(*spot.up_mm)
+    axes.set_aspect("auto")
 
 
 def window(volume: Volume, *, percentiles: Sequence[float] = (2, 99.5)) -> tuple[float, float]:
@@ -118,14 +212,9 @@ def window(volume: Volume, *, percentiles: Sequence[float] = (2, 99.5)) -> tuple
     return min(0.0, float(low)), float(high)
 
 
-def box(masks: Iterable[Volume], *, margin_mm: float) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return the lower and upper corner (mm) of what is not zero in ``masks``, widened; None if all are empty."""
-    corners = []
-    for mask in masks:
-        places = np.argwhere(np.nan_to_num(mask.data) > 0)
-        if len(places):
-            corners.append(places @ mask.affine[:3, :3].T + mask.affine[:3, 3])
-    if not corners:
-        return None
-    points = np.concatenate(corners)
-    return points.min(axis=0) - margin_mm, points.max(axis=0) + margin_mm
+def legend(figure: Figure, colours: Mapping[str, str]) -> None:
+    """Name the lines of a mosaic below it."""
+    from matplotlib.lines import Line2D
+
+    handles = [Line2D([], [], color=colour, linewidth=2, label=name) for name, colour in colours.items()]
+    figure.legend(handles=handles, loc="lower center", ncols=max(1, len(handles)), fontsize=8.5)

@@ -6,7 +6,8 @@
   const heads = [...table.tHead.rows[0].cells];
   const lines = [...body.rows];
   const number = new Intl.Collator("en", { numeric: true });
-  const field = (name) => document.getElementById(name);
+  const form = document.getElementById("filters");
+  const field = (name) => document.getElementById(`filter-${name}`);
 
   const key = (line, column) => {
     const text = line.cells[column].textContent.trim();
@@ -50,8 +51,8 @@
   };
 
   heads.forEach((head, column) => head.firstElementChild.addEventListener("click", () => sort(column)));
-  field("filters").addEventListener("input", filter);
-  field("filters").addEventListener("submit", (event) => event.preventDefault());
-  field("filters").hidden = false;
+  form.addEventListener("input", filter);
+  form.addEventListener("submit", (event) => event.preventDefault());
+  form.hidden = false;
   filter();
 })();

@@ -45,19 +45,22 @@ class Visit:
         """Return the row of one marker at one level, if the table has it."""
         return next((row for row in self.rows if row.marker.name == marker and row.level == level), None)
 
-    def file(self, family: str, **wanted: str) -> Path:
-        """Return the first file of a family whose name has all the entities ``wanted``.
+    def all(self, family: str, **wanted: str) -> list[Path]:
+        """Return the existing files of a family whose names have all the entities ``wanted``, at least one.
 
         Raises
         ------
         AbsentError
             If there is none; the message repeats why the family has no values.
         """
-        for path in self.files.get(family, ()):
-            found = entities(path)
-            if all(found.get(key) == value for key, value in wanted.items()) and path.exists():
-                return path
-        raise AbsentError(self.absence(family))
+        found = [path for path in self.files.get(family, ()) if _named(path, wanted) and path.exists()]
+        if not found:
+            raise AbsentError(self.absence(family))
+        return found
+
+    def file(self, family: str, **wanted: str) -> Path:
+        """Return the first of `all` such files; AbsentError if there is none."""
+        return self.all(family, **wanted)[0]
 
     def absence(self, family: str) -> str:
         """Return why a figure of this family is not drawn, in words."""
@@ -65,6 +68,11 @@ class Visit:
         if len(reasons) == 1:
             return because(*reasons)
         return "the step left no data to draw"
+
+
+def _named(path: Path, wanted: Mapping[str, str]) -> bool:
+    found = entities(path)
+    return all(found.get(key) == value for key, value in wanted.items())
 
 
 def read_visits(
@@ -123,3 +131,10 @@ def _named_files(sidecar: Mapping[str, Any], roots: Mapping[str, Path]) -> tuple
     names = [*sidecar.get("Outputs", []), *sidecar.get("Sources", [])]
     parts = [name.split(":", 2) if name.startswith("bids:") else ["bids", "", name] for name in names]
     return tuple(roots[dataset] / path for _, dataset, path in parts if dataset in roots)
+
+
+def over_sessions(visits: Sequence[Visit], family: str) -> list[Row]:
+    """Return the rows of a family of all sessions, the sessions of one level next to each other."""
+    rows = [row for visit in visits for row in visit.family(family)]
+    place = {row.column: position for position, row in reversed(list(enumerate(rows)))}
+    return sorted(rows, key=lambda row: place[row.column])

@@ -32,8 +32,8 @@ DIRECTION_WORDS: dict[Direction, str] = {
 
 EVIDENCE_WORDS: dict[Evidence, str] = {
     Evidence.VERIFIED: "read in the source",
-    Evidence.UNVERIFIED: "unverified: not checked against the source",
-    Evidence.DESIGN: "design choice, not from a publication",
+    Evidence.UNVERIFIED: "unverified: not checked against this source",
+    Evidence.DESIGN: "details are a design choice",
 }
 
 _REASON_WORDS: dict[Reason, str] = {
@@ -95,10 +95,10 @@ def number(value: float, *, error: float = math.nan) -> str:
     """Return ``value`` as text with the digits that its standard error ``error`` supports.
 
     The last digit shown is the second significant one of the error. Without an error whole numbers are shown
-    whole, others with four significant digits. The minus sign is a minus sign; NaN is a dash.
+    whole, others with three significant digits. The minus sign is a minus sign; NaN is a dash.
 
     >>> number(612.3456, error=4.1), number(-0.12345, error=0.2), number(240.0), number(0.123456)
-    ('612.3', '−0.12', '240', '0.1235')
+    ('612.3', '−0.12', '240', '0.123')
     """
     if math.isnan(value):
         return "–"
@@ -111,4 +111,4 @@ def number(value: float, *, error: float = math.nan) -> str:
 def _places(value: float, error: float) -> int:
     if math.isfinite(error) and error > 0:
         return decimals(error)
-    return 0 if value == round(value) else decimals(abs(value), digits=4)
+    return 0 if value == round(value) else decimals(abs(value), digits=3)

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lbpneuro.io.files import read_tsv
-from lbpneuro.io.regions import read_regions, region_weights
+from lbpneuro.io.files import read_json, read_tsv
+from lbpneuro.io.index import entities
 from lbpneuro.report.canvas import (
     BLUE,
-    IMAGE_WIDTH_IN,
     INK,
     MUTED,
-    ORANGE,
     RED,
     SKY,
+    YELLOW,
     Drawing,
     as_png,
     as_svg,
@@ -24,138 +23,159 @@ from lbpneuro.report.canvas import (
     line_style,
     new_figure,
 )
-from lbpneuro.report.slices import Volume, centre, dress, outline, read_volume, show, window
+from lbpneuro.report.slices import (
+    Place,
+    Volume,
+    around,
+    centre,
+    fit,
+    head_box,
+    legend,
+    mosaic,
+    outline,
+    place,
+    read_volume,
+    read_volumes,
+    show,
+    window,
+)
 from lbpneuro.report.visit import AbsentError, Visit
 from lbpneuro.report.words import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-CROP_MM = 32.0
-SEED, TARGET = ("pag", "n/a"), ("vmpfc", "n/a")
+SEED_REACH_MM = 30.0
+SEED_COLOUR, TARGET_COLOUR = YELLOW, SKY
+COLOURS = {"periaqueductal gray": SEED_COLOUR, "ventromedial prefrontal region": TARGET_COLOUR}
+AXIAL_MM = (8.0, 24.0, 40.0, 56.0)
+LEAST_LIMIT = 0.2
 
 
 def plot_seed_on_epi(visit: Visit) -> Drawing:
     """Draw the periaqueductal gray and the vmPFC region on the mean functional image."""
-    epi = read_volume(visit.file("functional", desc="mean", suffix="boldref", ext=".nii.gz"))
-    seed, target = _regions(visit, epi)
-    low, high = window(epi)
-    at, there = centre(seed), centre(target)
-    places = [("x", at[0], at), ("y", at[1], at), ("z", at[2], at), ("x", 0.0, None), ("z", there[2], None)]
+    epi, seed, target = _images(visit)
+    at, there, head = centre(seed), centre(target), head_box(epi)
+    close = around(at, SEED_REACH_MM)
+    scale = float(head[1][2] - head[0][2]) / (2 * SEED_REACH_MM)
+    spots = [place(axis, at["xyz".index(axis)], close, scale=scale) for axis in "xyz"]
+    spots += [place("x", there[0], head), place("z", there[2], head)]
     with image_style():
-        figure = new_figure(IMAGE_WIDTH_IN, 2.5)
-        for panel, (axis, at_mm, crop) in zip(figure.subplots(1, len(places)), places, strict=True):
-            show(panel, epi, axis=axis, at_mm=at_mm, cmap="gray", vmin=low, vmax=high)
-            outline(panel, seed, axis=axis, at_mm=at_mm, colour=ORANGE)
-            outline(panel, target, axis=axis, at_mm=at_mm, colour=SKY)
-            dress(panel, axis=axis, at_mm=at_mm, sides=True)
-            if crop is not None:
-                _crop(panel, axis, crop)
-        _legend(figure)
-        return Drawing(as_png(figure))
+        figure, panels = mosaic([spots])
+        for panel, spot in panels:
+            show(panel, epi, spot, cmap="gray", vmin=window(epi)[0], vmax=window(epi)[1])
+            _outlines(panel, spot, seed, target)
+        legend(figure, COLOURS)
+        return Drawing(as_png(figure), note=_which_run(visit))
 
 
 def plot_seed_map(visit: Visit) -> Drawing:
-    """Draw the correlation map of the periaqueductal gray over the mean functional image."""
-    correlation = read_volume(visit.file("functional", suffix="boldmap", ext=".nii.gz"))
-    epi = read_volume(visit.file("functional", desc="mean", suffix="boldref", ext=".nii.gz"))
-    seed, target = _regions(visit, epi)
-    at, there = centre(seed), centre(target)
-    heights = [at[2], there[2], 5.0, 20.0, 35.0, 50.0]
-    places = [("x", at[0]), ("y", at[1]), *(("z", height) for height in heights)]
+    """Draw the connectivity map of the periaqueductal gray over the mean functional image."""
+    z_map = read_volume(visit.file("functional", suffix="boldmap", ext=".nii.gz"))
+    epi, seed, target = _images(visit)
+    correlation = Volume(np.tanh(z_map.data), z_map.affine)
     limit = _limit(correlation)
     with image_style():
-        figure = new_figure(IMAGE_WIDTH_IN, 4.6)
-        panels = figure.subplots(2, 4)
-        for panel, (axis, at_mm) in zip(panels.flat, places, strict=True):
-            show(panel, epi, axis=axis, at_mm=at_mm, cmap="gray", vmin=window(epi)[0], vmax=window(epi)[1])
-            shown = _overlay(panel, correlation, axis=axis, at_mm=at_mm, limit=limit)
-            outline(panel, seed, axis=axis, at_mm=at_mm, colour=ORANGE)
-            outline(panel, target, axis=axis, at_mm=at_mm, colour=SKY)
-            dress(panel, axis=axis, at_mm=at_mm, sides=True)
-        bar = figure.colorbar(shown, ax=panels, shrink=0.6, pad=0.02, aspect=24)
-        bar.set_label("correlation r", fontsize=8.5)
-        _legend(figure)
-        return Drawing(as_png(figure), note=f"Colours saturate at |r| = {number(limit, error=0.1)}.")
+        figure, panels = mosaic(_map_places(seed, target, head_box(epi)), below_in=0.8)
+        for panel, spot in panels:
+            show(panel, epi, spot, cmap="gray", vmin=window(epi)[0], vmax=window(epi)[1])
+            _overlay(panel, correlation, spot, limit=limit)
+            _outlines(panel, spot, seed, target)
+        _colour_bar(figure, limit)
+        legend(figure, COLOURS)
+        return Drawing(as_png(figure), note=f"Colours saturate at |r| = {limit:.1f}. {_which_run(visit)}".strip())
 
 
-def _regions(visit: Visit, grid: Volume) -> tuple[Volume, Volume]:
-    """The seed and target regions on the grid of an image."""
-    regions = read_regions(Path(visit.config["functional"]["rois"]))
-    masks = (region_weights(regions[name], affine=grid.affine, shape=grid.data.shape) for name in (SEED, TARGET))
-    seed, target = (Volume(mask, grid.affine) for mask in masks)
-    if not (seed.data.any() and target.data.any()):
+def _map_places(seed: Volume, target: Volume, head: tuple[np.ndarray, np.ndarray]) -> list[list[Place]]:
+    at, there = centre(seed), centre(target)
+    first = [("x", at[0]), ("y", at[1]), ("y", there[1]), ("z", at[2])]
+    second = [("z", height) for height in AXIAL_MM]
+    return [[place(axis, at_mm, head) for axis, at_mm in row] for row in (first, second)]
+
+
+def _images(visit: Visit) -> tuple[Volume, Volume, Volume]:
+    """The mean functional image, and seed and target on its grid as the step used them."""
+    epi = read_volume(visit.file("functional", desc="mean", suffix="boldref", ext=".nii.gz"))
+    path = visit.file("functional", desc="roi", suffix="probseg", ext=".nii.gz")
+    names = read_json(path.with_name(path.name.split(".")[0] + ".json")).get("LabelMap", [])
+    regions = dict(zip(names, read_volumes(path), strict=False))
+    found = [regions.get(name) for name in ("pag", "vmpfc")]
+    seed, target = (region for region in found)
+    if seed is None or target is None or not (seed.data > 0).any() or not (target.data > 0).any():
         raise AbsentError("the regions lie outside the functional image")
-    return seed, target
+    return epi, seed, target
 
 
-def _crop(panel: Axes, axis: str, middle: np.ndarray) -> None:
-    across = [at for at in range(3) if at != "xyz".index(axis)]
-    panel.set_xlim(middle[across[0]] - CROP_MM, middle[across[0]] + CROP_MM)
-    panel.set_ylim(middle[across[1]] - CROP_MM, middle[across[1]] + CROP_MM)
+def _outlines(panel: Axes, spot: Place, seed: Volume, target: Volume) -> None:
+    outline(panel, seed, spot, colour=SEED_COLOUR)
+    outline(panel, target, spot, colour=TARGET_COLOUR)
+    fit(panel, spot)
+
+
+def _which_run(visit: Visit) -> str:
+    """Which run is shown, where there are several."""
+    runs = [path for path in visit.files["functional"] if entities(path).get("suffix") == "boldref"]
+    if len(runs) < 2:
+        return ""
+    named = {key: value for key, value in entities(runs[0]).items() if key in ("task", "run")}
+    return f"Shown is {' '.join(f'{key}-{value}' for key, value in named.items())}, the first of {len(runs)} runs."
 
 
 def _limit(correlation: Volume) -> float:
-    """The correlation at which colours saturate: 99th percentile of the map, to one decimal, at least 0.2."""
+    """The correlation at which colours saturate: 99th percentile of the map, up to the next tenth."""
     finite = np.abs(correlation.data[np.isfinite(correlation.data) & (correlation.data != 0)])
-    return max(0.2, float(np.ceil(np.percentile(finite, 99) * 10) / 10)) if finite.size else 0.2
+    return max(LEAST_LIMIT, float(np.ceil(np.percentile(finite, 99) * 10) / 10)) if finite.size else LEAST_LIMIT
 
 
-def _overlay(panel: Axes, correlation: Volume, *, axis: str, at_mm: float, limit: float) -> object:
-    """Colour the slice by r, the weaker the more see-through; return what the colour bar needs."""
+def _scale(limit: float) -> Any:
     from matplotlib import cm, colors
 
-    piece = np.nan_to_num(correlation.slice(axis, at_mm))
-    scale = cm.ScalarMappable(colors.Normalize(-limit, limit), cmap="RdBu_r")
-    painted = scale.to_rgba(piece)
-    painted[..., 3] = np.clip(np.abs(piece) / (0.5 * limit), 0, 1) * 0.9
-    panel.imshow(painted, origin="lower", extent=correlation.extent(axis), interpolation="nearest")
-    return scale
+    return cm.ScalarMappable(colors.Normalize(-limit, limit), cmap="RdBu_r")
 
 
-def _legend(figure: object) -> None:
-    from matplotlib.lines import Line2D
+def _overlay(panel: Axes, correlation: Volume, spot: Place, *, limit: float) -> None:
+    """Colour the slice by r, the weaker the more see-through."""
+    piece = np.nan_to_num(correlation.slice(spot.axis, spot.at_mm))
+    painted = _scale(limit).to_rgba(piece)
+    painted[..., 3] = 0.95 * np.clip(np.abs(piece) / (0.8 * limit), 0, 1) ** 1.5
+    panel.imshow(painted, origin="lower", extent=correlation.extent(spot.axis), interpolation="nearest")
 
-    names = {"periaqueductal gray": ORANGE, "ventromedial prefrontal region": SKY}
-    handles = [Line2D([], [], color=colour, label=name) for name, colour in names.items()]
-    figure.legend(handles=handles, loc="outside lower center", ncols=2, fontsize=8.5)  # type: ignore[attr-defined]
+
+def _colour_bar(figure: Any, limit: float) -> None:
+    """A bar below the slices, above the legend."""
+    height = figure.get_size_inches()[1]
+    bar = figure.colorbar(_scale(limit), cax=figure.add_axes((0.35, 0.58 / height, 0.3, 0.1 / height)), orientation="horizontal")
+    bar.set_ticks([-limit, 0, limit], labels=[f"r = −{limit:.1f}", "0", f"{limit:.1f}"])
+    bar.ax.tick_params(labelsize=8, length=0, pad=2)
+    bar.outline.set_visible(False)
 
 
 def plot_motion_trace(visit: Visit) -> Drawing:
-    """Draw framewise displacement over time, censored volumes shaded."""
-    path = visit.file("functional", desc="motion", suffix="timeseries", ext=".tsv")
-    table = read_tsv(path)
-    seconds, moved, censored = motion_columns(table.to_dict("list"))
+    """Draw framewise displacement over time, censored volumes shaded, one panel per run."""
+    paths = visit.all("functional", desc="motion", suffix="timeseries", ext=".tsv")
     limit = float(visit.config["functional"]["fd_spike_mm"])
     with line_style():
-        figure = new_figure(height=2.3)
-        panel = figure.subplots()
-        _shade(panel, seconds, censored)
-        panel.plot(seconds, moved, color=BLUE, linewidth=1)
-        panel.axhline(limit, color=MUTED, linestyle=(0, (4, 3)), linewidth=1)
-        panel.text(1.0, limit, f" {limit:g} mm", transform=panel.get_yaxis_transform(), va="center", color=INK)
-        panel.set(xlabel="time (s)", ylabel="displacement (mm)", xlim=(0, seconds[-1]))
-        panel.set_ylim(0, max(1.15 * np.nanmax(moved), 1.6 * limit))
-        return Drawing(as_svg(figure, name="motion"), note=_motion_note(moved, censored))
+        figure = new_figure(height=0.5 + 1.9 * len(paths))
+        notes = [
+            _trace(panel, path, limit=limit)
+            for panel, path in zip(figure.subplots(len(paths), 1, squeeze=False).flat, paths, strict=True)
+        ]
+        return Drawing(as_svg(figure, name="motion"), note=" ".join(notes))
 
 
-def motion_columns(columns: dict[str, list[float]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return time (s), framewise displacement (mm) and whether each volume was censored."""
-    moved = np.asarray(columns["framewise_displacement"], dtype=float)
-    seconds = np.asarray(columns.get("time_s", columns.get("onset", np.arange(len(moved)))), dtype=float)
-    return seconds, moved, np.asarray(columns["censored"], dtype=float) > 0
-
-
-def _shade(panel: Axes, seconds: np.ndarray, censored: np.ndarray) -> None:
-    step = float(np.median(np.diff(seconds)))
+def _trace(panel: Axes, path: Path, *, limit: float) -> str:
+    """Draw one run and return its numbers in words."""
+    table = read_tsv(path)
+    moved, censored = table["fd_jenkinson"].to_numpy(dtype=float), table["censored"].to_numpy(dtype=float) > 0
+    t_r = float(read_json(path.with_suffix(".json")).get("RepetitionTime", 1.0))
+    seconds = t_r * np.arange(len(moved))
     edges = np.flatnonzero(np.diff(np.concatenate([[False], censored, [False]]).astype(int)))
     for first, last in edges.reshape(-1, 2):
-        panel.axvspan(seconds[first] - step / 2, seconds[last - 1] + step / 2, color=RED, alpha=0.28, linewidth=0)
-
-
-def _motion_note(moved: np.ndarray, censored: np.ndarray) -> str:
-    share = censored.mean()
-    return (
-        f"Mean {number(float(np.nanmean(moved)), error=0.01)} mm, largest {number(float(np.nanmax(moved)), error=0.01)} mm; "
-        f"{int(censored.sum())} of {len(censored)} volumes censored ({share:.0%})."
-    )
+        panel.axvspan(t_r * (first - 0.5), t_r * (last - 0.5), color=RED, alpha=0.3, linewidth=0)
+    panel.plot(seconds, moved, color=BLUE, linewidth=1)
+    panel.axhline(limit, color=MUTED, linestyle=(0, (4, 3)), linewidth=1)
+    panel.text(1.0, limit, f" {limit:g} mm", transform=panel.get_yaxis_transform(), va="center", color=INK)
+    largest = float(np.nanmax(moved)) if np.isfinite(moved).any() else limit
+    panel.set(xlabel="time (s)", ylabel="displacement (mm)", xlim=(0, seconds[-1]), ylim=(0, max(1.15 * largest, 1.6 * limit)))
+    share = f"{censored.sum():d} of {len(censored)} volumes censored ({censored.mean():.0%})"
+    return f"Mean {number(float(np.nanmean(moved)), error=0.01)} mm, largest {number(largest, error=0.1)} mm; {share}."

@@ -39,13 +39,8 @@ def _course(panel: Axes, rows: list[Row]) -> None:
     panel.errorbar(places, values, yerr=[below, above], color=BLUE, marker="o", markersize=5, capsize=3)
     panel.set_yscale("log")
     _ratio_ticks(panel, [v - b for v, b in zip(values, below, strict=True)], [v + a for v, a in zip(values, above, strict=True)])
-    panel.set_xticks(places, [BASELINE, *(block_words(row.level[-1]) for row in rows)])
+    panel.set_xticks(places, [BASELINE, *(row.where for row in rows)])
     panel.set(ylabel="response / before (ratio)", xlim=(-0.4, len(values) - 0.6))
-
-
-def block_words(block: str) -> str:
-    """Return the name of a block in words: ``post10`` is "10 min after"."""
-    return f"{int(block[4:])} min after" if block.startswith("post") and block[4:].isdigit() else block
 
 
 def _ratio_ticks(panel: Axes, low: list[float], high: list[float]) -> None:

@@ -8,15 +8,13 @@ import numpy as np
 
 from lbpneuro.errors import InputError
 from lbpneuro.io.files import read_tsv
-from lbpneuro.report.canvas import IMAGE_WIDTH_IN, SERIES, Drawing, as_png, image_style, new_figure
+from lbpneuro.report.canvas import SERIES, Drawing, as_png, image_style
 from lbpneuro.report.rows import level_words
-from lbpneuro.report.slices import Volume, centre, dress, outline, read_volume, show, window
+from lbpneuro.report.slices import Place, Volume, centre, fit, head_box, legend, mosaic, outline, place, read_volume, show, window
 from lbpneuro.report.visit import AbsentError, Visit
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from matplotlib.figure import Figure
 
 
 def plot_roi_overlay(visit: Visit) -> Drawing:
@@ -25,9 +23,17 @@ def plot_roi_overlay(visit: Visit) -> Drawing:
     labels = read_volume(labels_file)
     regions = region_names(labels_file, labels)
     background = _background(visit)
+    masks = {name: Volume((labels.data == label).astype(np.float32), labels.affine) for label, name in regions.items()}
+    colours = dict(zip(masks, SERIES, strict=False))
+    low, high = window(background)
     with image_style():
-        figure = new_figure(IMAGE_WIDTH_IN, 2.9)
-        _draw(figure, background, labels, regions)
+        figure, panels = mosaic([_places(masks, background)])
+        for panel, spot in panels:
+            show(panel, background, spot, cmap="gray", vmin=low, vmax=high)
+            for name, colour in colours.items():
+                outline(panel, masks[name], spot, colour=colour)
+            fit(panel, spot)
+        legend(figure, colours)
         return Drawing(as_png(figure))
 
 
@@ -59,29 +65,11 @@ def region_words(name: str) -> str:
     return level_words(tuple(part for part in name.replace("-", "_").split("_") if part))
 
 
-def _draw(figure: Figure, background: Volume, labels: Volume, regions: dict[int, str]) -> None:
-    masks = {name: Volume((labels.data == label).astype(np.float32), labels.affine) for label, name in regions.items()}
-    low, high = window(background)
-    places = _places(masks)
-    for number, (panel, (axis, at_mm)) in enumerate(zip(figure.subplots(1, len(places)), places, strict=True)):
-        show(panel, background, axis=axis, at_mm=at_mm, cmap="gray", vmin=low, vmax=high)
-        for colour, mask in zip(SERIES, masks.values(), strict=False):
-            outline(panel, mask, axis=axis, at_mm=at_mm, colour=colour)
-        dress(panel, axis=axis, at_mm=at_mm, sides=number == 0 or axis == "x")
-    _legend(figure, list(masks))
-
-
-def _places(masks: dict[str, Volume]) -> list[tuple[str, float]]:
-    """Slices through the regions: axial through the first and last, coronal and sagittal through the first."""
+def _places(masks: dict[str, Volume], background: Volume) -> list[Place]:
+    """Slices through the regions: axial and coronal through the first and the last, sagittal through the first."""
     centres = [middle for middle in map(centre, masks.values()) if np.isfinite(middle).all()]
     if not centres:
         raise AbsentError("no region lies inside the image")
-    first, last = centres[0], centres[-1]
-    return [("z", first[2]), ("z", last[2]), ("y", first[1]), ("y", last[1]), ("x", first[0])]
-
-
-def _legend(figure: Figure, names: list[str]) -> None:
-    from matplotlib.lines import Line2D
-
-    handles = [Line2D([], [], color=colour, label=name) for colour, name in zip(SERIES, names, strict=False)]
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=8.5)
+    first, last, box = centres[0], centres[-1], head_box(background)
+    spots = [("z", first[2]), ("z", last[2]), ("y", first[1]), ("y", last[1]), ("x", first[0])]
+    return [place(axis, at_mm, box) for axis, at_mm in spots]

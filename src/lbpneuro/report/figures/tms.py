@@ -24,7 +24,7 @@ def plot_muscle_maps(visit: Visit) -> Drawing:
     tau = float(visit.config["tms"]["tau"])
     hemispheres = sorted(sites["hemisphere"].fillna("n/a").unique())
     with line_style():
-        figure = new_figure(height=3.5 * len(hemispheres))
+        figure = new_figure(height=2.7 * len(hemispheres))
         grid = figure.subplots(len(hemispheres), 3, squeeze=False)
         for panels, hemi in zip(grid, hemispheres, strict=True):
             _hemisphere(panels, sites[sites["hemisphere"].fillna("n/a") == hemi], visit=visit, hemi=hemi, tau=tau)
