@@ -25,6 +25,7 @@ TISSUES = ("GM", "WM", "CSF")
 NATIVE_SPACES = (None, "T1w")
 TEMPLATE_VOXEL_MM = 1.0
 TEMPLATE_MARGIN_MM = 3.0
+TEMPLATE_SUBSAMPLES = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +109,9 @@ def native_regions(regions: Mapping[Name, Region], transform: Path, *, grid: Gri
     for level, region in regions.items():
         start, shape = target_box(coordinates, bounds=region_bounds(region), grid=grid)
         source = region_grid(region, voxel_mm=TEMPLATE_VOXEL_MM, margin_mm=TEMPLATE_MARGIN_MM)
-        weights = region_weights(region, affine=source.affine, shape=source.shape)
+        # Atlases are made of whole voxels of about this size: finer sampling of labels changes nothing but the time.
+        subsamples = 1 if region.kind == "label" else TEMPLATE_SUBSAMPLES
+        weights = region_weights(region, affine=source.affine, shape=source.shape, subsamples=subsamples)
         box = box_grid(grid, start=start, shape=shape)
         inside = resample(weights, mapping, source=source, target=box, spacing_mm=TEMPLATE_VOXEL_MM)
         found[level] = NativeRegion(weights=inside, start=start)

@@ -387,11 +387,11 @@ def _labelled(rows: pd.DataFrame, path: Path) -> dict[str, Any]:
 def _check_labels(regions: dict[Name, Region], path: Path) -> None:
     """Raise if a region names a label that its atlas does not hold."""
     for atlas in {region.atlas: None for region in regions.values() if region.atlas}:
-        known = set(np.unique(load_atlas(atlas)[0]).tolist())
-        for region in regions.values():
-            unknown = [label for label in region.labels if label not in known]
-            if region.atlas == atlas and unknown:
-                raise InputError(
-                    f"{path}: {region.roi} {region.hemi} names the label(s) {', '.join(map(str, unknown))}, "
-                    f"which {atlas.name} does not hold."
-                )
+        named = {label: region for region in regions.values() if region.atlas == atlas for label in region.labels}
+        known = np.isin(list(named), load_atlas(atlas)[0])
+        unknown = {label: named[label] for label, found in zip(named, known, strict=True) if not found}
+        for region in unknown.values():
+            own = ", ".join(str(label) for label in region.labels if label in unknown)
+            raise InputError(
+                f"{path}: {region.roi} {region.hemi} names the label(s) {own}, which {atlas.name} does not hold."
+            )
