@@ -153,9 +153,11 @@ def _region_refusals(data: Structural, level: Level) -> tuple[Reason, ...]:
 
 
 def _flags(data: Structural, level: Level) -> tuple[Reason, ...]:
-    """Return ``asymmetric`` for a thalamus whose sides differ more than anatomy does."""
+    """Return ``asymmetric`` for a thalamus whose sides were both measured and differ more than anatomy does."""
     left, right = ("thalamus", "L"), ("thalamus", "R")
     if level[0] != "thalamus" or not {left, right} <= data.regions.keys():
+        return ()
+    if any(_region_refusals(data, side) for side in (left, right)):
         return ()
     low, high = data.settings["thalamus_ratio"]
     left_ml, right_ml = _region_ml(data, left), _region_ml(data, right)
