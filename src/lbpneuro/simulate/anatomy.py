@@ -11,17 +11,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import product
 
 import numpy as np
 
 from lbpneuro.simulate.grids import Array, Grid, Volume, centred_grid, mni_grid, sample, sample_all
 from lbpneuro.simulate.people import Visit
-from lbpneuro.simulate.template import ATROPHY_REGIONS, RegionKey, region_bump, region_shares, template
+from lbpneuro.simulate.template import ATROPHY_REGIONS, RegionKey, region_bump, region_fine, region_shares, template
 from lbpneuro.simulate.transforms import PointMap
 from lbpneuro.simulate.truth import TruthRow, truth_row
 from lbpneuro.simulate.warps import divergence_velocity, exponential, random_velocity
 
 FIELD_MM = 4.0
+SUBSAMPLE_MM = 1.5
 NATIVE_CENTRE_MM = (0.0, -18.0, 6.0)
 NATIVE_EXTENT_MM = (184.0, 224.0, 200.0)
 
@@ -202,9 +204,21 @@ def error_bump(key: RegionKey) -> Volume:
 
 
 def region_in_native(key: RegionKey, head: Anatomy) -> Volume:
-    """Return the share of every voxel of the T1w grid that lies in a region, by sub-voxel sampling of the warp."""
+    """Return the share of every voxel of the T1w grid that lies in a region.
+
+    The voxels near the region are sampled at evenly spread points, at most 1.5 mm apart, in the region as it is at
+    1 mm in the template.
+    """
     grid = head.grid
-    share = sample(region_shares(key, grid.voxel_mm), mni_grid(grid.voxel_mm), head.to_template(grid.points()))
+    points = grid.points()
+    coarse = np.minimum(1, region_bump(key, FIELD_MM))
+    near = sample(coarse, mni_grid(FIELD_MM), head.to_template(points)) > 1e-3
+    fine, fine_grid = region_fine(key)
+    times = int(np.ceil(grid.voxel_mm / SUBSAMPLE_MM))
+    offsets = grid.voxel_mm * ((np.arange(times) + 0.5) / times - 0.5)
+    share = np.zeros(len(points), dtype=np.float32)
+    for offset in product(offsets, repeat=3):
+        share[near] += sample(fine, fine_grid, head.to_template(points[near] + offset)) / times**3
     return share.reshape(grid.shape)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lbpneuro.io.regions import Region, read_regions, region_weights
+from lbpneuro.io.regions import Region, read_regions, region_grid, region_weights
 from lbpneuro.io.resources import workflow_folder
 from lbpneuro.simulate.grids import Grid, Volume, mni_grid, resampled
 
@@ -63,6 +63,15 @@ def region_shares(key: RegionKey, voxel_mm: float) -> Volume:
     grid = mni_grid(voxel_mm)
     subsamples = 1 if voxel_mm <= 1 else 4
     return region_weights(regions()[key], affine=grid.affine, shape=grid.shape, subsamples=subsamples)
+
+
+@lru_cache(maxsize=8)
+def region_fine(key: RegionKey) -> tuple[Volume, Grid]:
+    """Return the share of each 1-mm voxel that lies in region ``key``, on a grid just around it."""
+    found = region_grid(regions()[key], voxel_mm=1.0, margin_mm=3.0)
+    shares = region_weights(regions()[key], affine=found.affine, shape=found.shape, subsamples=1)
+    nx, ny, nz = found.shape
+    return shares, Grid(np.asarray(found.affine, dtype=float), (nx, ny, nz))
 
 
 @lru_cache(maxsize=8)
