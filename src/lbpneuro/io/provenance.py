@@ -48,6 +48,6 @@ def bids_uri(path: Path, roots: Mapping[str, Path]) -> str:
 
 
 def source_name(paths: Sequence[Path], roots: Mapping[str, Path]) -> str:
-    """Return the names of the datasets that hold ``paths``, joined; files of our own making are called embedded."""
-    names = {uri.split(":")[1] or "embedded" for path in paths if (uri := bids_uri(path, roots)).startswith("bids:")}
-    return "+".join(sorted(names))
+    """Return the names of the datasets that hold ``paths``, joined; what lbpneuro made itself came from raw data."""
+    uris = (bids_uri(path, roots) for path in paths)
+    return "+".join(sorted({uri.split(":")[1] or "raw" for uri in uris if uri.startswith("bids:")}))
