@@ -1,0 +1,142 @@
+"""How well a run of lbpneuro recovered what was planted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lbpneuro.errors import InputError, Status
+from lbpneuro.io.files import read_tsv
+from lbpneuro.io.tables import read_cohort_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+HEADLINES = (
+    ("gray matter of the DLPFC", "gm_volume", {"roi": "dlpfc"}),
+    ("gray matter of the thalamus", "gm_volume", {"roi": "thalamus"}),
+    ("PAG-vmPFC connectivity", "pag_vmpfc_z", {}),
+    ("overlap of the motor maps", "overlap_min", {}),
+    ("homeostatic plasticity", "hp_index", {"block": "post10"}),
+)
+"""The lines of the summary: what it is called, marker, and which of its levels."""
+
+NOT_LEVELS = ("participant_id", "session_id", "marker", "value")
+USABLE = (str(Status.OK), str(Status.FLAG))
+
+
+def pair_with_truth(out_dir: str | Path, truth_path: str | Path) -> pd.DataFrame:
+    """Return one row per planted value with the value found: the marker table of ``out_dir`` beside truth.tsv.
+
+    Columns are those of the truth, whose value is ``truth``, and ``value``, ``se``, ``ci_low``, ``ci_high``, ``status``,
+    ``reason`` of the marker table; a planted value without a row there has none.
+
+    Raises
+    ------
+    InputError
+        If one of the tables is absent, or no planted value has a row in the marker table.
+    """
+    found = read_cohort_table(out_dir)
+    truth = read_tsv(Path(truth_path), dtype={"session_id": str}).rename(columns={"value": "truth"})
+    levels = [column for column in truth.columns if column not in (*NOT_LEVELS, "truth") and column in found]
+    keys = ["participant_id", "session_id", "marker", *levels]
+    columns = [*keys, "value", "se", "ci_low", "ci_high", "status", "reason"]
+    left, right = (_with_text_keys(table, keys) for table in (truth, found[columns]))
+    both = left.merge(right, on=keys, how="left", validate="one_to_one")
+    if both["status"].isna().all():
+        raise InputError(
+            f"{truth_path}: none of its values is in the marker table of {out_dir}; is it of another study?"
+        )
+    return both
+
+
+def _with_text_keys(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """The table with text in its key columns, n/a where there was nothing."""
+    texts = {key: table[key].astype(object).where(table[key].notna(), "n/a").astype(str) for key in keys}
+    return table.assign(**texts)
+
+
+def recovery_table(out_dir: str | Path, truth_path: str | Path) -> pd.DataFrame:
+    """Return how each marker level recovered its planted values.
+
+    Parameters
+    ----------
+    out_dir
+        Output folder of lbpneuro for a simulated study.
+    truth_path
+        truth.tsv of that study.
+
+    Returns
+    -------
+    DataFrame
+        One row per marker and level: ``n_planted``, ``n`` (values with status ok or flag), ``bias`` (mean of value
+        minus truth, in the unit of the marker), ``bias_over_se`` (over the mean standard error), ``rmse``,
+        ``coverage`` (share of the 95 % intervals that hold the truth) and ``r`` (correlation with the truth over
+        participants). NaN where it cannot be computed.
+    """
+    import pandas as pd
+
+    both = pair_with_truth(out_dir, truth_path)
+    levels = [column for column in both.columns[: list(both.columns).index("truth")] if column not in NOT_LEVELS]
+    keys = ["marker", *levels]
+    rows = [
+        {**dict(zip(keys, level, strict=True)), **agreement(group)} for level, group in both.groupby(keys, sort=False)
+    ]
+    return pd.DataFrame(rows)
+
+
+def agreement(pairs: pd.DataFrame) -> dict[str, float]:
+    """Return the agreement of ``value`` with ``truth`` over the usable rows of ``pairs``."""
+    usable = pairs[pairs["status"].isin(USABLE)]
+    value, truth, se, low, high = (
+        usable[column].to_numpy(dtype=float) for column in ("value", "truth", "se", "ci_low", "ci_high")
+    )
+    n = len(usable)
+    error = value - truth
+    bias = float(error.mean()) if n else np.nan
+    known = np.isfinite(low) & np.isfinite(high)
+    inside = (low <= truth) & (truth <= high)
+    return {
+        "n_planted": len(pairs),
+        "n": n,
+        "bias": bias,
+        "bias_over_se": bias / float(se[np.isfinite(se)].mean()) if np.isfinite(se).any() else np.nan,
+        "rmse": float(np.sqrt(np.mean(error**2))) if n else np.nan,
+        "coverage": float(inside[known].mean()) if known.any() else np.nan,
+        "r": _correlation(value, truth),
+    }
+
+
+def _correlation(value: np.ndarray, truth: np.ndarray) -> float:
+    varies = len(value) > 2 and np.ptp(value) > 0 and np.ptp(truth) > 0
+    return float(np.corrcoef(value, truth)[0, 1]) if varies else np.nan
+
+
+def recovery_summary(out_dir: str | Path, truth_path: str | Path) -> str:
+    """Return five lines of plain text: the recovery of the headline markers against the planted truth."""
+    both = pair_with_truth(out_dir, truth_path)
+    return "\n".join(_line(title, _chosen(both, marker, levels)) for title, marker, levels in HEADLINES)
+
+
+def _chosen(both: pd.DataFrame, marker: str, levels: dict[str, str]) -> pd.DataFrame:
+    chosen = both[both["marker"] == marker]
+    for column, level in levels.items():
+        chosen = chosen[chosen[column] == level]
+    return chosen
+
+
+def _line(title: str, pairs: pd.DataFrame) -> str:
+    found = agreement(pairs)
+    start = f"{title:<28} {found['n']:>3.0f} of {found['n_planted']:>3.0f} values"
+    if not found["n"]:
+        reasons = ", ".join(sorted(set(pairs["reason"].dropna().astype(str)))) or "not in the marker table"
+        return f"{start}: {reasons}"
+    parts = [
+        ("bias", "bias_over_se", "{:+.2f} SE"),
+        ("in the 95 % interval", "coverage", "{:.0%}"),
+        ("r", "r", "{:.2f}"),
+    ]
+    told = [f"{name} {form.format(found[key])}" for name, key, form in parts if np.isfinite(found[key])]
+    return f"{start}: {', '.join(told)}"
