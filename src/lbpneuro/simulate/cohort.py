@@ -48,7 +48,7 @@ def simulate_cohort(
     effect: float = 1.0,
     resolution_mm: float = 4.0,
     jobs: int = 1,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[int, int, str], None] | None = None,
 ) -> None:
     """Write a simulated study below the folder ``out``: raw/, fmriprep/ and truth.tsv.
 
@@ -69,7 +69,7 @@ def simulate_cohort(
     jobs
         Number of processes.
     progress
-        Called with (visits done, visits in all) after every visit.
+        Called after every visit with the number of visits done and in all, and what was written, as ``sub-01/ses-01``.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def simulate_cohort(
     for done, planted in enumerate(_written(study, visits, jobs=jobs), start=1):
         rows += planted
         if progress is not None:
-            progress(done, len(visits))
+            progress(done, len(visits), visits[done - 1].folder)
     write_tsv(study.root / "truth.tsv", truth_table(rows))
 
 

@@ -14,7 +14,9 @@ from lbpneuro.io.tables import read_cohort_table
 if TYPE_CHECKING:
     import pandas as pd
 
-HEADLINES = (
+Levels = dict[str, str]
+
+HEADLINES: tuple[tuple[str, str, Levels], ...] = (
     ("gray matter of the DLPFC", "gm_volume", {"roi": "dlpfc"}),
     ("gray matter of the thalamus", "gm_volume", {"roi": "thalamus"}),
     ("PAG-vmPFC connectivity", "pag_vmpfc_z", {}),
@@ -30,8 +32,8 @@ USABLE = (str(Status.OK), str(Status.FLAG))
 def pair_with_truth(out_dir: str | Path, truth_path: str | Path) -> pd.DataFrame:
     """Return one row per planted value with the value found: the marker table of ``out_dir`` beside truth.tsv.
 
-    Columns are those of the truth, whose value is ``truth``, and ``value``, ``se``, ``ci_low``, ``ci_high``, ``status``,
-    ``reason`` of the marker table; a planted value without a row there has none.
+    Columns are those of the truth, whose value is ``truth``, and ``value``, ``se``, ``ci_low``, ``ci_high`` and
+    ``status`` of the marker table; a planted value without a row there has none.
 
     Raises
     ------
@@ -42,7 +44,7 @@ def pair_with_truth(out_dir: str | Path, truth_path: str | Path) -> pd.DataFrame
     truth = read_tsv(Path(truth_path), dtype={"session_id": str}).rename(columns={"value": "truth"})
     levels = [column for column in truth.columns if column not in (*NOT_LEVELS, "truth") and column in found]
     keys = ["participant_id", "session_id", "marker", *levels]
-    columns = [*keys, "value", "se", "ci_low", "ci_high", "status", "reason"]
+    columns = [*keys, "value", "se", "ci_low", "ci_high", "status"]
     left, right = (_with_text_keys(table, keys) for table in (truth, found[columns]))
     both = left.merge(right, on=keys, how="left", validate="one_to_one")
     if both["status"].isna().all():
@@ -114,29 +116,32 @@ def _correlation(value: np.ndarray, truth: np.ndarray) -> float:
     return float(np.corrcoef(value, truth)[0, 1]) if varies else np.nan
 
 
-def recovery_summary(out_dir: str | Path, truth_path: str | Path) -> str:
-    """Return five lines of plain text: the recovery of the headline markers against the planted truth."""
-    both = pair_with_truth(out_dir, truth_path)
-    return "\n".join(_line(title, _chosen(both, marker, levels)) for title, marker, levels in HEADLINES)
+def summary(table: pd.DataFrame) -> str:
+    """Return five lines of plain text on the headline markers of a ``recovery_table``; hemispheres are pooled."""
+    return "\n".join(_line(title, _chosen(table, marker, levels)) for title, marker, levels in HEADLINES)
 
 
-def _chosen(both: pd.DataFrame, marker: str, levels: dict[str, str]) -> pd.DataFrame:
-    chosen = both[both["marker"] == marker]
+def _chosen(table: pd.DataFrame, marker: str, levels: Levels) -> pd.DataFrame:
+    chosen = table[table["marker"] == marker]
     for column, level in levels.items():
         chosen = chosen[chosen[column] == level]
     return chosen
 
 
-def _line(title: str, pairs: pd.DataFrame) -> str:
-    found = agreement(pairs)
-    start = f"{title:<28} {found['n']:>3.0f} of {found['n_planted']:>3.0f} values"
-    if not found["n"]:
-        reasons = ", ".join(sorted(set(pairs["reason"].dropna().astype(str)))) or "not in the marker table"
-        return f"{start}: {reasons}"
+def _line(title: str, rows: pd.DataFrame) -> str:
+    """One line: how many values, and the means over the rows, weighted by their number of values."""
+    n, planted = int(rows["n"].sum()), int(rows["n_planted"].sum())
+    start = f"{title:<28} {n:>3} of {planted:>3} values"
     parts = [
         ("bias", "bias_over_se", "{:+.2f} SE"),
-        ("in the 95 % interval", "coverage", "{:.0%}"),
+        ("95 % intervals right", "coverage", "{:.0%}"),
         ("r", "r", "{:.2f}"),
     ]
-    told = [f"{name} {form.format(found[key])}" for name, key, form in parts if np.isfinite(found[key])]
-    return f"{start}: {', '.join(told)}"
+    means = {name: (form, _weighted(rows[column], rows["n"])) for name, column, form in parts}
+    told = [f"{name} {form.format(mean)}" for name, (form, mean) in means.items() if np.isfinite(mean)]
+    return f"{start}: {', '.join(told) or 'nothing to compare'}"
+
+
+def _weighted(values: pd.Series[float], weights: pd.Series[float]) -> float:
+    known = values.notna() & (weights > 0)
+    return float(np.average(values[known], weights=weights[known])) if known.any() else np.nan
