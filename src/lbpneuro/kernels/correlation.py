@@ -9,7 +9,7 @@ from lbpneuro.kernels._checks import check_length
 
 Array = NDArray[np.float64]
 
-EXPONENTS = np.linspace(-1, 3, 21)  # power laws f^-b that are weighed against each other
+EXPONENTS = np.linspace(-1, 3, 17)  # power laws f^-b that are weighed against each other
 
 
 def unit_norm(projected: Array) -> Array:
@@ -141,7 +141,9 @@ def coloured_covariances(series: Array, *, gain: Array, frequencies_hz: Array) -
     root = np.linalg.cholesky(models)
     whitened = np.linalg.solve(root, np.broadcast_to(series, (len(root), *series.shape)))
     log_det = 2 * np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
-    log_likelihood = -0.5 * (log_det[:, None] + len(series) * np.log(np.sum(whitened**2, axis=1)))
+    # a series of nothing but zeros (the difference of equal ones) fits every exponent equally well
+    energy = np.maximum(np.sum(whitened**2, axis=1), np.finfo(np.float64).tiny)
+    log_likelihood = -0.5 * (log_det[:, None] + len(series) * np.log(energy))
     weight = np.exp(log_likelihood - log_likelihood.max(axis=0))
     return np.einsum("bs,bij->sij", weight / weight.sum(axis=0), models)
 

@@ -20,6 +20,7 @@ from lbpneuro.kernels._checks import as_mask, check_band, check_finite, check_le
 Array = NDArray[np.float64]
 
 COLLINEAR = 1e-8  # share of a unit-norm regressor that must be new for it to count
+EDGE = 1e-9  # share of a limit within which a frequency is on it
 BLOCK = 8192  # series per block: bounds the float64 copy of a float32 matrix
 
 
@@ -35,10 +36,9 @@ def cosines(n_time: int, *, orders: NDArray[np.int64]) -> Array:
 
 
 def orders_in(band_hz: tuple[float, float], *, n_time: int, t_r: float) -> NDArray[np.int64]:
-    """Return the DCT orders whose frequency lies in ``band_hz`` (inclusive, to 1e-9 of its upper limit)."""
+    """Return the DCT orders whose frequency lies in ``band_hz``, both limits included."""
     f = frequencies_hz(n_time, t_r=t_r)
-    margin = 1e-9 * band_hz[1]
-    return np.flatnonzero((f >= band_hz[0] - margin) & (f <= band_hz[1] + margin))
+    return np.flatnonzero((f >= band_hz[0] * (1 - EDGE)) & (f <= band_hz[1] * (1 + EDGE)))
 
 
 def legendre(n_time: int, *, degree: int) -> Array:
@@ -95,7 +95,8 @@ def residual_basis(
     check_band(band_hz)
     keep = as_mask("keep", keep, expected=n_time)
     check_finite("confounds on the kept volumes", confounds[keep])
-    slow = cosines(n_time, orders=orders_in((0, np.nextafter(band_hz[0], 0)), n_time=n_time, t_r=t_r)[1:])
+    first = int(np.sum(frequencies_hz(n_time, t_r=t_r) < band_hz[0] * (1 - EDGE)))
+    slow = cosines(n_time, orders=np.arange(1, first))
     nuisance = np.column_stack([legendre(n_time, degree=polynomial), slow, confounds])[keep]
     low_pass = low_pass_basis(n_time, t_r=t_r, high_hz=band_hz[1], keep=keep, band_share=band_share)
     basis = complement(low_pass, nuisance=unit_columns(nuisance))

@@ -1,0 +1,248 @@
+"""The projection equals explicit least squares, and says what it cannot do."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tests.oracles.functional import least_squares_clean
+
+from lbpneuro.errors import InputError, QualityError, Reason
+from lbpneuro.kernels.nuisance import (
+    band_gain,
+    cleaned,
+    frequencies_hz,
+    low_pass_basis,
+    orders_in,
+    project,
+    residual_basis,
+)
+
+BAND = (0.01, 0.08)
+
+
+def everything(n_time: int) -> np.ndarray:
+    return np.ones(n_time, dtype=bool)
+
+
+def clean(series, confounds, *, t_r=2.0, band_hz=BAND, polynomial=1, keep=None):
+    keep = everything(len(series)) if keep is None else keep
+    basis = residual_basis(confounds, t_r=t_r, band_hz=band_hz, polynomial=polynomial, keep=keep)
+    return cleaned(basis, project(basis, series, keep=keep), keep=keep)
+
+
+def test_frequencies_by_hand():
+    # 100 volumes of 2 s: steps of 1 / 400 s = 0.0025 Hz; 0.01 Hz is order 4, 0.08 Hz order 32, both included
+    assert frequencies_hz(100, t_r=2.0)[:3] == pytest.approx([0, 0.0025, 0.005])
+    orders = orders_in(BAND, n_time=100, t_r=2.0)
+    assert (orders[0], orders[-1]) == (4, 32)
+
+
+def test_dimension_is_counted_by_hand():
+    # 29 cosines in the band, 3 confounds; the linear drift is not wholly a slow cosine and costs one more
+    confounds = np.random.default_rng(1).standard_normal((100, 3))
+    assert residual_basis(confounds, t_r=2.0, band_hz=BAND, polynomial=0, keep=everything(100)).shape == (100, 26)
+    assert residual_basis(confounds, t_r=2.0, band_hz=BAND, polynomial=1, keep=everything(100)).shape == (100, 25)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_equals_explicit_least_squares(seed):
+    rng = np.random.default_rng(seed)
+    n_time = int(rng.integers(80, 140))
+    confounds = np.cumsum(rng.standard_normal((n_time, 5)), axis=0)
+    series = 1000 + np.cumsum(rng.standard_normal((n_time, 4)), axis=0)
+    expected = least_squares_clean(series, confounds=confounds, t_r=1.5, band_hz=BAND, degree=2)
+    found = clean(series, confounds, t_r=1.5, polynomial=2)
+    np.testing.assert_allclose(found, expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_with_censoring_equals_least_squares_on_the_kept_volumes(seed):
+    """On the kept volumes the design is confounds, drift, slow cosines, and the directions mostly above the band."""
+    rng = np.random.default_rng(seed)
+    keep = rng.random(150) > 0.1
+    confounds = rng.standard_normal((150, 4))
+    series = 1000 + rng.standard_normal((150, 3))
+    below = low_pass_basis(150, t_r=2.0, high_hz=0.08, keep=keep, band_share=0.5)
+    above = np.linalg.svd(below, full_matrices=True)[0][:, below.shape[1] :]
+    time = np.arange(150)
+    slow = [np.cos(np.pi * (time + 0.5) * k / 150) for k in range(1, 6)]  # 5 / 600 s < 0.01 Hz = 6 / 600 s
+    design = np.column_stack([np.ones(150), time, *slow, confounds])[keep]
+    design = np.column_stack([design / np.linalg.norm(design, axis=0), above])
+    expected = series[keep] - design @ np.linalg.lstsq(design, series[keep], rcond=1e-10)[0]
+    found = clean(series, confounds, keep=keep)
+    np.testing.assert_allclose(found[keep], expected, atol=1e-9)
+    assert np.isnan(found[~keep]).all()
+
+
+def test_share_of_one_is_regression_on_every_stop_band_cosine():
+    rng = np.random.default_rng(3)
+    keep = everything(200)
+    keep[[20, 21, 90, 150]] = False
+    none = np.empty((200, 0))
+    strict = residual_basis(none, t_r=2.0, band_hz=BAND, polynomial=0, keep=keep, band_share=1.0)
+    soft = residual_basis(none, t_r=2.0, band_hz=BAND, polynomial=0, keep=keep)
+    n_band = len(orders_in(BAND, n_time=200, t_r=2.0))
+    assert strict.shape[1] == n_band - 4
+    # 1 % of the time is censored by the pair, 1 % by the single ones: at most the Slepian share of the band goes
+    assert n_band - 2 <= soft.shape[1] <= n_band
+    fast = np.cos(np.pi * (np.arange(200) + 0.5) * rng.integers(70, 199) / 200)
+    assert np.abs(strict.T @ fast[keep]).max() < 1e-9
+    assert np.sum((soft.T @ fast[keep]) ** 2) < 0.05 * np.sum(fast[keep] ** 2)
+
+
+def test_basis_is_orthonormal_and_orthogonal_to_the_nuisance():
+    rng = np.random.default_rng(4)
+    keep = rng.random(200) > 0.15
+    confounds = 1e4 + np.cumsum(rng.standard_normal((200, 10)), axis=0)
+    basis = residual_basis(confounds, t_r=2.0, band_hz=BAND, polynomial=1, keep=keep)
+    np.testing.assert_allclose(basis.T @ basis, np.eye(basis.shape[1]), atol=1e-12)
+    nuisance = np.column_stack([np.ones(200), np.arange(200), confounds])[keep]
+    assert np.abs(basis.T @ (nuisance / np.linalg.norm(nuisance, axis=0))).max() < 1e-7
+
+
+def test_collinear_constant_and_scaled_confounds_change_nothing():
+    rng = np.random.default_rng(5)
+    confounds = rng.standard_normal((120, 4))
+    series = rng.standard_normal((120, 2))
+    redundant = np.column_stack(
+        [confounds, confounds[:, :2] @ [[1.0], [2.0]], np.full(120, 7.0), np.zeros(120), 1e6 * confounds[:, 3]]
+    )
+    np.testing.assert_allclose(clean(series, redundant), clean(series, confounds), atol=1e-10)
+
+
+def test_shift_and_read_only(rng):
+    series = rng.standard_normal((150, 6)).astype(np.float32)
+    confounds = rng.standard_normal((150, 3))
+    keep = everything(150)
+    for array in (series, confounds, keep):
+        array.setflags(write=False)
+    basis = residual_basis(confounds, t_r=2.0, band_hz=BAND, polynomial=1, keep=keep)
+    first, second = project(basis, series, keep=keep), project(basis, series, keep=keep)
+    np.testing.assert_array_equal(first, second)
+    shifted = (series.astype(np.float64) + 1e4).astype(np.float32)
+    # float32 keeps 1e4 to 5e-4: nothing worse may happen
+    np.testing.assert_allclose(project(basis, shifted, keep=keep), first, atol=5e-3)
+    assert first.dtype == np.float64
+
+
+def test_nan_constant_and_explained_series_stay_local(rng):
+    series = rng.standard_normal((150, 5))
+    confounds = rng.standard_normal((150, 2))
+    keep = everything(150)
+    basis = residual_basis(confounds, t_r=2.0, band_hz=BAND, polynomial=1, keep=keep)
+    expected = project(basis, series, keep=keep)
+    spoilt = series.copy()
+    spoilt[7, 0], spoilt[:, 1], spoilt[:, 2], spoilt[3, 3] = np.nan, 1000.0, 5 * confounds[:, 0], np.inf
+    found = project(basis, spoilt, keep=keep)
+    assert np.isnan(found[:, :4]).all()
+    np.testing.assert_array_equal(found[:, 4], expected[:, 4])
+
+
+def test_censored_values_do_not_matter(rng):
+    series, confounds = rng.standard_normal((150, 3)), rng.standard_normal((150, 2))
+    keep = everything(150)
+    keep[[0, 40, 41, 149]] = False
+    expected = clean(series, confounds, keep=keep)
+    series[~keep], confounds[~keep] = 1e6, np.nan
+    np.testing.assert_array_equal(clean(series, confounds, keep=keep), expected)
+
+
+def test_blocks_agree_with_one_product(rng, monkeypatch):
+    series = rng.standard_normal((100, 23))
+    basis = residual_basis(np.empty((100, 0)), t_r=2.0, band_hz=BAND, polynomial=0, keep=everything(100))
+    whole = project(basis, series, keep=everything(100))
+    monkeypatch.setattr("lbpneuro.kernels.nuisance.BLOCK", 5)
+    np.testing.assert_allclose(project(basis, series, keep=everything(100)), whole, atol=1e-12)
+
+
+def test_gain_is_the_identity_without_nuisance():
+    keep = everything(100)
+    basis = residual_basis(np.empty((100, 0)), t_r=2.0, band_hz=BAND, polynomial=0, keep=keep)
+    frequencies, gain = band_gain(basis, t_r=2.0, band_hz=BAND, keep=keep)
+    assert frequencies == pytest.approx(np.arange(4, 33) / 400)
+    np.testing.assert_allclose(gain.T @ gain, np.eye(29), atol=1e-12)
+
+
+def test_nan_confound_names_the_place():
+    confounds = np.zeros((100, 3))
+    confounds[4, 2] = np.nan
+    with pytest.raises(InputError, match=r"must be finite; got nan at \[4, 2\] \(1 such"):
+        residual_basis(confounds, t_r=2.0, band_hz=BAND, polynomial=1, keep=everything(100))
+
+
+def test_too_few_dimensions():
+    confounds = np.random.default_rng(0).standard_normal((100, 27))
+    with pytest.raises(QualityError, match="leaves 2 of 33 dimensions") as caught:
+        residual_basis(confounds, t_r=2.0, band_hz=BAND, polynomial=0, keep=everything(100))
+    assert caught.value.reason is Reason.TOO_FEW_DOF
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"t_r": 0.0}, "`t_r` must be a finite number above 0; got 0.0"),
+        ({"band_hz": (0.1, 0.01)}, r"`band_hz` must be \(low, high\)"),
+        ({"keep": np.ones(100)}, "`keep` must be 100 Boolean values; got float64"),
+        ({"keep": np.ones(99, dtype=bool)}, "`keep` must be 100 Boolean values"),
+    ],
+)
+def test_bad_arguments(change, message):
+    arguments = {"t_r": 2.0, "band_hz": BAND, "polynomial": 1, "keep": everything(100)}
+    with pytest.raises(InputError, match=message):
+        residual_basis(np.zeros((100, 1)), **{**arguments, **change})
+
+
+def test_shapes_must_fit(rng):
+    keep = everything(100)
+    basis = residual_basis(np.empty((100, 0)), t_r=2.0, band_hz=BAND, polynomial=0, keep=keep)
+    with pytest.raises(InputError, match="`keep` must be 90"):
+        project(basis, np.zeros((90, 2)), keep=keep)
+    with pytest.raises(InputError, match="`projected` must have 29 rows"):
+        cleaned(basis, np.zeros((3, 2)), keep=keep)
+
+
+@pytest.mark.filterwarnings("ignore:From release 0.14.0:DeprecationWarning")  # nilearn 0.13, whatever one asks
+def test_against_the_cosine_filter_of_nilearn(rng):
+    """nilearn's high-pass is the same slow cosines in one model with the confounds; without a low-pass both must agree.
+
+    Its cosines (0.01 Hz, 150 volumes of 2 s) are those of orders 1 to 5 and so is ours; nilearn's Butterworth low-pass
+    is another filter.
+    """
+    from nilearn.signal import clean as nilearn_clean
+
+    series = 1000 + np.cumsum(rng.standard_normal((150, 4)), axis=0)
+    confounds = rng.standard_normal((150, 6))
+    theirs = nilearn_clean(
+        series,
+        confounds=confounds,
+        filter="cosine",
+        high_pass=0.01,
+        t_r=2.0,
+        detrend=True,
+        standardize=None,
+        standardize_confounds=True,
+    )
+    ours = clean(series, confounds, band_hz=(0.01, 0.25))
+    np.testing.assert_allclose(ours, theirs, atol=1e-4 * series.std(ddof=0))
+
+
+@pytest.mark.filterwarnings("ignore:From release 0.14.0:DeprecationWarning")  # nilearn 0.13, whatever one asks
+def test_against_the_butterworth_filter_of_nilearn(rng):
+    """Correlations agree closely, though the edges of the filters differ."""
+    from nilearn.signal import clean as nilearn_clean
+
+    shared = rng.standard_normal((300, 1))
+    series = 1000 + shared + rng.standard_normal((300, 6))
+    confounds = rng.standard_normal((300, 6))
+    theirs = nilearn_clean(
+        series,
+        confounds=confounds,
+        low_pass=0.08,
+        high_pass=0.01,
+        t_r=2.0,
+        detrend=True,
+        standardize=None,
+        standardize_confounds=True,
+    )
+    difference = np.corrcoef(clean(series, confounds).T) - np.corrcoef(theirs.T)
+    assert np.abs(difference).max() < 0.1
