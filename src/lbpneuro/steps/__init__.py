@@ -4,7 +4,6 @@ Every step is run as ``python -m lbpneuro <step> ...`` and can be repeated by ha
 """
 
 STEPS = {
-    "index": "lbpneuro.steps.index",
     "preprocess-anat": "lbpneuro.steps.preprocess_anat",
     "preprocess-func": "lbpneuro.steps.preprocess_func",
     "structural": "lbpneuro.steps.structural",

@@ -21,7 +21,7 @@ def main(argv: Sequence[str]) -> int:
     options = parser(__doc__ or "").parse_args(argv)
     config = read_json(options.config)
     try:
-        table, facts = measure(options.files, config, average=average_path(options.out))
+        table, facts = measure(options.files, config, average=meps.average_path(options.out))
     except LbpneuroError as error:
         log.error("%s", error)
         table, facts = meps.empty_table(), {"Error": {"reason": str(error.reason), "message": str(error)}}
@@ -36,11 +36,6 @@ def main(argv: Sequence[str]) -> int:
         {**columns, **facts, "Sources": sources, "SoftwareVersions": software_versions()},
     )
     return 0
-
-
-def average_path(out: Path) -> Path:
-    """Return where the mean waveforms of the trial table ``out`` go."""
-    return out.with_name(out.name.replace("_desc-trials_meps.tsv", "_desc-average_emg.tsv"))
 
 
 def measure(files: Sequence[Path], config: Config, *, average: Path) -> tuple[Any, dict[str, Any]]:

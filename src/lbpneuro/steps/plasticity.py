@@ -15,7 +15,7 @@ def main(argv: Sequence[str]) -> int:
     return family_step("plasticity", measure, argv)
 
 
-def measure(files: list[Path], config: Config, out: OutputFolder) -> Measured:  # noqa: ARG001 writes nothing further
+def measure(files: list[Path], config: Config, out: OutputFolder) -> Measured:
     """Return the amplitudes of the muscle by block, and the polarity of the bouts."""
     settings = config["plasticity"]
     where = f"task {settings['task']}"
@@ -28,5 +28,6 @@ def measure(files: list[Path], config: Config, out: OutputFolder) -> Measured:  
         intensity_changed=meps.intensity_changed(table),
         settings=settings,
     )
+    out.written.extend(meps.average_of(meps.tables_of_task(files, settings["task"])))
     facts = {"SourceStatus": meps.source_status("plasticity"), "BoutPolarity": list(data.polarity)}
     return Measured(data=data, method="peak-to-peak amplitude, log", sidecar=facts)

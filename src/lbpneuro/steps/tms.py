@@ -27,6 +27,7 @@ def measure(files: list[Path], config: Config, out: OutputFolder) -> Measured:
     columns = {hemi: meps.amplitude_column(each, settings["contraction"]) for hemi, each in grids.items()}
     maps = {hemi: hemisphere_map(each, columns[hemi], metadata) for hemi, each in grids.items()}
     data = MotorMaps(maps=maps, settings=settings, seed=config["run"]["random_seed"])
+    out.written.extend(meps.average_of(meps.tables_of_task(files, settings["task"])))
     write_tsv(out.file("emg", "meps", ".tsv", task=settings["task"], desc="sitemap"), meps.site_table(grids, columns))
     return Measured(
         data=data,
