@@ -39,11 +39,23 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "rms_uv": ("Root mean square in the response window.", "uV"),
     "bg_rms_uv": ("Root mean square in the background window.", "uV"),
     "rms_corr_uv": ("Root mean square above the background; negative where the background had more.", "uV"),
+    "shape_uv": ("Share of the muscle's average response in the trial, as peak-to-peak; linear, signed.", "uV"),
     "latency_ms": ("Onset of the response from the pulse; n/a without a response.", "ms"),
     "reject": ("1: the trial is not used.", ""),
     "reject_reason": ("Why the trial is not used.", ""),
 }
-NUMBERS = ("x_mm", "y_mm", "intensity_mso", "p2p_uv", "p2p_corr_uv", "rms_uv", "bg_rms_uv", "rms_corr_uv", "reject")
+NUMBERS = (
+    "x_mm",
+    "y_mm",
+    "intensity_mso",
+    "p2p_uv",
+    "p2p_corr_uv",
+    "rms_uv",
+    "bg_rms_uv",
+    "rms_corr_uv",
+    "shape_uv",
+    "reject",
+)
 ALIASES = {
     "site": "site_id",
     "nibs_position_id": "site_id",
@@ -120,6 +132,7 @@ def trial_table(pulses: pd.DataFrame, channels: Sequence[Channel], responses: me
             "rms_uv": responses.rms.ravel() * 1e6,
             "bg_rms_uv": responses.background_rms.ravel() * 1e6,
             "rms_corr_uv": responses.rms_corrected.ravel() * 1e6,
+            "shape_uv": responses.shape.ravel() * 1e6,
             "latency_ms": responses.latency.ravel() * 1e3,
             "reject": (responses.rejected != mep.KEPT).ravel().astype(int),
             "reject_reason": [reason or None for reason in responses.rejected.ravel().tolist()],
@@ -128,23 +141,36 @@ def trial_table(pulses: pd.DataFrame, channels: Sequence[Channel], responses: me
     )
 
 
-def average_waveforms(table: pd.DataFrame, responses: mep.Responses, times: Array) -> pd.DataFrame:
-    """Return mean responses of the kept trials in uV: ``time_ms``, then ``<muscle>__<hemisphere or block>`` columns.
+AVERAGE_COLUMNS = ("muscle", "hemisphere", "block", "time_ms", "mean_uv", "sem_uv", "n")
 
-    Of a map, those at the site with the largest mean amplitude; of other protocols, those of each block.
+
+def average_waveforms(table: pd.DataFrame, responses: mep.Responses, times: Array) -> pd.DataFrame:
+    """Return mean responses of the kept trials in long form, with their standard error and number.
+
+    Of a map, those at the site with the largest mean amplitude, per muscle and hemisphere; of other
+    protocols, those of each block.
     """
     import pandas as pd
 
     shown = mep.within(times, AVERAGE_S)
-    columns: dict[str, Array] = {"time_ms": times[shown] * 1e3}
-    mapped = table["x_mm"].notna().any()
+    waves = responses.epochs.reshape(-1, times.size)[:, shown] * 1e6
     kept = table[table["reject"] == 0]
-    for (muscle, group), rows in kept.groupby(["target_muscle", "hemisphere" if mapped else "block"]):
-        best = rows.groupby("site_id")["p2p_uv"].mean().idxmax() if mapped else None
-        chosen = rows[rows["site_id"] == best] if mapped else rows
-        waves = responses.epochs.reshape(-1, times.size)[chosen.index.to_numpy()]
-        columns[f"{muscle}__{group}"] = waves[:, shown].mean(axis=0) * 1e6
-    return pd.DataFrame(columns)
+    parts = []
+    for (muscle, hemi, block), rows in kept.groupby(["target_muscle", "hemisphere", "block"], dropna=False, sort=False):
+        chosen = waves[_best_site(rows).index.to_numpy()]
+        labels = {"muscle": muscle, "hemisphere": hemi, "block": block, "time_ms": times[shown] * 1e3}
+        error = chosen.std(axis=0, ddof=1) / np.sqrt(len(chosen)) if len(chosen) > 1 else np.nan
+        parts.append(pd.DataFrame({**labels, "mean_uv": chosen.mean(axis=0), "sem_uv": error, "n": len(chosen)}))
+    empty = pd.DataFrame(columns=list(AVERAGE_COLUMNS))
+    return pd.concat(parts, ignore_index=True) if parts else empty
+
+
+def _best_site(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows at the site of the largest mean amplitude; all rows if no site is named."""
+    if rows["site_id"].isna().all():
+        return rows
+    best = rows.groupby("site_id")["p2p_uv"].mean().idxmax()
+    return rows[rows["site_id"] == best]
 
 
 def background_crosstalk(
@@ -326,7 +352,7 @@ class Grid:
         return np.where(self.kept, self.columns[column], np.nan)
 
 
-VALUES = ("p2p_uv", "p2p_corr_uv", "rms_uv", "bg_rms_uv", "rms_corr_uv")
+VALUES = ("p2p_uv", "p2p_corr_uv", "rms_uv", "bg_rms_uv", "rms_corr_uv", "shape_uv")
 
 
 def hemispheres(table: pd.DataFrame, wanted: Sequence[str]) -> dict[str, pd.DataFrame]:
@@ -373,22 +399,21 @@ def grid(table: pd.DataFrame, muscles: Sequence[str], *, path: str) -> Grid:
     )
 
 
+PREFERENCES = {"rest": ("p2p_corr_uv", "p2p_uv"), "active": ("shape_uv", "rms_corr_uv", "p2p_uv")}
+
+
 def amplitude_column(each: Grid, contraction: str) -> str:
-    """Return which measure the map is made of: RMS above background of active muscles, else peak-to-peak.
-
-    A table without corrected values gives its peak-to-peak amplitudes.
-    """
-    wanted = "rms_corr_uv" if contraction == "active" else "p2p_corr_uv"
-    return wanted if np.isfinite(each.columns[wanted]).any() else "p2p_uv"
+    """Return which measure the map is made of: the first of those preferred that the table holds."""
+    return next(name for name in PREFERENCES[contraction] if np.isfinite(each.columns[name]).any())
 
 
-def response_evidence(each: Grid, column: str) -> tuple[Array, Array]:
+def response_evidence(each: Grid, contraction: str) -> tuple[Array, Array]:
     """Return what tells a response from noise: trials (n_muscle, n_site, n_trial) in uV, and thresholds (n_muscle,).
 
-    Of peak-to-peak amplitudes at rest 50 uV; of contracted muscles RMS minus background RMS, and 3 SD (``ddof=1``)
-    of the background RMS over trials.
+    Of contracted muscles RMS minus background RMS, and 3 SD (``ddof=1``) of the background RMS over trials; at rest,
+    and where the table has no RMS, peak-to-peak amplitudes and 50 uV.
     """
-    if column != "rms_corr_uv":
+    if contraction == "rest" or not np.isfinite(each.columns["bg_rms_uv"]).any():
         return each.kept_values("p2p_uv"), np.full(len(each.muscles), REST_RESPONSE_UV)
     background = each.kept_values("bg_rms_uv")
     spread = np.nanstd(background.reshape(len(each.muscles), -1), axis=-1, ddof=1)
@@ -457,9 +482,10 @@ def bout_polarity(metadata: Mapping[str, Any], *, path: str) -> tuple[int, ...]:
 
 
 def site_table(grids: Mapping[str, Grid], columns: Mapping[str, str]) -> pd.DataFrame:
-    """Return what a drawing of the maps needs: ``muscle, hemi, site, x, y, mean, n``; mean in uV over kept trials.
+    """Return what a drawing of the maps needs, one row per muscle, hemisphere and site.
 
-    A site without a kept trial has no mean; x and y are in mm.
+    ``mean_uv`` over the ``n`` kept trials, and ``share`` of the largest mean of the muscle. A site without a
+    kept trial has no mean.
     """
     import pandas as pd
 
@@ -467,8 +493,19 @@ def site_table(grids: Mapping[str, Grid], columns: Mapping[str, str]) -> pd.Data
     for hemi, each in grids.items():
         trials = each.kept_values(columns[hemi])
         means, counts = motor_map.site_means(trials, min_trials=1), np.isfinite(trials).sum(axis=-1)
-        places = {"site": each.sites, "x": each.coords_mm[:, 0], "y": each.coords_mm[:, 1]}
+        places = {"site_id": each.sites, "x_mm": each.coords_mm[:, 0], "y_mm": each.coords_mm[:, 1]}
         for muscle, mean, count in zip(each.muscles, means, counts, strict=True):
-            parts.append(pd.DataFrame({"muscle": muscle, "hemi": hemi, **places, "mean": mean, "n": count}))
-    empty = pd.DataFrame(columns=["muscle", "hemi", "site", "x", "y", "mean", "n"])
-    return pd.concat(parts, ignore_index=True) if parts else empty
+            values = {"mean_uv": mean, "share": motor_map.share_of_maximum(mean), "n": count}
+            parts.append(pd.DataFrame({"muscle": muscle, "hemisphere": hemi, **places, **values}))
+    names = ["muscle", "hemisphere", "site_id", "x_mm", "y_mm", "mean_uv", "share", "n"]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=names)
+
+
+def average_of(tables: Sequence[Path]) -> list[Path]:
+    """Return the files of mean waveforms that lie beside trial tables."""
+    return [path for path in map(average_path, tables) if path.exists()]
+
+
+def average_path(table: Path) -> Path:
+    """Return where the mean waveforms of a trial table are."""
+    return table.with_name(table.name.removesuffix("_meps.tsv").removesuffix("_desc-trials") + "_desc-average_emg.tsv")

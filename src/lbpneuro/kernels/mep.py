@@ -20,12 +20,14 @@ Window = tuple[float, float]
 Correction = Literal["quadrature", "linear"]
 
 HUM_HARMONICS = 3
-ONSET_SMOOTHING_S = 0.001
+SMOOTHING_S = 0.001
 ONSET_RUN_S = 0.003
 ONSET_SD = 3.0
 ONSET_BACK_SD = 1.0
+SPAN_SD = 4.0
+SPAN_SHARE = 0.1
 CLIPPING_SHARE = 0.99
-BACKGROUND_DECAYS = (0.0005, 0.001, 0.002, 0.003, 0.004, 0.006)
+ARTEFACT_DECAYS_S = (0.0005, 0.001, 0.002, 0.003, 0.004, 0.006)
 DECAY_FIT_S = 0.004
 
 KEPT = ""
@@ -80,8 +82,8 @@ def subtract_decay(epochs: Array, times: Array, *, start: float, baseline: Windo
     fitted = within(times, (start, start + DECAY_FIT_S))
     level = epochs[..., within(times, baseline)].mean(axis=-1, keepdims=True)
     early = epochs[..., fitted] - level
-    shapes = np.exp(-np.subtract(times, start)[None] / np.array(BACKGROUND_DECAYS)[:, None])
-    shapes = np.where(times >= start, shapes, 0.0)
+    elapsed = np.maximum(times - start, 0.0)
+    shapes = np.where(times >= start, np.exp(-elapsed / np.array(ARTEFACT_DECAYS_S)[:, None]), 0.0)
     part = shapes[:, fitted] / (shapes[:, fitted] ** 2).sum(axis=1, keepdims=True)
     sizes = early @ part.T
     explained = np.nansum(sizes**2 * (shapes[:, fitted] ** 2).sum(axis=1), axis=0)
@@ -114,6 +116,20 @@ def root_mean_square(epochs: Array, mask: Mask) -> Array:
     return np.sqrt(np.mean(epochs**2, axis=-1, where=mask))
 
 
+def shape_amplitude(epochs: Array, spans: Mask) -> Array:
+    """Return how much of the average response each trial holds, as peak-to-peak in volts, signed.
+
+    Least-squares scale of the mean over trials in the samples ``spans`` (n_channel, n_time), times the
+    peak-to-peak of that mean. Linear in the signal, so background activity adds noise but no bias, whereas RMS and
+    peak-to-peak of single trials lose or gain where the response is not far above the background of a contracted
+    muscle. It presumes that the response has one shape at all sites.
+    """
+    template = np.where(spans, np.nanmean(epochs, axis=0), 0.0)
+    power = (template**2).sum(axis=-1)
+    scale = np.einsum("ict,ct->ic", np.where(spans, epochs, 0.0), template) / np.where(power > 0, power, np.nan)
+    return scale * peak_to_peak(template, spans)
+
+
 def above_background(amplitude: Array, background: Array, *, correction: Correction) -> Array:
     """Return what ``amplitude`` has above ``background``: signed, so that trials of noise average to about zero.
 
@@ -125,6 +141,33 @@ def above_background(amplitude: Array, background: Array, *, correction: Correct
         return amplitude - background
     power = amplitude**2 - background**2
     return np.sign(power) * np.sqrt(np.abs(power))
+
+
+def response_span(epochs: Array, times: Array, *, masks: Mask, background: Window) -> Mask:
+    """Return the samples between onset and offset of the average response, (n_channel, n_time).
+
+    The rectified signal, smoothed over 1 ms and averaged over trials, is above its background mean by 4 SD
+    (``ddof=1``) and by a tenth of its peak from onset to offset, inside the response window ``masks``. A channel
+    without such samples keeps the whole window. The RMS of a wide window is mostly background; the span is
+    that of the averaged trace, which is the convention of the mapping literature.
+    """
+    quiet = within(times, background)
+    average = np.nanmean(_smooth_rectified(epochs, times, quiet=quiet), axis=0)
+    mean, sd = average[:, quiet].mean(axis=-1, keepdims=True), average[:, quiet].std(axis=-1, keepdims=True, ddof=1)
+    excess = average - mean
+    peak = np.max(excess, axis=-1, where=masks, initial=0.0, keepdims=True)
+    above = (excess > np.maximum(SPAN_SD * sd, SPAN_SHARE * peak)) & masks
+    begun = np.cumsum(above, axis=-1) > 0
+    not_over = np.cumsum(above[:, ::-1], axis=-1)[:, ::-1] > 0
+    return np.where(above.any(axis=-1, keepdims=True), begun & not_over, masks)
+
+
+def _smooth_rectified(epochs: Array, times: Array, *, quiet: Mask) -> Array:
+    """The signal without its background mean, rectified and smoothed over 1 ms."""
+    width = max(1, round(SMOOTHING_S / float(times[1] - times[0])))
+    kernel = np.full((1,) * (epochs.ndim - 1) + (width,), 1.0 / width)
+    centred = epochs - epochs[..., quiet].mean(axis=-1, keepdims=True)
+    return signal.oaconvolve(np.abs(centred), kernel, mode="same", axes=-1)
 
 
 def noise_peak_to_peak(epochs: Array, times: Array, *, masks: Mask, background: Window) -> Array:
@@ -149,16 +192,16 @@ def _first_run(above: Mask, length: int) -> NDArray[np.intp]:
 def onset_latency(epochs: Array, times: Array, *, masks: Mask, background: Window, present: Mask) -> Array:
     """Return the onset of the response (n_trial, n_channel), in seconds from the pulse; NaN where not ``present``.
 
-    The signal is rectified and smoothed over 1 ms. The onset is where it first exceeds the background mean by
-    3 SD (``ddof=1``) for at least 3 ms inside the response window, walked back to where it rose above 1 SD.
+    Taken of the signal before the band-pass, which runs backwards too and would spread the response ahead of its
+    onset. It is freed of the background mean, rectified and smoothed over 1 ms. The onset is where it first exceeds
+    the background mean by 3 SD (``ddof=1``) for at least 3 ms inside the response window, walked back to where it
+    rose above 1 SD.
     """
-    step = float(times[1] - times[0])
-    width = max(1, round(ONSET_SMOOTHING_S / step))
-    kernel = np.full((1, 1, width), 1.0 / width)
-    smooth = signal.fftconvolve(np.abs(epochs), kernel, mode="same", axes=-1)
-    quiet = smooth[..., within(times, background)]
+    quiet_samples = within(times, background)
+    smooth = _smooth_rectified(epochs, times, quiet=quiet_samples)
+    quiet = smooth[..., quiet_samples]
     mean, sd = quiet.mean(axis=-1, keepdims=True), quiet.std(axis=-1, keepdims=True, ddof=1)
-    start = _first_run((smooth > mean + ONSET_SD * sd) & masks, max(1, round(ONSET_RUN_S / step)))
+    start = _first_run((smooth > mean + ONSET_SD * sd) & masks, max(1, round(ONSET_RUN_S / float(times[1] - times[0]))))
     low = ~(smooth > mean + ONSET_BACK_SD * sd) & (np.arange(times.size) <= start[..., None])
     rise = times.size - np.argmax(low[..., ::-1], axis=-1)
     return np.where(present & (start >= 0), times[np.clip(rise, 0, times.size - 1)], np.nan)
@@ -211,7 +254,8 @@ class MepSettings:
 class Responses:
     """Measures per trial and channel, each (n_trial, n_channel), in volts and seconds; ``epochs`` is the clean signal.
 
-    ``rejected`` holds the reason, empty for kept trials; measures of rejected trials are kept for inspection.
+    ``spans`` (n_channel, n_time) are the samples that the RMS was taken of. ``rejected`` holds the reason, empty for
+    kept trials; measures of rejected trials are kept for inspection.
     """
 
     epochs: Array
@@ -220,19 +264,20 @@ class Responses:
     rms: Array
     background_rms: Array
     rms_corrected: Array
+    shape: Array
     latency: Array
+    spans: Mask
     rejected: NDArray[np.str_]
 
 
-def clean(epochs: Array, times: Array, *, sfreq: float, settings: MepSettings) -> Array:
-    """Return epochs after hum subtraction, blanking, subtraction of the artefact's tail, and filter, in this order."""
-    quiet = (float(times[0]), settings.background[1])
+def without_artefact(epochs: Array, times: Array, *, settings: MepSettings) -> Array:
+    """Return epochs after hum subtraction, subtraction of the artefact's tail, and blanking of the pulse."""
     out = epochs
     if settings.hum is not None:
+        quiet = (float(times[0]), settings.background[1])
         out = subtract_hum(out, times, frequency=settings.hum, window=quiet)
     out = subtract_decay(out, times, start=settings.blank[1], baseline=settings.background)
-    out = blank_pulse(out, times, window=settings.blank)
-    return out if settings.band is None else band_pass(out, sfreq=sfreq, band=settings.band)
+    return blank_pulse(out, times, window=settings.blank)
 
 
 def background_reasons(background_rms: Array, settings: MepSettings) -> NDArray[np.str_]:
@@ -281,14 +326,16 @@ def measure_responses(
     background RMS in a contracted muscle.
     """
     masks = np.stack([within(times, window) for window in settings.windows])
-    signals = clean(epochs, times, sfreq=sfreq, settings=settings)
-    p2p, rms = peak_to_peak(signals, masks), root_mean_square(signals, masks)
+    unfiltered = without_artefact(epochs, times, settings=settings)
+    signals = unfiltered if settings.band is None else band_pass(unfiltered, sfreq=sfreq, band=settings.band)
+    spans = response_span(signals, times, masks=masks, background=settings.background)
+    p2p, rms = peak_to_peak(signals, masks), root_mean_square(signals, spans)
     noise = noise_peak_to_peak(signals, times, masks=masks, background=settings.background)
     background_rms = root_mean_square(signals, within(times, settings.background))
     p2p_corrected = above_background(p2p, noise, correction=settings.correction)
     threshold = 50e-6 if settings.background_range is None else 4 * background_rms
     latency = onset_latency(
-        signals, times, masks=masks, background=settings.background, present=p2p_corrected > threshold
+        unfiltered, times, masks=masks, background=settings.background, present=p2p_corrected > threshold
     )
     reasons = background_reasons(background_rms, settings)
     return Responses(
@@ -298,7 +345,9 @@ def measure_responses(
         rms=rms,
         background_rms=background_rms,
         rms_corrected=above_background(rms, background_rms, correction=settings.correction),
+        shape=shape_amplitude(signals, spans),
         latency=latency,
+        spans=spans,
         rejected=rejection(epochs, masks, reasons=reasons, limits=limits),
     )
 

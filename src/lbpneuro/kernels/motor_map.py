@@ -49,6 +49,12 @@ def active_map(site_means: Array, *, tau: float) -> Array:
     return np.where(np.isnan(positive) | (positive >= tau * peak), positive, 0.0)
 
 
+def share_of_maximum(site_means: Array) -> Array:
+    """Return site means (..., n_site) as a share of the largest, negative ones as 0; NaN for a map without response."""
+    positive = np.maximum(site_means, 0.0)
+    return _ratio(positive, np.max(positive, axis=-1, keepdims=True, where=np.isfinite(positive), initial=0.0))
+
+
 def map_area(site_means: Array, *, tau: float, cell_cm2: float) -> Array:
     """Return the area of the active sites in cm^2: their number times the area of a grid cell."""
     return (active_map(site_means, tau=tau) > 0).sum(axis=-1) * float(cell_cm2)

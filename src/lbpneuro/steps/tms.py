@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from lbpneuro.io import meps
 from lbpneuro.io.files import write_tsv
@@ -25,7 +26,9 @@ def measure(files: list[Path], config: Config, out: OutputFolder) -> Measured:
         for hemi, trials in meps.hemispheres(table, settings["hemispheres"]).items()
     }
     columns = {hemi: meps.amplitude_column(each, settings["contraction"]) for hemi, each in grids.items()}
-    maps = {hemi: hemisphere_map(each, columns[hemi], metadata) for hemi, each in grids.items()}
+    maps = {
+        hemi: hemisphere_map(each, columns[hemi], metadata, settings["contraction"]) for hemi, each in grids.items()
+    }
     data = MotorMaps(maps=maps, settings=settings, seed=config["run"]["random_seed"])
     out.written.extend(meps.average_of(meps.tables_of_task(files, settings["task"])))
     write_tsv(out.file("emg", "meps", ".tsv", task=settings["task"], desc="sitemap"), meps.site_table(grids, columns))
@@ -36,9 +39,9 @@ def measure(files: list[Path], config: Config, out: OutputFolder) -> Measured:
     )
 
 
-def hemisphere_map(each: meps.Grid, column: str, metadata: dict) -> HemisphereMap:
+def hemisphere_map(each: meps.Grid, column: str, metadata: dict[str, Any], contraction: str) -> HemisphereMap:
     """Return the arrays of one hemisphere with what qualifies them."""
-    response, threshold = meps.response_evidence(each, column)
+    response, threshold = meps.response_evidence(each, contraction)
     return HemisphereMap(
         muscles=each.muscles,
         amplitude=each.kept_values(column),
