@@ -32,7 +32,7 @@ def simulated_bold(rng, weights, *, r: float, n_time: int = 260) -> np.ndarray:
     signals = np.sqrt(r) * shared + np.sqrt(1 - r) * own
     bold = 1000 + 8 * rng.standard_normal((*SHAPE, n_time), dtype=np.float32)
     for region, signal in zip(weights, signals.T, strict=True):
-        bold[region > 0] += (60 * signal).astype(np.float32)
+        bold[region > 0] += (20 * signal).astype(np.float32)
     return bold.astype(np.float32)
 
 
