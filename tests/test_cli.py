@@ -73,7 +73,9 @@ def test_a_settings_file_is_laid_over_the_defaults(study: Path, called: list) ->
 
 
 def test_what_follows_two_dashes_goes_to_snakemake(study: Path, called: list) -> None:
-    cli.main([str(study / "raw"), str(study / "out"), "participant", "-n", "--skip-bids-validation", "--", "--jobs", "9"])
+    cli.main(
+        [str(study / "raw"), str(study / "out"), "participant", "-n", "--skip-bids-validation", "--", "--jobs", "9"]
+    )
     assert called[0][2] == ["--jobs", "9"]
 
 

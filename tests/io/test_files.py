@@ -32,7 +32,10 @@ def test_an_earlier_result_survives_a_failure(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_named_and_leaves_nothing(tmp_path: Path) -> None:
     path = tmp_path / "table.tsv"
-    with pytest.raises(InputError, match=r"table.tsv: cannot be written \(No space left"), files.atomic(path) as temporary:
+    with (
+        pytest.raises(InputError, match=r"table.tsv: cannot be written \(No space left"),
+        files.atomic(path) as temporary,
+    ):
         temporary.write_text("half")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert list(tmp_path.iterdir()) == []

@@ -15,6 +15,7 @@ from lbpneuro.io import tables
 from lbpneuro.io.files import write_tsv
 from lbpneuro.markers.descriptor import Direction, Estimate, Marker, Tier, evaluate
 
+
 def same(one: pd.DataFrame, other: pd.DataFrame) -> None:
     """Both hold the same; an absent value may be None or NaN."""
     pd.testing.assert_frame_equal(one.astype(object).fillna("-"), other.astype(object).fillna("-"), check_dtype=False)

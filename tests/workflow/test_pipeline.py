@@ -137,7 +137,8 @@ def test_a_truncated_run_fails_its_family_only(table: pd.DataFrame, out: Path) -
 
 
 def test_an_emg_recording_without_events_fails_its_family_only(table: pd.DataFrame) -> None:
-    assert set(rows(table, "sub-03", "tms")["reason"]) == {"invalid_input"}
+    assert set(rows(table, "sub-03", "tms")["reason"]) == {"file_missing"}
+    assert set(rows(table, "sub-03", "tms")["status"]) == {"fail"}
     assert rows(table, "sub-03", "plasticity")["value"].notna().any()
     assert rows(table, "sub-03", "functional")["value"].notna().any()
 

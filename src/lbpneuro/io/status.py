@@ -14,7 +14,7 @@ from lbpneuro.markers.descriptor import Marker
 if TYPE_CHECKING:
     import pandas as pd
 
-BROKEN = (Reason.INVALID_INPUT, Reason.STEP_FAILED)
+BROKEN = (Reason.INVALID_INPUT, Reason.FILE_MISSING, Reason.STEP_FAILED)
 """Reasons that mean something went wrong, as against data that were looked at and found wanting."""
 
 
@@ -66,10 +66,10 @@ def _gravity(reason: str) -> int:
 
 
 def _summary(rows: pd.DataFrame, reasons: Sequence[str]) -> str:
-    if set(reasons) & set(BROKEN):
-        return "failed"
     if (rows["status"] == "missing").all():
         return "missing"
+    if set(reasons) & set(BROKEN):
+        return "failed"
     if rows["value"].isna().all():
         return "rejected"
     return "flagged" if reasons else "done"
