@@ -143,7 +143,7 @@ def _column(table: pd.DataFrame, path: Path, name: str, *, backfill: bool = Fals
     if name not in table.columns:
         raise InputError(f"{path}: the column {name} is missing; found {_some(list(table.columns))}.")
     try:
-        values = table[name].to_numpy(dtype=np.float64, copy=True)
+        values = table[name].replace("", np.nan).to_numpy(dtype=np.float64, copy=True)
     except (TypeError, ValueError) as error:
         raise InputError(f"{path}: the column {name} must hold numbers ({error}).") from error
     if backfill and len(values) > 1 and np.isnan(values[0]):

@@ -158,7 +158,7 @@ def _explained(path: Path, *, found: str) -> Iterator[None]:
         raise InputError(f"{path}: the file ends after {found}; it is truncated: copy or download it again.") from error
     except damaged as error:
         raise InputError(
-            f"{path}: the compressed data are corrupt after {found} ({error}); copy or download the file again."
+            f"{path}: the compressed data are corrupt ({error}); copy or download the file again."
         ) from error
 
 
