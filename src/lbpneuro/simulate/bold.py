@@ -66,11 +66,11 @@ class BoldSettings:
     latent: float = 1.0
     smooth_field: float = 0.45
     white: float = 1.0
-    brainstem_white: float = 1.6
+    brainstem_white: float = 1.5
     global_signal: float = 0.5
     physio: float = 0.6
     motion_leak: float = 0.35
-    knee_hz: float = 0.02
+    knee_hz: float = 0.04
     pag_vmpfc: Mapping[str, float] = field(
         default_factory=lambda: {"mean": 0.35, "person": 0.15, "session": 0.05, "patient": 0.2}
     )
@@ -229,7 +229,7 @@ def node_weights(points: Array) -> sparse.csr_array:
     from scipy import sparse
 
     grid = node_grid()
-    at = (points - grid.affine[:3, 3]) / grid.voxel_mm
+    at = np.clip((points - grid.affine[:3, 3]) / grid.voxel_mm, 0, np.array(grid.shape) - 1.001)
     base = np.floor(at).astype(int)
     fraction = at - base
     rows, columns, values = [], [], []

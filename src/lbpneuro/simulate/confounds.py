@@ -49,10 +49,10 @@ def confounds(
 
 
 def tissue_masks(maps: Maps, grid: Grid) -> dict[str, NDArray[np.bool_]]:
-    """Return masks (n_voxel,) of voxels that hold next to nothing but one tissue."""
+    """Return masks (n_voxel,) of voxels that hold next to nothing but one tissue, and no region with its own signal."""
     source = template(grid.voxel_mm)
     brain, gm, wm = (volume.ravel()[maps.inside] for volume in (source.brain, source.gm, source.wm))
-    deep = brain > 0.99
+    deep = (brain > 0.99) & (maps.regions.sum(axis=1) < 0.01)
     csf = deep & (1 - gm - wm > 0.6)
     white = deep & (wm > 0.85)
     return {"CSF": csf, "WM": white, "combined": csf | white}
