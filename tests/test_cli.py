@@ -35,7 +35,7 @@ def called(monkeypatch) -> list[tuple[str, dict, list[str]]]:
 
 
 def run(study: Path, *options: str) -> int:
-    return cli.main([str(study / "raw"), str(study / "out"), *options, "--skip-bids-validation", "-n"])
+    return cli.main([str(study / "raw"), str(study / "out"), "-n", "--skip-bids-validation", *options])
 
 
 def test_levels_run_in_their_order_whatever_the_order_asked_for(study: Path, called: list, monkeypatch) -> None:

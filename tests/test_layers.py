@@ -45,7 +45,7 @@ def imports(tree: ast.AST) -> list[tuple[str, bool]]:
 def own_room(module: str) -> str | None:
     if module.split(".")[0] != "lbpneuro":
         return None
-    return (module.split(".") + [""])[1]
+    return [*module.split("."), ""][1]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -116,11 +115,10 @@ def test_one_resolution_per_run(tmp_path: Path) -> None:
 
 def test_emg_recordings_with_their_tables(tmp_path: Path) -> None:
     emg, nibs = "sub-01/emg/sub-01_task-motormap", "sub-01/nibs/sub-01_task-motormap"
-    tree(
-        tmp_path / "raw",
-        [f"{emg}_emg.bdf", f"{emg}_channels.tsv", f"{emg}_events.tsv", f"{nibs}_markers.tsv", f"{nibs}_nibs.tsv"]
-        + ["sub-01/emg/sub-01_task-plasticity_emg.bdf", "sub-01/emg/sub-01_task-plasticity_events.tsv"],
-    )
+    motormap = [f"{emg}_{name}" for name in ("emg.bdf", "channels.tsv", "events.tsv")]
+    motormap += [f"{nibs}_markers.tsv", f"{nibs}_nibs.tsv"]
+    plasticity = [f"sub-01/emg/sub-01_task-plasticity_{name}" for name in ("emg.bdf", "events.tsv")]
+    tree(tmp_path / "raw", motormap + plasticity)
     unit = load_plan(settings(tmp_path))["units"]["sub-01"]
     jobs = {Path(path).name: names(files) for path, files in unit["meps"].items()}
     assert jobs == {
@@ -150,7 +148,7 @@ def test_a_participant_without_data_stays_in_the_plan(tmp_path: Path) -> None:
 def test_a_dangling_link_is_missing_data(tmp_path: Path) -> None:
     raw = tree(tmp_path / "raw", ["sub-01/func/sub-01_task-rest_bold.nii.gz"])
     (raw / "sub-01/anat").mkdir()
-    os.symlink("../nowhere.nii.gz", raw / "sub-01/anat/sub-01_T1w.nii.gz")
+    (raw / "sub-01/anat/sub-01_T1w.nii.gz").symlink_to("../nowhere.nii.gz")
     unit = load_plan(settings(tmp_path))["units"]["sub-01"]
     assert unit["files"]["structural"] == []
     assert names(unit["absent"]["structural"]) == {"sub-01_T1w.nii.gz"}
