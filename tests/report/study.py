@@ -137,7 +137,7 @@ def drawables(name: str, base: Path, prefix: str) -> list[Path]:
 
 
 def world(voxel_mm: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return mm coordinates (n_x, n_y, n_z, 3) and affine of a grid around the template brain, first axis to the left."""
+    """Return mm coordinates (n_x, n_y, n_z, 3) and affine of a grid around the brain, first axis to the left."""
     shape = np.ceil(np.array([182, 218, 182]) / voxel_mm).astype(int)
     affine = np.diag([-voxel_mm, voxel_mm, voxel_mm, 1.0])
     affine[:3, 3] = [90.0, -126.0, -72.0]
@@ -161,7 +161,12 @@ def ball(mm: np.ndarray, middle: Sequence[float], radius_mm: float) -> np.ndarra
 def anat(base: Path, prefix: str) -> list[Path]:
     image, mm, affine = brain(3.0)
     labels = np.zeros(image.shape, dtype=np.int16)
-    places = {"dlpfc_L": (-40, 34, 28), "dlpfc_R": (40, 34, 28), "thalamus_L": (-11, -18, 8), "thalamus_R": (11, -18, 8)}
+    places = {
+        "dlpfc_L": (-40, 34, 28),
+        "dlpfc_R": (40, 34, 28),
+        "thalamus_L": (-11, -18, 8),
+        "thalamus_R": (11, -18, 8),
+    }
     for number, (name, place) in enumerate(places.items(), start=1):
         labels[ball(mm, place, 13 if "dlpfc" in name else 9)] = number
     t1w, dseg = base / f"{prefix}_desc-preproc_T1w.nii.gz", base / f"{prefix}_desc-roi_dseg.nii.gz"
@@ -204,7 +209,10 @@ def tms(base: Path, prefix: str) -> list[Path]:
             rows.append({"muscle": muscle, "hemisphere": "L", "site_id": site, "x_mm": x, "y_mm": y, "share": share})
     table = pd.DataFrame(rows)
     table["share"] /= table.groupby("muscle")["share"].transform("max")
-    files = [base / f"{prefix}_task-motormap_desc-sitemap_meps.tsv", base / f"{prefix}_task-motormap_desc-average_emg.tsv"]
+    files = [
+        base / f"{prefix}_task-motormap_desc-sitemap_meps.tsv",
+        base / f"{prefix}_task-motormap_desc-average_emg.tsv",
+    ]
     write_tsv(files[0], table)
     write_tsv(files[1], waves("muscle", {"multifidus_deep": 320, "longissimus": 210}))
     return files

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,7 +25,7 @@ _PAGE_COLOURS = {INK: "currentColor", MUTED: "var(--muted)", RULE: "var(--rule)"
 LINE_WIDTH_IN, LINE_HEIGHT_IN = 7.2, 2.9
 IMAGE_WIDTH_IN, IMAGE_DPI = 9.0, 100
 
-_STYLE = {
+_STYLE: Any = {
     "svg.hashsalt": "lbpneuro",
     "svg.fonttype": "none",
     "font.family": "DejaVu Sans",
@@ -48,8 +48,9 @@ _STYLE = {
     "legend.frameon": False,
     "lines.linewidth": 1.4,
     "path.simplify": True,
+    "text.parse_math": False,  # names of muscles and regions are the user's
 }
-_IMAGE_STYLE = {
+_IMAGE_STYLE: Any = {
     **_STYLE,
     "text.color": "white",
     "axes.titlecolor": "white",
@@ -99,8 +100,13 @@ def new_figure(
     return Figure(figsize=(width, height), layout=layout)  # type: ignore[arg-type]
 
 
-def as_svg(figure: Figure, *, name: str) -> str:
-    """Return ``figure`` as an inline SVG element; ``name`` keeps its ids apart from those of other figures.
+def with_own_ids(markup: str, name: str) -> str:
+    """Return ``markup`` with ``name`` before every id and every reference to one, so that figures do not clash."""
+    return re.sub(r'(id="|href="#|url\(#)', rf"\g<1>{name}-", markup)
+
+
+def as_svg(figure: Figure) -> str:
+    """Return ``figure`` as an inline SVG element in the colours and letters of the page.
 
     The bytes depend on the drawing alone: no date, no random id.
     """
@@ -111,7 +117,6 @@ def as_svg(figure: Figure, *, name: str) -> str:
     markup = markup[markup.index("<svg") :]
     markup = re.sub(r"<metadata>.*?</metadata>", "", markup, flags=re.DOTALL)
     markup = re.sub(r' xmlns(:xlink)?="[^"]*"', "", markup).replace("xlink:href", "href")
-    markup = re.sub(r'(id="|href="#|url\(#)', rf"\g<1>{name}-", markup)
     markup = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font: \1px var(--sans)", markup)
     for stand_in, colour in _PAGE_COLOURS.items():
         markup = markup.replace(stand_in, colour)

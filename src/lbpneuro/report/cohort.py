@@ -100,7 +100,10 @@ def distributions(cohort: Cohort) -> dict[str, list[Strip]]:
     for row in cohort.rows:
         label = cohort.group(row.participant) + (f", {row.session}" if several else "")
         found[row.column].setdefault(label, []).append(row)
-    return {column: [Strip(label, strips[label]) for label in sorted(strips, key=str.casefold)] for column, strips in found.items()}
+    return {
+        column: [Strip(label, strips[label]) for label in sorted(strips, key=str.casefold)]
+        for column, strips in found.items()
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

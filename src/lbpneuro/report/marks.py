@@ -17,6 +17,7 @@ from lbpneuro.report.words import number
 BAR_WIDTH, BAR_HEIGHT = 120.0, 14.0
 STRIP_WIDTH, STRIP_ROW, LABEL_WIDTH, COUNT_WIDTH = 430.0, 30.0, 92.0, 74.0
 GOLDEN = 0.6180339887498949
+FEWEST_FOR_INTERVAL = 5
 MOST_DOTS = 250
 """More people than this per group are shown thinned out: every k-th value in order, and both ends."""
 
@@ -49,11 +50,12 @@ def interval_bar(row: Row, scale: tuple[float, float] | None) -> Markup:
     )
     middle = BAR_HEIGHT / 2
     zero = _line(_along(0, low, high, BAR_WIDTH), 1, BAR_HEIGHT - 1, "rule") if low < 0 < high else ""
-    return Markup(
+    return Markup(  # noqa: S704 - numbers only
         f'<svg class="bar" viewBox="-4 0 {BAR_WIDTH + 8:g} {BAR_HEIGHT:g}" role="img" aria-label="on a scale from '
         f'{number(low, error=(high - low) / 10)} to {number(high, error=(high - low) / 10)}">'
         f'<rect class="track" x="0" y="{middle - 1.5:g}" width="{BAR_WIDTH:g}" height="3" rx="1.5"/>{zero}'
-        f'<rect class="reach" x="{left:.1f}" y="{middle - 2.5:g}" width="{max(right - left, 1):.1f}" height="5" rx="2.5"/>'
+        f'<rect class="reach" x="{left:.1f}" y="{middle - 2.5:g}" width="{max(right - left, 1):.1f}" height="5" '
+        'rx="2.5"/>'
         f'<circle cx="{value:.1f}" cy="{middle:g}" r="3.6"/></svg>'
     )
 
@@ -84,11 +86,11 @@ class Strip:
 
 
 def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
-    """Return the mean of ``values`` and its 95 % interval by Student's t; the interval is NaN for fewer than two."""
+    """Return the mean of ``values`` and its 95 % interval by Student's t; the interval is NaN for fewer than five."""
     from scipy import stats
 
     mean = float(np.mean(values))
-    if len(values) < 2:
+    if len(values) < FEWEST_FOR_INTERVAL:
         return mean, math.nan, math.nan
     se = float(np.std(values, ddof=1)) / math.sqrt(len(values))
     reach = float(stats.t.ppf(0.975, len(values) - 1)) * se
@@ -105,7 +107,7 @@ def strip_plot(strips: Sequence[Strip]) -> Markup:
     low, high = min(ticks[0], min(values) - 0.1 * step), max(ticks[-1], max(values) + 0.1 * step)
     height = STRIP_ROW * len(strips) + 22
     lines = [_strip(strip, place, low=low, high=high) for place, strip in enumerate(strips)]
-    return Markup(
+    return Markup(  # noqa: S704 - names are escaped where they are set
         f'<svg class="strips" viewBox="0 0 {STRIP_WIDTH:g} {height:g}" role="img" aria-label="{_spoken(strips)}">'
         + _ticks(ticks, low=low, high=high, height=height - 20)
         + "".join(lines)
@@ -171,7 +173,8 @@ def thinned(rows: Sequence[Row]) -> list[Row]:
 def _dot(row: Row, x: float, y: float) -> str:
     kind = ' class="flag"' if row.status is Status.FLAG else ""
     session = "" if row.session == "n/a" else f" {row.session}"
-    return f'<circle{kind} cx="{x:.1f}" cy="{y:.1f}" r="3"><title>{escape(row.participant + session)}: {row.shown}</title></circle>'
+    title = f"{escape(row.participant + session)}: {row.shown}"
+    return f'<circle{kind} cx="{x:.1f}" cy="{y:.1f}" r="3"><title>{title}</title></circle>'
 
 
 def _mean(strip: Strip, middle: float, *, low: float, high: float) -> str:
@@ -192,7 +195,9 @@ def round_ticks(low: float, high: float, *, most: int = 5) -> list[float]:
     >>> round_ticks(0.12, 0.88)
     [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
     """
-    span = high - low if high > low else max(abs(low), 1.0)
+    if high <= low:
+        low, high = low - 0.1 * (abs(low) or 1.0), low + 0.1 * (abs(low) or 1.0)
+    span = high - low
     power = 10 ** math.floor(math.log10(span / most))
     step = next(power * factor for factor in (1, 2, 5, 10, 20) if span / (power * factor) <= most - 1)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)

@@ -18,14 +18,14 @@ from lbpneuro.io.provenance import dataset_roots
 from lbpneuro.markers.descriptor import Direction, Tier
 from lbpneuro.registry import FAMILIES
 from lbpneuro.report import words
-from lbpneuro.report.canvas import Drawing
+from lbpneuro.report.canvas import Drawing, with_own_ids
 from lbpneuro.report.cohort import Cohort, distributions, family_states, grid, head_counts, reason_counts
 from lbpneuro.report.facts import recorded, settings
 from lbpneuro.report.figures import FIGURES
 from lbpneuro.report.marks import interval_bar, scale_of, strip_plot
 from lbpneuro.report.rows import by_marker, counts, leading, worst
 from lbpneuro.report.spec import FigureSpec, Section, read_spec
-from lbpneuro.report.visit import AbsentError, Visit, over_sessions
+from lbpneuro.report.visit import NO_SESSION, AbsentError, Visit, over_sessions
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -44,10 +44,15 @@ class ShownFigure:
     absent: str = ""
 
     @property
+    def id(self) -> str:
+        """Name of the figure on the page."""
+        return "-".join([self.spec.name.replace("_", "-"), *([] if self.session == NO_SESSION else [self.session])])
+
+    @property
     def markup(self) -> Markup:
         """The drawing with its alternative text."""
         text = f"{self.spec.alt} {self.drawing.note}".strip() if self.drawing else ""
-        body = Markup(self.drawing.markup) if self.drawing else Markup("")
+        body = Markup(with_own_ids(self.drawing.markup, self.id) if self.drawing else "")  # noqa: S704 - escaped when drawn
         return Markup('<div class="drawing" role="img" aria-label="{}">{}</div>').format(text, body)
 
 
@@ -84,7 +89,9 @@ def render(page: str, content: Mapping[str, Any], *, visits: Sequence[Visit] = (
     sections = read_spec(page, figures=FIGURES)
     environment = _environment()
     _check_content(environment, page, sections)
-    drawn = {section.id: [shown(figure, visit) for visit in visits for figure in section.figures] for section in sections}
+    drawn = {
+        section.id: [shown(figure, visit) for visit in visits for figure in section.figures] for section in sections
+    }
     return environment.get_template(f"{page}.html").render(
         **content,
         page=page,
@@ -143,11 +150,12 @@ def _environment() -> Environment:
 
 
 def _check_content(environment: Environment, page: str, sections: Sequence[Section]) -> None:
-    known = {name.split("/")[1].removesuffix(".html") for name in environment.list_templates() if name.startswith(f"{page}/")}
+    parts = [name.split("/") for name in environment.list_templates()]
+    known = sorted(name[1].removesuffix(".html") for name in parts if name[0] == page)
     for section in sections:
         if section.content not in known:
             raise ConfigError(
-                f"spec.yaml, section {section.id!r}: unknown content {section.content!r}. Known: {', '.join(sorted(known))}."
+                f"spec.yaml, section {section.id!r}: unknown content {section.content!r}. Known: {', '.join(known)}."
             )
 
 
@@ -162,4 +170,3 @@ def without_roots(text: str, roots: Sequence[str]) -> str:
     for root in roots:
         text = text.replace(f"{root}/", "").replace(root, Path(root).name)
     return text
-

@@ -50,7 +50,7 @@ class Volume:
             step = float(np.linalg.norm(self.affine[:3, at]))
             start = float(self.affine[at, 3]) + self.shear(at) - step / 2
             bounds += [start, start + step * self.data.shape[at]]
-        return tuple(bounds)  # type: ignore[return-value]
+        return tuple(bounds)
 
     def slice(self, axis: str, position_mm: float) -> np.ndarray:
         """Return the slice (rows upwards, columns to the right)."""
@@ -81,11 +81,12 @@ def read_volumes(path: Path) -> list[Volume]:
 
 def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
     import nibabel as nib
+    from nibabel.filebasedimages import ImageFileError
 
     try:
         image = nib.as_closest_canonical(nib.load(path))
         return np.asarray(image.dataobj, dtype=np.float32), image.affine
-    except (OSError, EOFError, ValueError, nib.filebasedimages.ImageFileError) as error:
+    except (OSError, EOFError, ValueError, ImageFileError) as error:
         raise InputError(f"{path.name}: the image cannot be read ({error}).") from error
 
 
@@ -203,13 +204,13 @@ def fit(axes: Axes, spot: Place) -> None:
     axes.set_aspect("auto")
 
 
-def window(volume: Volume, *, percentiles: Sequence[float] = (2, 99.5)) -> tuple[float, float]:
-    """Return the grey levels to show: percentiles of the voxels above zero."""
+def window(volume: Volume) -> tuple[float, float]:
+    """Return the grey levels to show: from the 2nd percentile of the bright voxels to the 99.5th of all above zero."""
     inside = volume.data[np.isfinite(volume.data) & (volume.data > 0)]
     if inside.size == 0:
         return 0.0, 1.0
-    low, high = np.percentile(inside, percentiles)
-    return min(0.0, float(low)), float(high)
+    high = float(np.percentile(inside, 99.5))
+    return 0.6 * float(np.percentile(inside[inside > high / 6], 2)), high
 
 
 def legend(figure: Figure, colours: Mapping[str, str]) -> None:

@@ -18,7 +18,7 @@ _FIGURE = {
     "type": "object",
     "additionalProperties": False,
     "required": ["name", "title", "caption", "alt"],
-    "properties": dict.fromkeys(("name", "title", "caption", "alt"), _TEXT),
+    "properties": {"name": _TEXT, "title": _TEXT, "caption": _TEXT, "alt": _TEXT},
 }
 _SECTION = {
     "type": "object",
@@ -37,7 +37,7 @@ SCHEMA = {
     "type": "object",
     "additionalProperties": False,
     "required": ["participant", "group"],
-    "properties": dict.fromkeys(("participant", "group"), {"type": "array", "items": _SECTION, "minItems": 1}),
+    "properties": {page: {"type": "array", "items": _SECTION, "minItems": 1} for page in ("participant", "group")},
 }
 
 

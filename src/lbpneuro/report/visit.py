@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,6 @@ from lbpneuro.io.tables import read_long
 from lbpneuro.registry import FAMILIES
 from lbpneuro.report.rows import Row, in_order, rows_of
 from lbpneuro.report.words import because
-
 
 NO_SESSION = "n/a"
 
@@ -64,7 +64,7 @@ class Visit:
 
     def absence(self, family: str) -> str:
         """Return why a figure of this family is not drawn, in words."""
-        reasons = {row.reasons for row in self.family(family) if not row.value == row.value}
+        reasons = {row.reasons for row in self.family(family) if math.isnan(row.value)}
         if len(reasons) == 1:
             return because(*reasons)
         return "the step left no data to draw"
@@ -75,9 +75,7 @@ def _named(path: Path, wanted: Mapping[str, str]) -> bool:
     return all(found.get(key) == value for key, value in wanted.items())
 
 
-def read_visits(
-    files: Iterable[Path], *, participant: str, out_dir: Path, config: Mapping[str, Any]
-) -> list[Visit]:
+def read_visits(files: Iterable[Path], *, participant: str, out_dir: Path, config: Mapping[str, Any]) -> list[Visit]:
     """Return the sessions of ``participant`` found in marker tables, in order.
 
     ``files`` are marker tables (``*_markers.tsv``), of whole sessions or of families, in any order; other files are
@@ -92,7 +90,10 @@ def read_visits(
     given = list(files)
     tables = [path for path in given if path.name.endswith("_markers.tsv")]
     rows = in_order(row for path in tables for row in rows_of(read_long(path), origin=path))
-    sidecars, roots = _sidecars([*tables, *(path for path in given if path.name.endswith('_markers.json'))]), {**dataset_roots(config), "": out_dir}
+    sidecars, roots = (
+        _sidecars([*tables, *(path for path in given if path.name.endswith("_markers.json"))]),
+        {**dataset_roots(config), "": out_dir},
+    )
     sessions = dict.fromkeys(row.session for row in rows if row.participant == participant)
     return [
         Visit(

@@ -108,6 +108,15 @@ def number(value: float, *, error: float = math.nan) -> str:
     return text.replace("-", "−") if float(text) != 0 else text.lstrip("-")
 
 
+def count(n: float) -> str:
+    """Return a number of observations as text; an effective number keeps one decimal.
+
+    >>> count(210.0), count(43.11)
+    ('210', '43.1')
+    """
+    return number(n) if math.isnan(n) or n == round(n) else f"{n:.1f}"
+
+
 def _places(value: float, error: float) -> int:
     if math.isfinite(error) and error > 0:
         return decimals(error)

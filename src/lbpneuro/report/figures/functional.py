@@ -144,7 +144,9 @@ def _overlay(panel: Axes, correlation: Volume, spot: Place, *, limit: float) -> 
 def _colour_bar(figure: Any, limit: float) -> None:
     """A bar below the slices, above the legend."""
     height = figure.get_size_inches()[1]
-    bar = figure.colorbar(_scale(limit), cax=figure.add_axes((0.35, 0.58 / height, 0.3, 0.1 / height)), orientation="horizontal")
+    bar = figure.colorbar(
+        _scale(limit), cax=figure.add_axes((0.35, 0.58 / height, 0.3, 0.1 / height)), orientation="horizontal"
+    )
     bar.set_ticks([-limit, 0, limit], labels=[f"r = −{limit:.1f}", "0", f"{limit:.1f}"])
     bar.ax.tick_params(labelsize=8, length=0, pad=2)
     bar.outline.set_visible(False)
@@ -160,7 +162,7 @@ def plot_motion_trace(visit: Visit) -> Drawing:
             _trace(panel, path, limit=limit)
             for panel, path in zip(figure.subplots(len(paths), 1, squeeze=False).flat, paths, strict=True)
         ]
-        return Drawing(as_svg(figure, name="motion"), note=" ".join(notes))
+        return Drawing(as_svg(figure), note=" ".join(notes))
 
 
 def _trace(panel: Axes, path: Path, *, limit: float) -> str:
@@ -176,6 +178,8 @@ def _trace(panel: Axes, path: Path, *, limit: float) -> str:
     panel.axhline(limit, color=MUTED, linestyle=(0, (4, 3)), linewidth=1)
     panel.text(1.0, limit, f" {limit:g} mm", transform=panel.get_yaxis_transform(), va="center", color=INK)
     largest = float(np.nanmax(moved)) if np.isfinite(moved).any() else limit
-    panel.set(xlabel="time (s)", ylabel="displacement (mm)", xlim=(0, seconds[-1]), ylim=(0, max(1.15 * largest, 1.6 * limit)))
+    panel.set(
+        xlabel="time (s)", ylabel="displacement (mm)", xlim=(0, seconds[-1]), ylim=(0, max(1.15 * largest, 1.6 * limit))
+    )
     share = f"{censored.sum():d} of {len(censored)} volumes censored ({censored.mean():.0%})"
     return f"Mean {number(float(np.nanmean(moved)), error=0.01)} mm, largest {number(largest, error=0.1)} mm; {share}."

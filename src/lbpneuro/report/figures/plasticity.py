@@ -27,7 +27,7 @@ def plot_block_time_course(visit: Visit) -> Drawing:
         panel = figure.subplots()
         _course(panel, rows)
         _bouts(panel)
-        return Drawing(as_svg(figure, name="blocks"))
+        return Drawing(as_svg(figure))
 
 
 def _course(panel: Axes, rows: list[Row]) -> None:
@@ -38,7 +38,9 @@ def _course(panel: Axes, rows: list[Row]) -> None:
     panel.axhline(1, color=MUTED, linestyle=(0, (4, 3)), linewidth=1)
     panel.errorbar(places, values, yerr=[below, above], color=BLUE, marker="o", markersize=5, capsize=3)
     panel.set_yscale("log")
-    _ratio_ticks(panel, [v - b for v, b in zip(values, below, strict=True)], [v + a for v, a in zip(values, above, strict=True)])
+    _ratio_ticks(
+        panel, [v - b for v, b in zip(values, below, strict=True)], [v + a for v, a in zip(values, above, strict=True)]
+    )
     panel.set_xticks(places, [BASELINE, *(row.where for row in rows)])
     panel.set(ylabel="response / before (ratio)", xlim=(-0.4, len(values) - 0.6))
 
@@ -60,9 +62,11 @@ def _bouts(panel: Axes) -> None:
     """The two stimulation bouts lie before and after the block between them."""
     for place, name in ((0.5, "first bout"), (1.5, "second bout")):
         panel.axvspan(place - 0.09, place + 0.09, color=RULE, alpha=0.7, linewidth=0)
-        panel.text(place, 0.98, name, transform=panel.get_xaxis_transform(), ha="center", va="top", color=INK, fontsize=8.5)
+        panel.text(
+            place, 0.98, name, transform=panel.get_xaxis_transform(), ha="center", va="top", color=INK, fontsize=8.5
+        )
 
 
 def plot_plasticity_waveforms(visit: Visit) -> Drawing:
     """Draw the average response of each block of the plasticity run."""
-    return waveforms(visit, "plasticity", by="block", name="plasticity")
+    return waveforms(visit, "plasticity", by="block")

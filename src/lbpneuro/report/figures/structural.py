@@ -10,7 +10,20 @@ from lbpneuro.errors import InputError
 from lbpneuro.io.files import read_tsv
 from lbpneuro.report.canvas import SERIES, Drawing, as_png, image_style
 from lbpneuro.report.rows import level_words
-from lbpneuro.report.slices import Place, Volume, centre, fit, head_box, legend, mosaic, outline, place, read_volume, show, window
+from lbpneuro.report.slices import (
+    Place,
+    Volume,
+    centre,
+    fit,
+    head_box,
+    legend,
+    mosaic,
+    outline,
+    place,
+    read_volume,
+    show,
+    window,
+)
 from lbpneuro.report.visit import AbsentError, Visit
 
 if TYPE_CHECKING:
@@ -31,7 +44,7 @@ def plot_roi_overlay(visit: Visit) -> Drawing:
         for panel, spot in panels:
             show(panel, background, spot, cmap="gray", vmin=low, vmax=high)
             for name, colour in colours.items():
-                outline(panel, masks[name], spot, colour=colour)
+                outline(panel, masks[name], spot, colour=colour, width=0.9)
             fit(panel, spot)
         legend(figure, colours)
         return Drawing(as_png(figure))
@@ -55,7 +68,7 @@ def region_names(path: Path, labels: Volume) -> dict[int, str]:
         return {label: f"label {label}" for label in present}
     listed = read_tsv(table, dtype={"name": str})
     if not {"index", "name"} <= set(listed):
-        raise InputError(f"{table.name}: expected the columns index and name, found {', '.join(listed)}.")
+        raise InputError(f"{table.name}: expected the columns index and name, found {', '.join(map(str, listed))}.")
     names = dict(zip(listed["index"].astype(int), listed["name"], strict=True))
     return {label: region_words(names.get(label, f"label {label}")) for label in present}
 

@@ -28,7 +28,7 @@ def plot_muscle_maps(visit: Visit) -> Drawing:
         grid = figure.subplots(len(hemispheres), 3, squeeze=False)
         for panels, hemi in zip(grid, hemispheres, strict=True):
             _hemisphere(panels, sites[sites["hemisphere"].fillna("n/a") == hemi], visit=visit, hemi=hemi, tau=tau)
-        return Drawing(as_svg(figure, name="maps"))
+        return Drawing(as_svg(figure))
 
 
 def _hemisphere(panels: Any, sites: pd.DataFrame, *, visit: Visit, hemi: str, tau: float) -> None:
@@ -55,7 +55,7 @@ def _overlap(maps: dict[str, pd.Series], tau: float) -> pd.Series:
 
 
 def _overlap_title(row: Row | None) -> str:
-    return "overlap" if row is None or row.value != row.value else f"overlap {row.shown} ({row.interval})"
+    return "overlap" if row is None or row.value != row.value else f"overlap {row.shown}"
 
 
 def _map(panel: Axes, share: pd.Series, *, tau: float, cmap: str = "cividis") -> None:
@@ -97,10 +97,10 @@ def _mark_centre(panel: Axes, x: Row | None, y: Row | None) -> None:
 
 def plot_mep_waveforms(visit: Visit) -> Drawing:
     """Draw the average response of each muscle of the mapping run."""
-    return waveforms(visit, "tms", by="muscle", name="mep")
+    return waveforms(visit, "tms", by="muscle")
 
 
-def waveforms(visit: Visit, family: str, *, by: str, name: str) -> Drawing:
+def waveforms(visit: Visit, family: str, *, by: str) -> Drawing:
     """Draw the average waveforms of a run, one line per entry of the column ``by``."""
     table = read_tsv(visit.file(family, desc="average", suffix="emg", ext=".tsv"))
     blanked = visit.config["mep"]["artifact_window_ms"]
@@ -117,5 +117,7 @@ def waveforms(visit: Visit, family: str, *, by: str, name: str) -> Drawing:
         panel.set(xlabel="time after the pulse (ms)", ylabel="EMG (µV)")
         panel.margins(x=0)
         panel.legend(loc="upper right")
-        panel.text(np.mean(blanked), 0.98, "pulse", transform=panel.get_xaxis_transform(), ha="center", va="top", color=MUTED)
-        return Drawing(as_svg(figure, name=name))
+        panel.text(
+            np.mean(blanked), 0.98, "pulse", transform=panel.get_xaxis_transform(), ha="center", va="top", color=MUTED
+        )
+        return Drawing(as_svg(figure))

@@ -1,0 +1,161 @@
+"""Small SVG drawings: positions by hand."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+
+import numpy as np
+import pytest
+
+from lbpneuro.errors import Reason, Status
+from lbpneuro.markers.descriptor import Tier
+from lbpneuro.registry import MARKERS
+from lbpneuro.report.cohort import Cohort, family_states, grid, head_counts, reason_counts
+from lbpneuro.report.marks import (
+    MOST_DOTS,
+    Strip,
+    interval_bar,
+    mean_interval,
+    round_ticks,
+    scale_of,
+    strip_plot,
+    thinned,
+)
+from lbpneuro.report.rows import Row, leading, worst
+
+OVERLAP = next(marker for marker in MARKERS if marker.name == "overlap_min")
+VOLUME = next(marker for marker in MARKERS if marker.name == "gm_volume")
+
+
+def row(value=0.5, *, marker=OVERLAP, level=("L",), participant="sub-01", se=0.05, status=Status.OK, reasons=()):
+    return Row(
+        marker=marker, level=level, participant=participant, session="n/a", value=value, se=se,
+        ci_low=value - 2 * se, ci_high=value + 2 * se, n=10.0, status=status, reasons=reasons,
+        source="s", method="m", version="1",
+    )  # fmt: skip
+
+
+def absent(participant="sub-02", status=Status.MISSING, reason=Reason.NOT_ACQUIRED, **options):
+    return row(math.nan, se=math.nan, participant=participant, status=status, reasons=(reason,), **options)
+
+
+def test_share_is_drawn_between_its_bounds():
+    bar = str(interval_bar(row(0.25), scale_of(row(0.25), [])))
+    assert 'cx="30.0"' in bar
+    assert 'x="18.0"' in bar
+    assert 'width="24.0"' in bar
+
+
+def test_volume_is_drawn_on_the_span_of_its_region():
+    rows = [
+        row(10, marker=VOLUME, level=("dlpfc", "L"), se=1),
+        row(12, marker=VOLUME, level=("dlpfc", "R"), se=1),
+        row(2, marker=VOLUME, level=("thalamus", "L"), se=1),
+    ]
+    assert scale_of(rows[0], rows) == pytest.approx((8 - 0.3, 14 + 0.3))
+    assert scale_of(rows[2], rows) == pytest.approx((0 - 0.7, 14 + 0.7))
+    assert scale_of(rows[0], rows[:1]) is None
+
+
+def test_no_bar_without_a_value_or_scale():
+    assert interval_bar(absent(), (0, 1)) == ""
+    assert interval_bar(row(), None) == ""
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [
+        (0.12, 0.88, [0, 0.2, 0.4, 0.6, 0.8, 1.0]),
+        (1402, 1466, [1400, 1420, 1440, 1460, 1480]),
+        (-3, 3, [-4, -2, 0, 2, 4]),
+    ],
+)
+def test_ticks_are_round_and_hold_the_values(low, high, ticks):
+    assert round_ticks(low, high) == pytest.approx(ticks)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, -7.3, 1e-9, 1e9])
+def test_ticks_of_one_value_surround_it(value):
+    ticks = round_ticks(value, value)
+    assert 2 <= len(ticks) <= 7
+    assert ticks[0] <= value <= ticks[-1]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_ticks_are_few_and_evenly_spaced(seed):
+    rng = np.random.default_rng(seed)
+    low = rng.normal(0, 10.0 ** rng.integers(-5, 5))
+    high = low + rng.exponential(10.0 ** rng.integers(-3, 5))
+    ticks = round_ticks(low, high)
+    assert ticks[0] <= low + 1e-9 * abs(low)
+    assert ticks[-1] >= high - 1e-9 * abs(high)
+    assert 2 <= len(ticks) <= 7
+    assert np.ptp(np.diff(ticks)) < 1e-6 * (ticks[1] - ticks[0]) + 1e-9
+
+
+def test_mean_and_interval_of_five_by_hand():
+    mean, low, high = mean_interval([1.0, 2.0, 3.0, 4.0, 5.0])
+    reach = 2.7764451 * math.sqrt(2.5) / math.sqrt(5)
+    assert (mean, low, high) == pytest.approx((3.0, 3 - reach, 3 + reach))
+    assert math.isnan(mean_interval([1.0, 2.0, 3.0, 4.0])[1])
+
+
+def test_strip_shows_everyone_and_counts_the_absent():
+    strips = [Strip("LBP", [row(0.4), row(0.6, status=Status.FLAG, reasons=(Reason.FEW_TRIALS,)), absent()])]
+    markup = str(strip_plot(strips))
+    assert markup.count("<circle") == 2
+    assert markup.count('<circle class="flag"') == 1
+    assert "+1 ○" in markup
+    assert "LBP: 2 values" in markup
+    assert strip_plot([Strip("LBP", [absent()])]) == ""
+
+
+def test_large_groups_are_thinned_by_rank_and_keep_their_ends():
+    rows = [row(value) for value in range(1001)]
+    kept = thinned(rows)
+    assert len(kept) <= MOST_DOTS + 1
+    assert (kept[0].value, kept[-1].value) == (0, 1000)
+    assert thinned(rows[:MOST_DOTS]) == rows[:MOST_DOTS]
+
+
+def test_positions_rise_with_values():
+    rows = [row(value) for value in (0.1, 0.5, 0.9)]
+    found = [float(x) for x in re.findall(r'cx="([\d.]+)"', str(strip_plot([Strip("a", rows)])))]
+    assert found == sorted(found)
+
+
+def test_family_is_as_bad_as_its_leading_markers():
+    assert worst([row(), row()]) is Status.OK
+    assert worst([row(), row(status=Status.FLAG, reasons=(Reason.FEW_TRIALS,))]) is Status.FLAG
+    assert worst([absent(), absent()]) is Status.MISSING
+    assert worst([absent(status=Status.FAIL, reason=Reason.NO_MAP), row(1.0, marker=VOLUME)]) is Status.FAIL
+
+
+def test_leading_markers_include_every_family():
+    rows = [row(1.0, marker=marker, level=("x",) * len(marker.index)) for marker in MARKERS]
+    found = leading(rows)
+    assert {marker.family for marker in MARKERS} == {each.marker.family for each in found}
+    assert not any(each.marker.tier is Tier.QUALITY for each in found)
+
+
+def test_cohort_counts_people_sessions_and_reasons():
+    cohort = Cohort(rows=[row(0.4), absent()], groups={"sub-01": "LBP", "sub-02": "LBP", "sub-03": "control"})
+    assert cohort.sessions == [("sub-01", "n/a"), ("sub-02", "n/a"), ("sub-03", "n/a")]
+    counted = {line["group"]: (line["participants"], line["families"]["tms"]) for line in head_counts(cohort)}
+    assert counted == {"LBP": (2, 1), "control": (1, 0)}
+    reasons = {(family, reason): n for family, _, reason, n in reason_counts(family_states(cohort))}
+    assert reasons["tms", Reason.NOT_ACQUIRED] == 2
+    assert reasons["structural", Reason.NOT_ACQUIRED] == 3
+
+
+def test_too_large_a_table_shows_primary_markers_and_says_so():
+    secondary = dataclasses.replace(OVERLAP, name="other", tier=Tier.SECONDARY)
+    names = [f"sub-{number}" for number in range(5)]
+    rows = [row(0.5, participant=who) for who in names] + [row(0.5, participant=who, marker=secondary) for who in names]
+    cohort = Cohort(rows=[r for r in rows if r.marker is OVERLAP], groups={})
+    assert grid(cohort).left_out == ""
+    small = grid(cohort, most=3)
+    assert len(small.lines) == 3
+    assert "first 3 sessions" in small.left_out
