@@ -23,7 +23,9 @@ HUM_HARMONICS = 3
 SMOOTHING_S = 0.001
 ONSET_RUN_S = 0.003
 ONSET_SD = 3.0
-ONSET_BACK_SD = 1.0
+ONSET_BACK_SD = 2.0
+ONSET_SHARE = 0.02
+ONSET_BACK_SHARE = 0.01
 SPAN_SD = 4.0
 SPAN_SHARE = 0.1
 CLIPPING_SHARE = 0.99
@@ -194,15 +196,20 @@ def onset_latency(epochs: Array, times: Array, *, masks: Mask, background: Windo
 
     Taken of the signal before the band-pass, which runs backwards too and would spread the response ahead of its
     onset. It is freed of the background mean, rectified and smoothed over 1 ms. The onset is where it first exceeds
-    the background mean by 3 SD (``ddof=1``) for at least 3 ms inside the response window, walked back to where it
-    rose above 1 SD.
+    the background mean by 3 SD (``ddof=1``) and 2 % of the response's peak for at least 3 ms inside the response
+    window, walked back to where it rose above 2 SD and 1 % (a large response rises from the tail of the
+    artefact, not from the background).
     """
     quiet_samples = within(times, background)
     smooth = _smooth_rectified(epochs, times, quiet=quiet_samples)
     quiet = smooth[..., quiet_samples]
     mean, sd = quiet.mean(axis=-1, keepdims=True), quiet.std(axis=-1, keepdims=True, ddof=1)
-    start = _first_run((smooth > mean + ONSET_SD * sd) & masks, max(1, round(ONSET_RUN_S / float(times[1] - times[0]))))
-    low = ~(smooth > mean + ONSET_BACK_SD * sd) & (np.arange(times.size) <= start[..., None])
+    excess = smooth - mean
+    peak = np.max(excess, axis=-1, where=masks, initial=0.0, keepdims=True)
+    begun = excess > np.maximum(ONSET_SD * sd, ONSET_SHARE * peak)
+    start = _first_run(begun & masks, max(1, round(ONSET_RUN_S / float(times[1] - times[0]))))
+    still = excess > np.maximum(ONSET_BACK_SD * sd, ONSET_BACK_SHARE * peak)
+    low = ~(still & masks) & (np.arange(times.size) <= start[..., None])
     rise = times.size - np.argmax(low[..., ::-1], axis=-1)
     return np.where(present & (start >= 0), times[np.clip(rise, 0, times.size - 1)], np.nan)
 

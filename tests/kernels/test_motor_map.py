@@ -1,0 +1,244 @@
+"""Motor maps: hand-counted vectors, loop oracles, recovery of planted maps, invariants."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+from lbpneuro.kernels import motor_map
+from tests.oracles import neurophysiology as oracle
+
+MAP_A = np.array([[0, 10, 20, 5], [10, 60, 100, 30], [5, 40, 80, 20], [0, 10, 15, 0]], dtype=float)
+MAP_B = np.array([[0, 5, 10, 5], [5, 20, 40, 30], [10, 50, 100, 60], [5, 20, 40, 20]], dtype=float)
+ROWS_FROM_TOP = np.array([3.0, 2.0, 1.0, 0.0])
+COORDS = np.array([(x, y) for y in ROWS_FROM_TOP for x in range(4)], dtype=float)
+
+
+@pytest.mark.parametrize(
+    ("grid", "tau", "area", "volume", "centre"),
+    [
+        (MAP_A, 0.25, 5, 3.10, (1.7742, 1.6129)),
+        (MAP_A, 0.10, 11, 3.95, (1.7722, 1.5949)),
+        (MAP_A, 0.0, 13, 4.05, (1.7654, 1.6049)),
+        (MAP_B, 0.25, 6, 3.20, (2.1250, 1.0938)),
+        (MAP_B, 0.10, 11, 4.00, (2.0000, 1.0750)),
+        (MAP_B, 0.0, 15, 4.20, (1.9524, 1.1190)),
+    ],
+)
+def test_functionals_of_the_hand_counted_maps(grid, tau, area, volume, centre):
+    means = grid.ravel()
+    assert motor_map.map_area(means, tau=tau, cell_cm2=1.0) == area
+    assert motor_map.map_volume(means, tau=tau) == pytest.approx(volume, abs=1e-12)
+    np.testing.assert_allclose(motor_map.centre_of_gravity(means, COORDS, tau=tau), centre, atol=5e-5)
+
+
+@pytest.mark.parametrize(("tau", "overlap"), [(0.0, 0.6936), (0.25, 0.6058)])
+def test_overlap_of_the_hand_counted_maps(tau, overlap):
+    value = motor_map.overlap_min(MAP_A.ravel(), MAP_B.ravel(), tau=tau)
+    assert value == pytest.approx(overlap, abs=5e-5)
+    assert motor_map.overlap_min(MAP_B.ravel(), MAP_A.ravel(), tau=tau) == value
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_functionals_agree_with_loops(seed):
+    rng = np.random.default_rng(seed)
+    maps = rng.gamma(0.5, 100.0, (2, 3, 30)) - 20
+    maps[rng.random(maps.shape) < 0.1] = np.nan
+    coords = rng.uniform(-50, 50, (30, 2))
+    for a, b in zip(*maps, strict=True):
+        tau = rng.uniform(0, 0.6)
+        assert motor_map.map_area(a, tau=tau, cell_cm2=0.8) == pytest.approx(oracle.area_by_loop(a, tau, 0.8))
+        assert motor_map.map_volume(a, tau=tau) == pytest.approx(oracle.volume_by_loop(a, tau))
+        np.testing.assert_allclose(
+            motor_map.centre_of_gravity(a, coords, tau=tau), oracle.centre_by_loop(a, coords, tau)
+        )
+        assert motor_map.overlap_min(a, b, tau=tau) == pytest.approx(oracle.overlap_by_loop(a, b, tau))
+
+
+def test_leading_axes_are_free():
+    stacked = np.stack([MAP_A.ravel(), MAP_B.ravel()])
+    areas = motor_map.map_area(np.stack([stacked, stacked[::-1]]), tau=0.25, cell_cm2=2.0)
+    np.testing.assert_array_equal(areas, [[10, 12], [12, 10]])
+    assert areas.dtype == np.float64
+
+
+def test_map_without_response_has_no_value():
+    silent = np.array([0.0, -3.0, 0.0, np.nan])
+    coords = np.zeros((4, 2))
+    assert motor_map.map_area(silent, tau=0.25, cell_cm2=1.0) == 0
+    assert np.isnan(motor_map.map_volume(silent, tau=0.25))
+    assert np.isnan(motor_map.centre_of_gravity(silent, coords, tau=0.25)).all()
+    assert np.isnan(motor_map.overlap_min(silent, np.ones(4), tau=0.25))
+    assert np.isnan(motor_map.share_of_maximum(silent)).all()
+
+
+def test_missing_site_changes_nothing_else():
+    means = MAP_A.ravel().copy()
+    without = np.delete(means, 3)
+    means[3] = np.nan
+    assert motor_map.map_volume(means, tau=0.1) == motor_map.map_volume(without, tau=0.1)
+    np.testing.assert_array_equal(
+        motor_map.centre_of_gravity(means, COORDS, tau=0.1),
+        motor_map.centre_of_gravity(without, np.delete(COORDS, 3, axis=0), tau=0.1),
+    )
+
+
+def test_negative_means_are_inactive():
+    means = np.array([-50.0, 10.0, 100.0])
+    np.testing.assert_array_equal(motor_map.active_map(means, tau=0.0), [0.0, 10.0, 100.0])
+
+
+def test_border_and_spacing_of_a_grid():
+    border = motor_map.border_sites(COORDS * 7.63).reshape(4, 4)
+    assert not border[1:3, 1:3].any()
+    assert border.sum() == 12
+    assert motor_map.grid_spacing(COORDS * 7.63) == pytest.approx(7.63)
+
+
+def test_site_means_need_trials():
+    trials = np.array([[1.0, 3.0, np.nan], [5.0, np.nan, np.nan], [np.nan] * 3])
+    np.testing.assert_array_equal(motor_map.site_means(trials, min_trials=2), [2.0, np.nan, np.nan])
+
+
+def test_trial_noise_finds_both_parts():
+    rng = np.random.default_rng(3)
+    mean = np.geomspace(1, 1000, 300)[:, None]
+    trials = mean + rng.standard_normal((300, 40)) * np.sqrt(15.0**2 + (0.4 * mean) ** 2)
+    additive, relative = motor_map.trial_noise(trials)
+    assert np.sqrt(additive) == pytest.approx(15, rel=0.1)
+    assert np.sqrt(relative) == pytest.approx(0.4, rel=0.05)
+
+
+def test_residual_correlation_is_that_of_the_pulses():
+    rng = np.random.default_rng(4)
+    means = np.full((2, 200), 100.0)
+    trials = oracle.planted_trials(rng, means, n_trial=20, log_sd=0.3, shared=0.7, noise=0.0)
+    assert motor_map.residual_correlation(trials)[0, 1] == pytest.approx(0.7, abs=0.05)
+
+
+def test_fit_returns_the_map_where_there_is_no_noise():
+    coords, means = oracle.planted_maps(np.random.default_rng(2))
+    fit = motor_map.fit_map(means[0], coords, additive=np.full(42, 1e-4), relative=np.full(42, 1e-6))
+    np.testing.assert_allclose(np.exp(fit.log_map)[means[0] > 10], means[0][means[0] > 10], rtol=0.01)
+
+
+def test_fit_survives_silent_sites():
+    """Four fifths of the sites of a resting hand map are exactly 0 in published tables."""
+    coords, means = oracle.planted_maps(np.random.default_rng(2))
+    trials = oracle.planted_trials(np.random.default_rng(1), means, n_trial=10, log_sd=0.6, noise=0.0)
+    trials[trials < 50] = 0.0
+    joint = motor_map.fit_trials(trials, coords)
+    assert np.isfinite(joint.log_map).all()
+    fitted = np.exp(joint.log_map)
+    assert np.corrcoef(fitted.ravel(), means.ravel())[0, 1] > 0.95
+
+
+def _bootstrap(seed, *, n_trial=5, log_sd=0.6, n_draws=300):
+    rng = np.random.default_rng(seed)
+    coords, means = oracle.planted_maps(rng)
+    trials = oracle.planted_trials(rng, means, n_trial=n_trial, log_sd=log_sd)
+    joint = motor_map.fit_trials(trials, coords)
+    return coords, means, motor_map.draw_maps(joint, n_draws=n_draws, rng=rng)
+
+
+def _functionals(coords, tau=0.25):
+    return {
+        "overlap_min": lambda maps: motor_map.overlap_min(maps[..., 0, :], maps[..., 1, :], tau=tau),
+        "map_area": lambda maps: motor_map.map_area(maps[..., 0, :], tau=tau, cell_cm2=1.0),
+        "map_volume": lambda maps: motor_map.map_volume(maps[..., 0, :], tau=tau),
+        "cog_x": lambda maps: motor_map.centre_of_gravity(maps[..., 0, :], coords, tau=tau)[..., 0],
+        "cog_y": lambda maps: motor_map.centre_of_gravity(maps[..., 0, :], coords, tau=tau)[..., 1],
+    }
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_calibration_agrees_with_loops(seed):
+    coords, _, draws = _bootstrap(seed, n_draws=15)
+    for functional in _functionals(coords).values():
+        value, error, interval = motor_map.calibrated(functional, draws, bounds=(-np.inf, np.inf))
+        expected = oracle.calibrated_by_loop(functional, draws)
+        assert (value, error) == pytest.approx(expected, rel=1e-12)
+        np.testing.assert_allclose(interval, [value - 1.959964 * error, value + 1.959964 * error])
+
+
+def test_interval_stays_within_bounds():
+    coords, _, draws = _bootstrap(0, n_draws=50)
+    value, _, interval = motor_map.calibrated(_functionals(coords)["overlap_min"], draws, bounds=(0.6, 0.61))
+    assert 0.6 <= interval[0] <= value <= interval[1] <= 0.61
+
+
+BINOMIAL_ERROR = np.sqrt(0.95 * 0.05 / 150)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("n_trial", "log_sd"), [(5, 0.6), (10, 0.9)])
+def test_planted_maps_are_recovered(n_trial, log_sd):
+    """Bias within a quarter of the standard error, 95 % intervals that cover 90-98 %, over 150 planted maps."""
+    errors: dict[str, list[tuple[float, float, bool]]] = {}
+    for seed in range(150):
+        coords, means, draws = _bootstrap(1000 + seed, n_trial=n_trial, log_sd=log_sd, n_draws=200)
+        for name, functional in _functionals(coords).items():
+            bounds = (0.0, 1.0) if name == "overlap_min" else (-np.inf, np.inf)
+            value, error, (low, high) = motor_map.calibrated(functional, draws, bounds=bounds)
+            truth = float(functional(means))
+            errors.setdefault(name, []).append((value - truth, error, low <= truth <= high))
+    for name, found in errors.items():
+        deviation, error, covered = np.array(found, dtype=float).T
+        assert abs(deviation.mean()) <= error.mean() / 4, name
+        assert 0.90 - BINOMIAL_ERROR <= covered.mean() <= 0.98 + BINOMIAL_ERROR, (name, covered.mean())
+
+
+@pytest.mark.slow
+def test_plain_functionals_of_noisy_means_are_biased():
+    """Why a smooth map is fitted at all: the plain overlap of five trials per site is too small by an SE or more."""
+    deviations = []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        coords, means = oracle.planted_maps(rng)
+        trials = oracle.planted_trials(rng, means, n_trial=5, log_sd=0.6)
+        overlap = _functionals(coords)["overlap_min"]
+        deviations.append(overlap(trials.mean(axis=-1)) - overlap(means))
+    assert np.mean(deviations) < -0.03
+
+
+def test_a_thousand_draws_take_well_below_a_second():
+    rng = np.random.default_rng(0)
+    coords, means = oracle.planted_maps(rng)
+    trials = oracle.planted_trials(rng, means, n_trial=10, log_sd=0.6)
+    start = time.perf_counter()
+    draws = motor_map.draw_maps(motor_map.fit_trials(trials, coords), n_draws=1000, rng=rng)
+    for functional in _functionals(coords).values():
+        motor_map.calibrated(functional, draws, bounds=(-np.inf, np.inf))
+    assert time.perf_counter() - start < 2.0
+
+
+def test_inputs_are_not_changed():
+    rng = np.random.default_rng(8)
+    coords, means = oracle.planted_maps(rng)
+    trials = oracle.planted_trials(rng, means, n_trial=5, log_sd=0.6)
+    trials[0, 3, 1] = trials[1, 3, 1] = np.nan
+    for array in (coords, means, trials):
+        array.setflags(write=False)
+    once, twice = (motor_map.fit_trials(trials, coords).log_map for _ in range(2))
+    np.testing.assert_array_equal(once, twice)
+    for functional in _functionals(coords).values():
+        functional(means)
+
+
+def test_scale_of_the_amplitudes_does_not_matter():
+    rng = np.random.default_rng(8)
+    coords, means = oracle.planted_maps(rng)
+    trials = oracle.planted_trials(rng, means, n_trial=5, log_sd=0.6)
+    one, other = (motor_map.fit_trials(scale * trials, coords).log_map for scale in (1.0, 1e3))
+    np.testing.assert_allclose(one + np.log(1e3), other, atol=1e-6)
+
+
+def test_mirrored_positions_give_mirrored_maps():
+    rng = np.random.default_rng(9)
+    coords, means = oracle.planted_maps(rng)
+    trials = oracle.planted_trials(rng, means, n_trial=5, log_sd=0.6)
+    one = motor_map.fit_trials(trials, coords).log_map
+    other = motor_map.fit_trials(trials, coords * [-1, 1]).log_map
+    np.testing.assert_allclose(one, other, atol=1e-8)
