@@ -95,7 +95,9 @@ def pag_vmpfc_z(data: Functional) -> dict[Level, Estimate]:
     refusals = session_refusals(data)
     if refusals:
         return {(): Estimate.fail(*refusals)}
-    pairs = [_z_and_dimension(run, data.settings) for run in passing(data)]
+    pairs = [pair for run in passing(data) if (pair := _z_and_dimension(run, data.settings))[1] > 2]
+    if not pairs:
+        return {(): Estimate.fail(Reason.TOO_FEW_DOF)}
     z, se = pooled_z([z for z, _ in pairs], dimension=[d for _, d in pairs])
     return {(): Estimate.of(z, se=se, n=sum(d for _, d in pairs), flags=session_flags(data))}
 
@@ -157,8 +159,7 @@ PAG_VMPFC_R = Marker(
 
 def roi_coverage(data: Functional) -> dict[Level, Estimate]:
     """Return the share of each region inside the data, the lowest over the runs; flagged below the least allowed."""
-    lowest = np.min([run.coverage for run in described(data)], axis=0)
-    return {(roi,): _coverage_estimate(float(share), data) for roi, share in zip(ROIS, lowest, strict=True)}
+    return {(roi,): _coverage_estimate(data, index) for index, roi in enumerate(ROIS)}
 
 
 ROI_COVERAGE = Marker(
@@ -172,7 +173,7 @@ ROI_COVERAGE = Marker(
     tier=Tier.QUALITY,
     doi="n/a",
     fact_sheet=FACT_SHEET,
-    n_counts="voxels of the region",
+    n_counts="voxels at least half inside the region and in the brain mask",
     version="1",
     bounds=(0.0, 1.0),
     index=("roi",),
@@ -201,7 +202,7 @@ ROI_TSNR = Marker(
     tier=Tier.QUALITY,
     doi="n/a",
     fact_sheet=FACT_SHEET,
-    n_counts="voxels of the region",
+    n_counts="voxels at least half inside the region and in the brain mask",
     version="1",
     bounds=(0.0, np.inf),
     index=("roi",),
@@ -248,10 +249,9 @@ FD_MEAN = Marker(
 
 def kept_time(data: Functional) -> dict[Level, Estimate]:
     """Return the time that is kept after censoring (s), summed over runs."""
-    seconds, runs = kept_s(described(data)), described(data)
-    fail, warn = data.settings["kept_s"]
-    flags = _below(seconds, fail=fail, warn=warn, reasons=(Reason.TOO_FEW_VOLUMES, Reason.SHORT_SCAN))
-    return {(): Estimate.of(seconds, n=sum(int(run.keep.sum()) for run in runs), flags=flags)}
+    runs = described(data)
+    seconds = kept_s(runs)
+    return {(): Estimate.of(seconds, n=sum(int(run.keep.sum()) for run in runs), flags=_time_reasons(seconds, data))}
 
 
 KEPT_TIME = Marker(
@@ -315,7 +315,7 @@ def session_refusals(data: Functional) -> tuple[Reason, ...]:
     """
     runs = passing(data)
     reasons = [] if runs else [reason for run in data.runs for reason in run_refusals(run, data.settings)]
-    if kept_s(runs or data.runs) < data.settings["kept_s"][0] - TIME_TOLERANCE_S:
+    if Reason.TOO_FEW_VOLUMES in _time_reasons(kept_s(runs or data.runs), data):
         reasons.append(Reason.TOO_FEW_VOLUMES)
     if _dimension(runs or data.runs) < data.settings["dof_min"]:
         reasons.append(Reason.TOO_FEW_DOF)
@@ -325,9 +325,7 @@ def session_refusals(data: Functional) -> tuple[Reason, ...]:
 def session_flags(data: Functional) -> list[Reason]:
     """Return what a reader of the connectivity should know about the runs that pass."""
     runs = passing(data)
-    flags = [flag for run in runs for flag in motion_flags(run, data.settings)]
-    if kept_s(runs) < data.settings["kept_s"][1] - TIME_TOLERANCE_S:
-        flags.append(Reason.SHORT_SCAN)
+    flags = [flag for run in runs for flag in motion_flags(run, data.settings)] + _time_reasons(kept_s(runs), data)
     if any(_roi_tsnr(run, ROIS.index(roi)) < data.settings["tsnr"][1] for run in runs for roi in BRAINSTEM):
         flags.append(Reason.LOW_TSNR)
     if not all(run.resting for run in runs):
@@ -346,8 +344,6 @@ def run_refusals(run: Run, settings: Mapping[str, Any]) -> list[Reason]:
         reasons.append(Reason.TOO_FEW_DOF)
     elif not np.isfinite(project(run.basis, run.means, keep=run.keep)).all():
         reasons.append(Reason.ZERO_VARIANCE)
-    elif not _z_and_dimension(run, settings)[1] > 2:
-        reasons.append(Reason.TOO_FEW_DOF)
     if any(_roi_tsnr(run, ROIS.index(roi)) < settings["tsnr"][0] for roi in BRAINSTEM):
         reasons.append(Reason.LOW_TSNR)
     return reasons
@@ -375,6 +371,14 @@ def motion_flags(run: Run, settings: Mapping[str, Any]) -> list[Reason]:
 def kept_s(runs: Sequence[Run]) -> float:
     """Return the time kept in some runs (s)."""
     return float(sum(run.keep.sum() * run.t_r for run in runs))
+
+
+def _time_reasons(seconds: float, data: Functional) -> list[Reason]:
+    """Return what a kept time means: too little, short, or (empty) enough."""
+    fail, warn = data.settings["kept_s"]
+    if seconds < fail - TIME_TOLERANCE_S:
+        return [Reason.TOO_FEW_VOLUMES]
+    return [Reason.SHORT_SCAN] if seconds < warn - TIME_TOLERANCE_S else []
 
 
 def _dimension(runs: Sequence[Run]) -> int:
@@ -420,31 +424,23 @@ def _tsnr_estimate(data: Functional, index: int) -> Estimate:
     weight /= max(weight.sum(), 1.0)
     value = float(weight @ [_roi_tsnr(run, index) for run in runs])
     if np.isnan(value):
-        return Estimate.fail(
-            Reason.COVERAGE_TOO_LOW if not np.all([run.coverage[index] > 0 for run in runs]) else Reason.ZERO_VARIANCE
-        )
+        unseen = any(not run.coverage[index] > 0 for run in runs)
+        return Estimate.fail(Reason.COVERAGE_TOO_LOW if unseen else Reason.ZERO_VARIANCE)
     se = float(np.sqrt(np.sum((weight * [_roi_tsnr_se(run, index) for run in runs]) ** 2)))
-    fail, warn = data.settings["tsnr"]
-    low = (
-        _below(value, fail=fail, warn=warn, reasons=(Reason.LOW_TSNR, Reason.LOW_TSNR))
-        if ROIS[index] in BRAINSTEM
-        else []
-    )
-    return Estimate.of(value, se=se, n=min(run.voxels[index].shape[1] for run in runs), flags=low)
+    flags = [Reason.LOW_TSNR] if ROIS[index] in BRAINSTEM and value < data.settings["tsnr"][1] else []
+    return Estimate.of(value, se=se, n=_n_voxels(data, index), flags=flags)
 
 
-def _coverage_estimate(share: float, data: Functional) -> Estimate:
+def _coverage_estimate(data: Functional, index: int) -> Estimate:
+    share = float(np.min([run.coverage[index] for run in described(data)]))
     if np.isnan(share):
         return Estimate.fail(Reason.COVERAGE_TOO_LOW)
     flags = [Reason.COVERAGE_TOO_LOW] if share < data.settings["coverage_min"] else []
-    return Estimate.of(share, flags=flags)
+    return Estimate.of(share, n=_n_voxels(data, index), flags=flags)
 
 
-def _below(value: float, *, fail: float, warn: float, reasons: tuple[Reason, Reason]) -> list[Reason]:
-    """Return the first reason below ``fail``, the second below ``warn``, and none at or above it."""
-    if value < fail - TIME_TOLERANCE_S:
-        return [reasons[0]]
-    return [reasons[1]] if value < warn - TIME_TOLERANCE_S else []
+def _n_voxels(data: Functional, index: int) -> int:
+    return min(run.voxels[index].shape[1] for run in described(data))
 
 
 MARKERS: tuple[Marker, ...] = (
