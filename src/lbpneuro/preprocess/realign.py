@@ -1,0 +1,174 @@
+"""Rigid realignment of an fMRI series by inverse-compositional Gauss-Newton steps.
+
+The gradient of the reference is computed once; every step then solves a 7 x 7 system (three translations, three
+rotations, an intensity factor). See Baker & Matthews 2004, https://doi.org/10.1023/B:VISI.0000011205.11775.fd.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from lbpneuro.kernels.quality import rigid_matrices
+
+Array = NDArray[np.floating]
+SIGMA_PER_FWHM = 1.0 / np.sqrt(8.0 * np.log(2.0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """The reference volume as the realigner needs it, at ``n`` points inside the head.
+
+    ``points_mm`` (n, 3) are scanner coordinates, ``values`` (n,) the smoothed intensities there, ``jacobian`` (n, 7)
+    the change of the values with tx, ty, tz (mm), rx, ry, rz (rad) about ``centre_mm`` and with the intensity factor.
+    """
+
+    points_mm: Array
+    values: Array
+    jacobian: Array
+    centre_mm: Array
+
+
+def realign(
+    series: Array, affine: Array, *, start: int = 0, fwhm_mm: float = 5.0, iterations: int = 12
+) -> NDArray[np.float64]:
+    """Return the rigid motion of every volume of ``series``.
+
+    A first pass aligns all volumes to volume ``start``, a second to the mean of the aligned ones.
+
+    Parameters
+    ----------
+    series : array, shape (n_x, n_y, n_z, n_time)
+    affine : array, shape (4, 4)
+        Voxel to scanner coordinates in mm.
+    fwhm_mm : float
+        Smoothing of the copies that are compared.
+
+    Returns
+    -------
+    array, shape (n_time, 4, 4)
+        ``motion[t]`` takes a point of the reference (mm) to where the head was at volume t.
+    """
+    sigma = fwhm_mm * SIGMA_PER_FWHM / np.linalg.norm(affine[:3, :3], axis=0)
+    inside = head_mask(series[..., start])
+
+    def smooth(time: int) -> Array:
+        return ndimage.gaussian_filter(np.asarray(series[..., time], dtype=np.float32), sigma, mode="nearest")
+
+    first = reference(smooth(start), affine, inside=inside)
+    rough = align_all(first, smooth, affine=affine, n_time=series.shape[-1], iterations=iterations)
+    mean = mean_aligned(smooth, rough, affine=affine, shape=series.shape[:3])
+    second = reference(mean, affine, inside=inside)
+    return align_all(second, smooth, affine=affine, guesses=rough, n_time=series.shape[-1], iterations=iterations)
+
+
+def head_mask(volume: Array) -> NDArray[np.bool_]:
+    """Return the voxels brighter than a quarter of the 98th percentile (head against air)."""
+    return np.asarray(volume > 0.25 * np.quantile(volume, 0.98))
+
+
+def reference(volume: Array, affine: Array, *, inside: NDArray[np.bool_]) -> Reference:
+    """Return ``volume`` with its derivatives by the motion parameters, at the voxels ``inside``."""
+    gradient = np.stack([part[inside] for part in np.gradient(volume.astype(np.float64))], axis=1)
+    points = np.argwhere(inside) @ affine[:3, :3].T + affine[:3, 3]
+    gradient_mm = gradient @ np.linalg.inv(affine[:3, :3])
+    centre = points.mean(axis=0)
+    values = volume[inside].astype(np.float64)
+    jacobian = np.column_stack([gradient_mm, np.cross(gradient_mm, points - centre), values])
+    return Reference(points_mm=points, values=values, jacobian=jacobian, centre_mm=centre)
+
+
+def align_all(
+    target: Reference,
+    smooth: Callable[[int], Array],
+    *,
+    affine: Array,
+    n_time: int,
+    iterations: int,
+    guesses: Array | None = None,
+) -> NDArray[np.float64]:
+    """Return the motion of every volume; each starts from its guess, or else from the volume before it."""
+    motion = np.empty((n_time, 4, 4))
+    previous = np.eye(4)
+    for time in range(n_time):
+        guess = previous if guesses is None else guesses[time]
+        motion[time] = previous = align(target, smooth(time), affine=affine, guess=guess, iterations=iterations)
+    return motion
+
+
+def align(target: Reference, volume: Array, *, affine: Array, guess: Array, iterations: int) -> NDArray[np.float64]:
+    """Return the rigid 4 x 4 transform from the reference to ``volume`` (both smoothed alike)."""
+    to_voxel = np.linalg.inv(affine)
+    motion, factor = np.array(guess, dtype=np.float64), 1.0
+    for _ in range(iterations):
+        sampled, seen = sample(volume, to_voxel @ motion, target.points_mm)
+        jacobian = target.jacobian[seen]
+        error = sampled[seen] - factor * target.values[seen]
+        # einsum, unlike a BLAS product, adds in an order that does not depend on the number of threads
+        normal = np.einsum("ni,nj->ij", jacobian, jacobian)
+        step = np.linalg.solve(normal, np.einsum("ni,n->i", jacobian, error))
+        motion = motion @ np.linalg.inv(rigid(step[None, :6] / factor, target.centre_mm)[0])
+        factor += step[6]
+        if np.abs(step[:3]).max() < 1e-3 and np.abs(step[3:6]).max() < 1e-5:
+            break
+    return motion
+
+
+def sample(volume: Array, to_voxel: Array, points_mm: Array) -> tuple[Array, NDArray[np.bool_]]:
+    """Return ``volume`` at ``points_mm`` (trilinear) and which of the points lie inside its grid."""
+    voxels = to_voxel[:3, :3] @ points_mm.T + to_voxel[:3, 3:]
+    last = np.array(volume.shape)[:, None] - 1
+    seen = np.all((voxels >= 0) & (voxels <= last), axis=0)
+    return ndimage.map_coordinates(volume, voxels, order=1, mode="nearest", output=np.float64), seen
+
+
+def rigid(motion_parameters: Array, centre_mm: Array) -> NDArray[np.float64]:
+    """Return the 4 x 4 transforms of tx, ty, tz (mm), rx, ry, rz (rad) about ``centre_mm``.
+
+    Parameters
+    ----------
+    motion_parameters : array, shape (n_time, 6)
+        In the convention of ``kernels.quality.rigid_matrices``, which is that of FSL and fMRIPrep.
+
+    Returns
+    -------
+    array, shape (n_time, 4, 4)
+    """
+    to_centre, back = np.eye(4), np.eye(4)
+    to_centre[:3, 3], back[:3, 3] = -centre_mm, centre_mm
+    return np.asarray(back @ rigid_matrices(motion_parameters) @ to_centre)
+
+
+def parameters(motion: Array, centre_mm: Array) -> NDArray[np.float64]:
+    """Return tx, ty, tz (mm) and rx, ry, rz (rad) of rigid transforms: the inverse of ``rigid``.
+
+    Parameters
+    ----------
+    motion : array, shape (n_time, 4, 4)
+    centre_mm : array, shape (3,)
+
+    Returns
+    -------
+    array, shape (n_time, 6)
+    """
+    rotation = motion[:, :3, :3]
+    about_x = np.arctan2(rotation[:, 1, 2], rotation[:, 2, 2])
+    about_y = -np.arcsin(np.clip(rotation[:, 0, 2], -1.0, 1.0))
+    about_z = np.arctan2(rotation[:, 0, 1], rotation[:, 0, 0])
+    shift = motion[:, :3, 3] - centre_mm + rotation @ centre_mm
+    return np.column_stack([shift, about_x, about_y, about_z])
+
+
+def mean_aligned(
+    smooth: Callable[[int], Array], motion: Array, *, affine: Array, shape: tuple[int, ...]
+) -> NDArray[np.float64]:
+    """Return the mean over time of the volumes brought back to the reference."""
+    points = np.argwhere(np.ones(shape, dtype=bool)) @ affine[:3, :3].T + affine[:3, 3]
+    total = np.zeros(len(points))
+    for time, transform in enumerate(motion):
+        total += sample(smooth(time), np.linalg.inv(affine) @ transform, points)[0]
+    return (total / len(motion)).reshape(shape)
