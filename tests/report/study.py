@@ -109,7 +109,7 @@ def family_rows(
     name: str, participant: str, *, session: str | None, config: dict[str, Any], number: int
 ) -> list[dict[str, Any]]:
     """Return the rows of a family: values around the middle, and the ways of having none."""
-    rng = np.random.default_rng([number, len(session or ""), *name.encode()])
+    rng = np.random.default_rng([number, *(session or "").encode(), *name.encode()])
     rows: list[dict[str, Any]] = []
     for marker in family(name):
         levels = {level: estimate(marker, name, number=number, rng=rng) for level in marker.levels(config)}

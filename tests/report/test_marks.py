@@ -12,7 +12,7 @@ import pytest
 from lbpneuro.errors import Reason, Status
 from lbpneuro.markers.descriptor import Tier
 from lbpneuro.registry import MARKERS
-from lbpneuro.report.cohort import Cohort, family_states, grid, head_counts, reason_counts
+from lbpneuro.report.cohort import Cohort, distributions, family_states, grid, head_counts, reason_counts
 from lbpneuro.report.marks import (
     MOST_DOTS,
     Strip,
@@ -110,6 +110,17 @@ def test_strip_shows_everyone_and_counts_the_absent():
     assert "+1 ○" in markup
     assert "LBP: 2 values" in markup
     assert strip_plot([Strip("LBP", [absent()])]) == ""
+
+
+def test_colour_is_that_of_the_group_in_all_sessions():
+    one = dataclasses.replace(row(0.4), session="ses-1")
+    rows = [one, dataclasses.replace(one, session="ses-2"), dataclasses.replace(one, participant="sub-02")]
+    strips = distributions(Cohort(rows=rows, groups={"sub-01": "LBP", "sub-02": "control"}))["overlap_min__L"]
+    assert [(strip.label, strip.series) for strip in strips] == [
+        ("control, ses-1", 0),
+        ("LBP, ses-1", 1),
+        ("LBP, ses-2", 1),
+    ]
 
 
 def test_large_groups_are_thinned_by_rank_and_keep_their_ends():

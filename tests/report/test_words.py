@@ -54,5 +54,6 @@ def test_reasons_are_one_phrase():
 def test_levels_and_units_are_written_as_the_field_writes_them():
     assert level_words(("dlpfc", "L")) == "DLPFC, left"
     assert level_words(("multifidus_deep", "n/a")) == "multifidus deep"
+    assert level_words(("multifidus_deep", "L"), ("muscle", "hemi")) == "multifidus deep, left hemisphere"
     assert level_words(("post10",)) == "10 min after"
     assert (unit_words("1"), unit_words("cm^2"), unit_words("mL/L")) == ("", "cm²", "mL/L")

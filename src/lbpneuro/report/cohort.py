@@ -96,12 +96,16 @@ def head_counts(cohort: Cohort) -> list[dict[str, object]]:
 def distributions(cohort: Cohort) -> dict[str, list[Strip]]:
     """Return by wide column the rows of each group, and of each session where there are several."""
     several = len({row.session for row in cohort.rows}) > 1
-    found: dict[str, dict[str, list[Row]]] = {column: {} for column in cohort.columns}
+    names = sorted({cohort.group(row.participant) for row in cohort.rows}, key=str.casefold)
+    found: dict[str, dict[tuple[int, str], list[Row]]] = {column: {} for column in cohort.columns}
     for row in cohort.rows:
-        label = cohort.group(row.participant) + (f", {row.session}" if several else "")
-        found[row.column].setdefault(label, []).append(row)
+        place = names.index(cohort.group(row.participant))
+        found[row.column].setdefault((place, row.session), []).append(row)
     return {
-        column: [Strip(label, strips[label]) for label in sorted(strips, key=str.casefold)]
+        column: [
+            Strip(names[place] + (f", {session}" if several else ""), rows, series=place)
+            for (place, session), rows in sorted(strips.items())
+        ]
         for column, strips in found.items()
     }
 

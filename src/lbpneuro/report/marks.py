@@ -74,10 +74,11 @@ def _line(x: float, top: float, bottom: float, kind: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Strip:
-    """The rows of one marker level in one group of people."""
+    """The rows of one marker level in one group of people and session; ``series`` chooses the colour of the group."""
 
     label: str
     rows: Sequence[Row]
+    series: int = 0
 
     @property
     def present(self) -> list[Row]:
@@ -150,7 +151,7 @@ def _ticks(ticks: Sequence[float], *, low: float, high: float, height: float) ->
 
 def _strip(strip: Strip, place: int, *, low: float, high: float) -> str:
     middle = STRIP_ROW * (place + 0.5) + 2
-    colour = SERIES[place % len(SERIES)]
+    colour = SERIES[strip.series % len(SERIES)]
     dots = [
         _dot(row, _x(row.value, low, high), middle + 14 * ((rank * GOLDEN) % 1 - 0.5))
         for rank, row in enumerate(thinned(strip.present))

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 Key = tuple[str, str, str, Level]
 
-SPELLED = {"L": "left", "R": "right", "dlpfc": "DLPFC", "pag": "PAG", "vmpfc": "vmPFC"}
+SPELLED = {"dlpfc": "DLPFC", "pag": "PAG", "vmpfc": "vmPFC", "pre": "before"}
+SIDES = {"L": "left", "R": "right"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +49,7 @@ class Row:
     @property
     def where(self) -> str:
         """The level in words, e.g. "dlpfc, left"; empty if the marker does not repeat."""
-        return level_words(self.level)
+        return level_words(self.level, self.marker.index)
 
     @property
     def column(self) -> str:
@@ -88,9 +89,13 @@ class Row:
         return self.marker.direction_at(self.level)
 
 
-def level_words(level: Level) -> str:
-    """Return a level in words: hemispheres and abbreviations as the field writes them, blocks as times, no "n/a"."""
-    return ", ".join(_word(part) for part in level if part != "n/a")
+def level_words(level: Level, index: tuple[str, ...] = ("roi", "hemi")) -> str:
+    """Return a level in words: sides and abbreviations as the field writes them, blocks as times, no "n/a".
+
+    The side of a region is "left"; that of anything else, a muscle above all, is the "left hemisphere".
+    """
+    side = "" if "roi" in index else " hemisphere"
+    return ", ".join(f"{SIDES[part]}{side}" if part in SIDES else _word(part) for part in level if part != "n/a")
 
 
 def _word(part: str) -> str:

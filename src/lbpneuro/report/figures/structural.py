@@ -36,7 +36,7 @@ def plot_roi_overlay(visit: Visit) -> Drawing:
     labels = read_volume(labels_file)
     regions = region_names(labels_file, labels)
     background = _background(visit)
-    masks = {name: Volume((labels.data == label).astype(np.float32), labels.affine) for label, name in regions.items()}
+    masks = {name: Volume(labels.data == label, labels.affine) for label, name in regions.items()}
     colours = dict(zip(masks, SERIES, strict=False))
     low, high = window(background)
     with image_style():
@@ -63,7 +63,7 @@ def _background(visit: Visit) -> Volume:
 def region_names(path: Path, labels: Volume) -> dict[int, str]:
     """Return the names of the labels in an image: from the look-up table beside it, or else their numbers."""
     table = path.with_name(path.name.replace(".nii.gz", ".tsv"))
-    present = [int(label) for label in np.unique(labels.data) if label > 0]
+    present = [int(label) for label in np.unique(labels.data.astype(np.int32)) if label > 0]
     if not table.exists():
         return {label: f"label {label}" for label in present}
     listed = read_tsv(table, dtype={"name": str})

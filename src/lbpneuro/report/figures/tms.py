@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 NORMAL_95 = 1.959964
+SHOWN_MS = (-25.0, 85.0)
 
 
 def plot_muscle_maps(visit: Visit) -> Drawing:
@@ -39,12 +40,12 @@ def _hemisphere(panels: Any, sites: pd.DataFrame, *, visit: Visit, hemi: str, ta
     for panel, (name, share) in zip(panels, maps.items(), strict=False):
         _map(panel, share, tau=tau)
         _mark_centre(panel, visit.row("cog_x", name, hemi), visit.row("cog_y", name, hemi))
-        panel.set_title(level_words((name, hemi)))
+        panel.set_title(level_words((name,)))
     both = _overlap(maps, tau) if len(maps) == 2 else None
     if both is not None:
-        _map(panels[2], both / max(both.max(), 1e-12), tau=np.inf, cmap="Purples")
+        _map(panels[2], both / max(both.max(), 1e-12), tau=np.inf)
         panels[2].set_title(_overlap_title(visit.row("overlap_min", hemi)))
-    panels[0].set_ylabel("front (mm)")
+    panels[0].set_ylabel(f"{level_words((hemi,), ('muscle', 'hemi'))}\nfront (mm)")
 
 
 def _overlap(maps: dict[str, pd.Series], tau: float) -> pd.Series:
@@ -58,7 +59,7 @@ def _overlap_title(row: Row | None) -> str:
     return "overlap" if row is None or row.value != row.value else f"overlap {row.shown}"
 
 
-def _map(panel: Axes, share: pd.Series, *, tau: float, cmap: str = "cividis") -> None:
+def _map(panel: Axes, share: pd.Series, *, tau: float) -> None:
     """Squares coloured by response; a ring marks sites of at least ``tau`` of the maximum."""
     from matplotlib.collections import PatchCollection
     from matplotlib.patches import Rectangle
@@ -66,7 +67,9 @@ def _map(panel: Axes, share: pd.Series, *, tau: float, cmap: str = "cividis") ->
     places = np.array(share.index.to_list(), dtype=float)
     size = _spacing(places)
     squares = [Rectangle((x - size / 2, y - size / 2), size, size) for x, y in places]
-    panel.add_collection(PatchCollection(squares, array=share.to_numpy(), cmap=cmap, clim=(0, 1), edgecolor="none"))
+    panel.add_collection(
+        PatchCollection(squares, array=share.to_numpy(), cmap="cividis", clim=(0, 1), edgecolor="none")
+    )
     active = places[share.to_numpy() >= tau]
     panel.plot(active[:, 0], active[:, 1], "o", fillstyle="none", color="white", markersize=4, markeredgewidth=0.8)
     panel.set(aspect="equal", xlabel="right (mm)")
@@ -115,7 +118,7 @@ def waveforms(visit: Visit, family: str, *, by: str) -> Drawing:
                 low, high = wave["mean_uv"] - wave["sem_uv"], wave["mean_uv"] + wave["sem_uv"]
                 panel.fill_between(wave["time_ms"], low, high, color=colour, alpha=0.2, linewidth=0)
         panel.set(xlabel="time after the pulse (ms)", ylabel="EMG (µV)")
-        panel.margins(x=0)
+        panel.set_xlim(*SHOWN_MS)
         panel.legend(loc="upper right")
         panel.text(
             np.mean(blanked), 0.98, "pulse", transform=panel.get_xaxis_transform(), ha="center", va="top", color=MUTED
