@@ -259,7 +259,7 @@ def read_meps(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
 
 def _require_columns(table: pd.DataFrame, path: Path) -> None:
     absent = [name for name in ("trial", "p2p_uv") if name not in table]
-    if "block" not in table and "site_id" not in table and "x" not in table and "x_mm" not in table:
+    if not {"block", "site_id", "x", "x_mm", "x_cm"} & set(table.columns):
         absent.append("block (or site, x, y)")
     if absent:
         raise InputError(
@@ -306,18 +306,10 @@ def _with_sites(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def read_task(files: Sequence[Path], task: str) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Return the trials of all runs of ``task`` in one table, and the metadata of the last.
-
-    Raises
-    ------
-    InputError
-        With reason ``not_acquired`` if no file is of this task.
-    """
+    """Return the trials of all runs of ``task`` in one table, and the metadata of the last; no rows if not recorded."""
     import pandas as pd
 
     paths = tables_of_task(files, task)
-    if not paths:
-        raise InputError(f"None of the MEP tables is of task {task!r}.", reason=Reason.NOT_ACQUIRED)
     tables = []
     metadata: dict[str, Any] = {}
     for run, path in enumerate(paths):
@@ -330,7 +322,7 @@ def read_task(files: Sequence[Path], task: str) -> tuple[pd.DataFrame, dict[str,
                 ]
             )
         )
-    return pd.concat(tables, ignore_index=True), metadata
+    return (pd.concat(tables, ignore_index=True) if tables else empty_table()), metadata
 
 
 def _is_number(text: Any) -> bool:
@@ -358,6 +350,8 @@ VALUES = ("p2p_uv", "p2p_corr_uv", "rms_uv", "bg_rms_uv", "rms_corr_uv", "shape_
 def hemispheres(table: pd.DataFrame, wanted: Sequence[str]) -> dict[str, pd.DataFrame]:
     """Return the trials per stimulated hemisphere; trials that name none belong to the only one that is ``wanted``."""
     side = table["hemisphere"]
+    if table.empty:
+        return {}
     if side.isna().all() and len(wanted) == 1:
         return {wanted[0]: table}
     return {hemi: table[side == hemi] for hemi in wanted if (side == hemi).any()}
@@ -438,13 +432,15 @@ def has_crosstalk(metadata: Mapping[str, Any], muscles: Sequence[str], *, limit:
 def block_amplitudes(table: pd.DataFrame, muscle: str, *, path: str) -> tuple[dict[str, Array], dict[str, int]]:
     """Return the kept amplitudes (uV) of a muscle per block, and how many pulses each block had.
 
-    A table that names no muscle is taken to be of ``muscle``.
+    A table that names no muscle is taken to be of ``muscle``; one without rows has no block.
 
     Raises
     ------
     InputError
         If the muscle is not in the table, or the blocks are not named.
     """
+    if table.empty:
+        return {}, {}
     named = table["target_muscle"].notna().any()
     rows = table[table["target_muscle"] == muscle] if named else table
     if rows.empty:

@@ -25,7 +25,7 @@ ONSET_RUN_S = 0.003
 ONSET_SD = 3.0
 ONSET_BACK_SD = 2.0
 ONSET_SHARE = 0.02
-ONSET_BACK_SHARE = 0.01
+ONSET_BACK_SHARE = 0.015
 SPAN_SD = 4.0
 SPAN_SHARE = 0.1
 CLIPPING_SHARE = 0.99
@@ -197,7 +197,7 @@ def onset_latency(epochs: Array, times: Array, *, masks: Mask, background: Windo
     Taken of the signal before the band-pass, which runs backwards too and would spread the response ahead of its
     onset. It is freed of the background mean, rectified and smoothed over 1 ms. The onset is where it first exceeds
     the background mean by 3 SD (``ddof=1``) and 2 % of the response's peak for at least 3 ms inside the response
-    window, walked back to where it rose above 2 SD and 1 % (a large response rises from the tail of the
+    window, walked back to where it rose above 2 SD and 1.5 % (a large response rises from the tail of the
     artefact, not from the background).
     """
     quiet_samples = within(times, background)

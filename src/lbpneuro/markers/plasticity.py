@@ -57,7 +57,9 @@ def _absence(blocks: Blocks, name: str) -> Estimate | None:
 
 
 def _protocol_fault(blocks: Blocks) -> Estimate | None:
-    """What makes all block comparisons void: no baseline, or another stimulation intensity."""
+    """What makes all block comparisons void: no recording, no baseline, or another stimulation intensity."""
+    if not blocks.delivered:
+        return Estimate.missing(Reason.NOT_ACQUIRED)
     if _absence(blocks, BASELINE):
         return Estimate.fail(Reason.NO_BASELINE)
     return Estimate.fail(Reason.INTENSITY_CHANGED) if blocks.intensity_changed else None

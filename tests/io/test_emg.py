@@ -1,0 +1,237 @@
+"""EMG-BIDS recordings: what is read, and what each defect says."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from lbpneuro.errors import InputError, Reason, UnitError
+from lbpneuro.io import emg
+from tests.oracles.neurophysiology import write_emg_run
+
+WINDOWS = {"multifidus_deep": [10, 55], "longissimus": [10, 55]}
+
+
+@pytest.fixture
+def run(tmp_path):
+    return write_emg_run(tmp_path)
+
+
+def edit(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+@pytest.mark.parametrize("extension", [".bdf", ".edf"])
+def test_recording_in_volts(tmp_path, extension):
+    signal, channels, *_ = write_emg_run(tmp_path, extension=extension, background_uv=50.0)
+    recording = emg.read_recording(signal, channels)
+    assert recording.sfreq == 2000
+    assert [channel.muscle for channel in recording.channels] == ["multifidus_deep", "longissimus"]
+    np.testing.assert_allclose(emg.channel_limits(recording.channels), [[-8e-3, 8e-3]] * 2)
+    epochs, times = emg.read_epochs(recording, recording.channels, np.array([1.0, 1.7]))
+    assert epochs.shape == (2, 2, times.size)
+    assert times[0] == pytest.approx(-0.35)
+    assert epochs[..., times < -0.01].std(ddof=1) == pytest.approx(50e-6, rel=0.1)
+
+
+@pytest.mark.parametrize("units", ["uV", "mV"])
+def test_unit_does_not_change_the_signal(tmp_path, units):
+    signal, channels, *_ = write_emg_run(tmp_path, units=units)
+    recording = emg.read_recording(signal, channels)
+    epochs, times = emg.read_epochs(recording, recording.channels, np.array([1.0]))
+    assert np.ptp(epochs[..., emg.np.abs(times - 0.024) < 0.006]) == pytest.approx(500e-6, rel=0.1)
+
+
+def test_epoch_that_leaves_the_recording_is_nan(run):
+    recording = emg.read_recording(run[0], run[1])
+    epochs, _ = emg.read_epochs(recording, recording.channels, np.array([0.1, 1.0]))
+    assert np.isnan(epochs[0]).all()
+    assert np.isfinite(epochs[1]).all()
+
+
+def test_events_are_needed(run):
+    with pytest.raises(InputError, match=r"no \*_events.tsv .* without events there is no MEP") as caught:
+        emg.one_file(run[:2], "events", of=run[0], why="without events there is no MEP")
+    assert caught.value.reason == Reason.FILE_MISSING
+
+
+def test_nearest_of_several_tables_counts(run, tmp_path):
+    shared = tmp_path / "sub-01_channels.tsv"
+    shared.write_text(run[1].read_text())
+    assert emg.one_file([shared, *run], "channels", of=run[0], why="") == run[1]
+
+
+def test_pulse_outside_the_recording(run):
+    recording = emg.read_recording(run[0], run[1])
+    edit(run[2], "\n1.0\t", "\n1000.0\t")
+    with pytest.raises(InputError, match=r"row 2 has onset 1000.0, outside the recording of .* \(1 such rows\)"):
+        emg.read_pulses(run[2], duration=recording.duration)
+
+
+def test_table_without_pulse(run):
+    edit(run[2], "TMS", "rest")
+    with pytest.raises(InputError, match="no TMS pulse is listed"):
+        emg.read_pulses(run[2], duration=100.0)
+
+
+def test_onset_column_is_needed(run):
+    edit(run[2], "onset", "time")
+    with pytest.raises(InputError, match="column `onset` is absent"):
+        emg.read_pulses(run[2], duration=100.0)
+
+
+def test_sampling_rate_too_low(tmp_path):
+    signal, channels, *_ = write_emg_run(tmp_path, sfreq=500.0)
+    with pytest.raises(InputError, match=r"sampled at 500 Hz; .* need 1000 Hz"):
+        emg.read_recording(signal, channels)
+
+
+def test_sampling_rate_contradicts_the_sidecar(tmp_path):
+    signal, channels, *_ = write_emg_run(tmp_path, metadata={"SamplingFrequency": 5000})
+    with pytest.raises(InputError, match="SamplingFrequency 5000 Hz, the header 2000 Hz"):
+        emg.read_recording(signal, channels)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("\tuV\t", "\tn/a\t", "unit of channel EMG1 is absent"),
+        ("\tuV\t", "\tarbitrary\t", "unit of channel EMG1 is 'arbitrary'; expected one of V, mV, uV"),
+        ("\tuV\t", "\tmV\t", "channel EMG1 is in mV, but the header of .* says uV"),
+        ("units", "unit", "column `units` is absent"),
+    ],
+)
+def test_units_are_never_guessed(run, old, new, message):
+    edit(run[1], old, new)
+    with pytest.raises(UnitError, match=message):
+        emg.read_recording(run[0], run[1])
+
+
+def test_channel_that_is_not_in_the_file(run):
+    edit(run[1], "EMG2\t", "EMG7\t")
+    with pytest.raises(InputError, match=r"channel EMG7 is not in .* which has EMG1, EMG2"):
+        emg.read_recording(run[0], run[1])
+
+
+def test_no_emg_channel(run):
+    edit(run[1], "\tEMG\t", "\tEEG\t")
+    with pytest.raises(InputError, match="no good channel of type EMG"):
+        emg.read_recording(run[0], run[1])
+
+
+def test_muscle_that_is_not_in_the_file(run):
+    recording = emg.read_recording(run[0], run[1])
+    with pytest.raises(InputError, match=r"'FDI' is the target_muscle of no channel; the file has longissimus, multi"):
+        emg.select_muscles(recording, ["FDI"], windows=WINDOWS)
+
+
+def test_muscle_without_response_window(run):
+    recording = emg.read_recording(run[0], run[1])
+    with pytest.raises(InputError, match=r"'longissimus' has no response window; add it to `mep.windows_ms`"):
+        emg.select_muscles(recording, ["longissimus"], windows={"FDI": [15, 50]})
+
+
+def test_muscle_of_two_channels(run):
+    edit(run[1], "longissimus", "multifidus_deep")
+    recording = emg.read_recording(run[0], run[1])
+    with pytest.raises(InputError, match="more than one channel"):
+        emg.select_muscles(recording, ["multifidus_deep"], windows=WINDOWS)
+
+
+def test_broken_header(run):
+    run[0].write_bytes(b"\xffBIOSEMI" + b"x" * 400)
+    with pytest.raises(InputError, match=r"header of this BDF file cannot be read .* export it again"):
+        emg.read_recording(run[0], run[1])
+
+
+def test_other_formats_are_named(run):
+    other = run[0].with_suffix(".vhdr")
+    with pytest.raises(InputError, match=r"expected an EMG recording as .edf or .bdf"):
+        emg.read_recording(other, run[1])
+
+
+def test_positions_in_millimetres(tmp_path):
+    *_, markers = write_emg_run(tmp_path, sites=((-3.0, 1.0), (-4.0, 1.0)), coordinate_unit="cm")
+    positions = emg.read_positions(markers)
+    assert positions["x_mm"].tolist() == [-30, -40]
+    assert positions["site_id"].tolist() == ["p0", "p1"]
+
+
+def test_positions_too_large_for_centimetres(tmp_path):
+    *_, markers = write_emg_run(tmp_path, sites=((-30.0, 10.0),), coordinate_unit="cm")
+    with pytest.raises(UnitError, match=r"unit is cm, but a coordinate is 30; .* probably in mm"):
+        emg.read_positions(markers)
+
+
+@pytest.mark.parametrize(("content", "message"), [({}, "have no unit"), ({"XUnits": "inch"}, "the unit 'inch'")])
+def test_positions_without_a_known_unit(tmp_path, content, message):
+    *_, markers = write_emg_run(tmp_path)
+    frame = markers.with_name(markers.name.replace("_markers.tsv", "_coordsystem.json"))
+    frame.write_text(json.dumps(content))
+    with pytest.raises(UnitError, match=message):
+        emg.read_positions(markers)
+
+
+def test_position_named_twice(tmp_path):
+    *_, markers = write_emg_run(tmp_path, sites=((-30.0, 10.0), (-40.0, 10.0)))
+    edit(markers, "p1", "p0")
+    with pytest.raises(InputError, match="position p0 is listed more than once"):
+        emg.read_positions(markers)
+
+
+def test_positions_need_their_columns(tmp_path):
+    *_, markers = write_emg_run(tmp_path)
+    edit(markers, "\ty\t", "\tlateral\t")
+    with pytest.raises(InputError, match="columns y are absent"):
+        emg.read_positions(markers)
+
+
+def test_pulse_at_an_unknown_position(run):
+    pulses = emg.read_pulses(run[2], duration=100.0)
+    positions = emg.read_positions(run[3]).assign(site_id="elsewhere")
+    with pytest.raises(InputError, match="name position p0, which is not listed"):
+        emg.place_pulses(pulses, positions, origin=run[2])
+
+
+@pytest.mark.parametrize(
+    ("x", "sides"), [((-30, 0), ["L", "L"]), ((30, 0), ["R", "R"]), ((-30, 0, 30), ["L", None, "R"])]
+)
+def test_side_of_the_grid(tmp_path, x, sides):
+    *_, events, markers = write_emg_run(tmp_path, sites=tuple((each, 10.0) for each in x), trials=1)
+    placed = emg.place_pulses(emg.read_pulses(events, duration=100.0), emg.read_positions(markers), origin=events)
+    assert [side if isinstance(side, str) else None for side in placed["hemisphere"]] == sides
+
+
+def test_pulses_without_positions(run):
+    placed = emg.place_pulses(emg.read_pulses(run[2], duration=100.0), None, origin=run[2])
+    assert placed["x_mm"].isna().all()
+    assert emg.positions_among(run[:3]) is None
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(("name", "n_channel"), [("grasping", 6), ("isometric", 128)])
+def test_real_recordings_are_read(name, n_channel, real_data, tmp_path):
+    source = real_data("bids_emg") / f"sub-01_task-{name}_emg.edf"
+    path = tmp_path / "sub-01" / "emg" / source.name
+    path.parent.mkdir(parents=True)
+    shutil.copy(source, path)
+    header = emg.read_header(path)
+    assert len(header) == n_channel
+    rows = ["name\ttype\tunits\ttarget_muscle", *(f"{label}\tEMG\tuV\tn/a" for label in header)]
+    channels = path.with_name(path.name.replace("_emg.edf", "_channels.tsv"))
+    channels.write_text("\n".join(rows) + "\n")
+    recording = emg.read_recording(path, channels)
+    epochs, _ = emg.read_epochs(recording, recording.channels, np.array([recording.duration / 2]))
+    assert epochs.shape[1] == n_channel
+
+
+@pytest.mark.real
+def test_real_broken_header(real_data, tmp_path):
+    source = real_data("malformed") / "emg_Multimodal__sub-01_task-pullstand_emg.edf"
+    with pytest.raises(InputError, match="header of this EDF file cannot be read"):
+        emg.read_recording(source, tmp_path / "channels.tsv")

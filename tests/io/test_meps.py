@@ -1,0 +1,232 @@
+"""Tables of motor-evoked potentials: ours, and those that labs bring."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lbpneuro.errors import InputError, LbpneuroError, Reason, UnitError
+from lbpneuro.io import meps
+
+MUSCLES = ["multifidus_deep", "longissimus"]
+
+
+def table(tmp_path, rows, *, sidecar=None, name="sub-01_task-motormap_meps.tsv"):
+    path = tmp_path / "sub-01" / "emg" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join("\t".join(map(str, row)) for row in rows) + "\n")
+    if sidecar is not None:
+        path.with_suffix(".json").write_text(json.dumps(sidecar))
+    return path
+
+
+def map_rows(n_site=3, n_trial=2):
+    header = ["trial", "muscle", "site", "x", "y", "p2p_uV"]
+    numbered = [
+        [trial, muscle, f"s{site}", -site, 1, 100 * site + trial]
+        for site in range(n_site)
+        for trial in range(1, n_trial + 1)
+        for muscle in MUSCLES
+    ]
+    return [header, *numbered]
+
+
+def test_plain_table_of_a_lab(tmp_path):
+    path = table(tmp_path, map_rows(), sidecar={"x": {"Units": "cm"}, "y": {"Units": "cm"}})
+    read, metadata = meps.read_meps(path)
+    assert list(read.columns) == list(meps.COLUMNS)
+    assert read["x_mm"].tolist()[-1] == -20
+    assert read["reject"].tolist() == [0] * 12
+    assert metadata["x"]["Units"] == "cm"
+
+
+@pytest.mark.parametrize(("sidecar", "message"), [(None, "have no unit"), ({"x": {"Units": "cm"}}, "have no unit")])
+def test_coordinates_need_a_unit(tmp_path, sidecar, message):
+    with pytest.raises(UnitError, match=message):
+        meps.read_meps(table(tmp_path, map_rows(), sidecar=sidecar))
+
+
+def test_coordinates_in_the_name_of_the_column(tmp_path):
+    rows = [["trial", "x_cm", "y_mm", "p2p_uv"], [1, -3, 20, 100]]
+    read, _ = meps.read_meps(table(tmp_path, rows))
+    assert (read["x_mm"].item(), read["y_mm"].item(), read["site_id"].item()) == (-30, 20, "-30_20")
+
+
+def test_coordinates_too_large_for_their_unit(tmp_path):
+    rows = [["trial", "x_cm", "y_cm", "p2p_uv"], [1, -30, 20, 100]]
+    with pytest.raises(UnitError, match="unit is cm, but a coordinate is 30"):
+        meps.read_meps(table(tmp_path, rows))
+
+
+def test_columns_that_are_needed(tmp_path):
+    with pytest.raises(InputError, match=r"columns p2p_uv, block \(or site, x, y\) are absent.* It has trial, latency"):
+        meps.read_meps(table(tmp_path, [["trial", "latency"], [1, 20]]))
+
+
+def test_text_where_a_number_belongs(tmp_path):
+    rows = [["trial", "block", "p2p_uv"], [1, "pre", 100], [2, "pre", "none"]]
+    with pytest.raises(InputError, match="row 3, column p2p_uv: expected a number or n/a, found 'none'"):
+        meps.read_meps(table(tmp_path, rows))
+
+
+def test_empty_table(tmp_path):
+    with pytest.raises(InputError, match="has no trial"):
+        meps.read_meps(table(tmp_path, [["trial", "block", "p2p_uv"]]))
+
+
+def test_error_of_the_step_before_is_raised_again(tmp_path):
+    path = table(tmp_path, [list(meps.COLUMNS)], sidecar={"Error": {"reason": "file_missing", "message": "no events"}})
+    with pytest.raises(LbpneuroError, match="no events") as caught:
+        meps.read_meps(path)
+    assert caught.value.reason == Reason.FILE_MISSING
+
+
+def test_tables_of_the_task(tmp_path):
+    rows = [["trial", "block", "p2p_uv"], [1, "pre", 100]]
+    names = ["sub-01_task-motormap_run-1_meps.tsv", "sub-01_task-plasticity_meps.tsv", "sub-01_meps.tsv"]
+    paths = [table(tmp_path, rows, name=name) for name in names]
+    assert [path.name for path in meps.tables_of_task(paths, "motormap")] == sorted([names[0], names[2]])
+    read, metadata = meps.read_task(paths[:2], "rest")
+    assert read.empty
+    assert metadata == {}
+    assert meps.hemispheres(read, ["L"]) == {}
+    assert meps.block_amplitudes(read, "FDI", path="here") == ({}, {})
+    assert not meps.intensity_changed(read)
+
+
+def test_runs_of_a_task_are_joined(tmp_path):
+    rows = [["trial", "block", "p2p_uv"], [1, "pre", 100], [2, "pre", 200]]
+    paths = [table(tmp_path, rows, name=f"sub-01_task-plasticity_run-{run}_meps.tsv") for run in (1, 2)]
+    read, _ = meps.read_task(paths, "plasticity")
+    assert len(read) == 4
+    assert read["trial"].nunique() == 4
+
+
+def test_grid_holds_the_same_pulse_in_all_muscles(tmp_path):
+    rows = map_rows()
+    header, body = rows[0], rows[1:]
+    shuffled = [header, *(body[i] for i in np.random.default_rng(0).permutation(len(body)))]
+    unit = {"x": {"Units": "cm"}, "y": {"Units": "cm"}}
+    read, _ = meps.read_meps(table(tmp_path, shuffled, sidecar=unit))
+    grid = meps.grid(read, MUSCLES, path="here")
+    assert grid.muscles == tuple(MUSCLES)
+    np.testing.assert_array_equal(grid.coords_mm, [[-20, 10], [-10, 10], [0, 10]])
+    np.testing.assert_array_equal(grid.columns["p2p_uv"][0], [[201, 202], [101, 102], [1, 2]])
+    np.testing.assert_array_equal(grid.columns["p2p_uv"][0], grid.columns["p2p_uv"][1])
+    assert grid.kept.all()
+
+
+def test_rejected_trials_are_not_kept(tmp_path):
+    read, _ = meps.read_meps(table(tmp_path, map_rows(), sidecar={"x": {"Units": "cm"}, "y": {"Units": "cm"}}))
+    read.loc[0, "reject"] = 1
+    values = meps.grid(read, MUSCLES, path="here").kept_values("p2p_uv")
+    assert np.isnan(values[0, 2, 0])
+    assert np.isfinite(values[1]).all()
+
+
+def test_pulse_listed_twice(tmp_path):
+    rows = map_rows()
+    unit = {"x": {"Units": "cm"}, "y": {"Units": "cm"}}
+    read, _ = meps.read_meps(table(tmp_path, [*rows, rows[1]], sidecar=unit))
+    with pytest.raises(InputError, match="trial 1 at site s0 is listed twice"):
+        meps.grid(read, MUSCLES, path="here")
+
+
+def test_map_needs_positions(tmp_path):
+    rows = [["trial", "muscle", "site", "p2p_uv"], [1, "longissimus", "s1", 100]]
+    read, _ = meps.read_meps(table(tmp_path, rows))
+    with pytest.raises(InputError, match="a map needs rows of multifidus_deep, longissimus with site, x and y"):
+        meps.grid(read, MUSCLES, path="here")
+
+
+def plain_grid(**columns):
+    shape = (2, 3, 4)
+    values = {name: np.full(shape, np.nan) for name in meps.VALUES} | columns
+    return meps.Grid(
+        muscles=tuple(MUSCLES),
+        sites=("a", "b", "c"),
+        coords_mm=np.zeros((3, 2)),
+        columns=values,
+        kept=np.ones(shape, dtype=bool),
+    )
+
+
+def test_measure_of_the_map():
+    full = plain_grid(**{name: np.ones((2, 3, 4)) for name in meps.VALUES})
+    assert meps.amplitude_column(full, "active") == "shape_uv"
+    assert meps.amplitude_column(full, "rest") == "p2p_corr_uv"
+    plain = plain_grid(p2p_uv=np.ones((2, 3, 4)))
+    assert meps.amplitude_column(plain, "active") == meps.amplitude_column(plain, "rest") == "p2p_uv"
+
+
+def test_evidence_of_a_response():
+    rng = np.random.default_rng(0)
+    background = 20 + rng.standard_normal((2, 3, 4))
+    active = plain_grid(rms_uv=background + 5, bg_rms_uv=background, p2p_uv=np.ones((2, 3, 4)))
+    excess, threshold = meps.response_evidence(active, "active")
+    np.testing.assert_allclose(excess, 5)
+    np.testing.assert_allclose(threshold, 3 * background.reshape(2, -1).std(axis=1, ddof=1))
+    values, threshold = meps.response_evidence(active, "rest")
+    assert (values == 1).all()
+    assert (threshold == 50).all()
+
+
+def test_unstable_background():
+    background = np.ones((2, 3, 4)) * 20
+    background[1, :, ::2] = 60
+    assert meps.unstable_background(plain_grid(bg_rms_uv=background)).tolist() == [False, True]
+    assert meps.unstable_background(plain_grid()).tolist() == [False, False]
+
+
+def test_crosstalk_of_the_pair():
+    pairs = {
+        "BackgroundCrossCorrelation": [{"Muscles": ["FDI", "APB"], "Peak": 0.9}, {"Muscles": MUSCLES, "Peak": 0.4}]
+    }
+    assert meps.has_crosstalk(pairs, MUSCLES[::-1])
+    assert not meps.has_crosstalk(pairs, MUSCLES, limit=0.5)
+    assert not meps.has_crosstalk({}, MUSCLES)
+    assert not meps.has_crosstalk({"BackgroundCrossCorrelation": [{"Muscles": MUSCLES, "Peak": None}]}, MUSCLES)
+
+
+def test_hemispheres():
+    rows = pd.DataFrame({"hemisphere": ["L", "R", "L"]})
+    assert {hemi: len(part) for hemi, part in meps.hemispheres(rows, ["L", "R"]).items()} == {"L": 2, "R": 1}
+    unnamed = pd.DataFrame({"hemisphere": [None, None]})
+    assert list(meps.hemispheres(unnamed, ["R"])) == ["R"]
+    assert meps.hemispheres(unnamed, ["L", "R"]) == {}
+
+
+def test_blocks_of_a_muscle(tmp_path):
+    rows = [["trial", "block", "p2p_uv", "reject"], [1, "pre", 100, 0], [2, "pre", 200, 1], [3, "post10", 300, 0]]
+    read, _ = meps.read_meps(table(tmp_path, rows))
+    amplitudes, delivered = meps.block_amplitudes(read, "FDI", path="here")
+    assert amplitudes["pre"].tolist() == [100]
+    assert delivered == {"pre": 2, "post10": 1}
+    named = read.assign(target_muscle="APB")
+    with pytest.raises(InputError, match="no trial of muscle 'FDI'; the table has APB"):
+        meps.block_amplitudes(named, "FDI", path="here")
+    with pytest.raises(InputError, match="name no block"):
+        meps.block_amplitudes(read.assign(block=None), "FDI", path="here")
+
+
+def test_intensity():
+    assert not meps.intensity_changed(pd.DataFrame({"intensity_mso": [np.nan, np.nan]}))
+    assert not meps.intensity_changed(pd.DataFrame({"intensity_mso": [60.0, 60.0]}))
+    assert meps.intensity_changed(pd.DataFrame({"intensity_mso": [60.0, 64.0]}))
+
+
+def test_polarity():
+    assert meps.bout_polarity({"BoutPolarity": [1, 1]}, path="here") == (1, 1)
+    assert meps.bout_polarity({}, path="here") == ()
+    for wrong in ("anodal", [2], 1):
+        with pytest.raises(InputError, match="must list 1, -1 or 0 per bout"):
+            meps.bout_polarity({"BoutPolarity": wrong}, path="here")
+
+
+def test_every_column_and_threshold_is_documented():
+    assert set(meps.column_dictionary()) == set(meps.COLUMNS)
+    assert set(meps.source_status("mep").values()) <= {"verified", "unverified", "design"}
+    assert meps.source_status("mep")["bandpass_hz"] == "unverified"

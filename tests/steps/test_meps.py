@@ -1,0 +1,113 @@
+"""Step ``meps``: from a recording to the trial table, and what a recording that cannot be used leaves."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from lbpneuro.io.config import read_config, resolve
+from lbpneuro.io.files import read_tsv
+from lbpneuro.io.meps import COLUMNS
+from lbpneuro.steps import meps
+from tests.oracles.neurophysiology import write_emg_run
+
+SITES = ((-30.0, 10.0), (-40.0, 10.0))
+
+
+@pytest.fixture
+def settings(tmp_path):
+    dataset = {"bids_dir": str(tmp_path / "raw"), "out_dir": str(tmp_path / "out"), "work_dir": str(tmp_path / "work")}
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(resolve(read_config(None, {"dataset": dataset, "tms": {"contraction": "rest"}}))))
+    return path
+
+
+def run(files, settings, out):
+    arguments = ["--in", *map(str, files), "--out", str(out), "--config", str(settings), "--participant", "sub-01"]
+    assert meps.main(arguments) == 0
+    return read_tsv(out), json.loads(out.with_suffix(".json").read_text())
+
+
+def target(tmp_path, task="motormap"):
+    return tmp_path / "out" / "sub-01" / "emg" / f"sub-01_task-{task}_desc-trials_meps.tsv"
+
+
+def test_planted_amplitudes_come_out(tmp_path, settings):
+    planted = {("multifidus_deep", 0): 800, ("multifidus_deep", 1): 200, ("longissimus", 0): 300, ("longissimus", 1): 0}
+    files = write_emg_run(
+        tmp_path / "raw", sites=SITES, trials=12, amplitude=lambda muscle, site, _: planted[muscle, site]
+    )
+    table, sidecar = run(files, settings, target(tmp_path))
+    assert list(table.columns) == list(COLUMNS)
+    assert len(table) == 2 * 12 * 2
+    assert (table["reject"] == 0).all()
+    means = table.groupby(["target_muscle", "site_id"])["p2p_corr_uv"].mean()
+    for (muscle, site), size in planted.items():
+        assert means[muscle, f"p{site}"] == pytest.approx(size, rel=0.06, abs=12)
+    assert set(table["hemisphere"]) == {"L"}
+    strong = table[(table["target_muscle"] == "multifidus_deep") & (table["site_id"] == "p0")]
+    np.testing.assert_allclose(strong["latency_ms"], 20, atol=1.01)
+    assert table.loc[table["p2p_corr_uv"] < 20, "latency_ms"].isna().all()
+    assert sidecar["p2p_uv"]["Units"] == "uV"
+    assert sidecar["SourceStatus"]["bandpass_hz"] == "unverified"
+    assert sidecar["BackgroundCrossCorrelation"][0]["Peak"] < 0.1
+    assert "Warnings" not in sidecar
+
+
+def test_mean_waveforms_of_the_best_site(tmp_path, settings):
+    files = write_emg_run(tmp_path / "raw", sites=SITES, amplitude=lambda muscle, site, _: 600.0 if site else 100.0)
+    run(files, settings, target(tmp_path))
+    waves = read_tsv(tmp_path / "out" / "sub-01" / "emg" / "sub-01_task-motormap_desc-average_emg.tsv")
+    assert set(waves["muscle"]) == {"multifidus_deep", "longissimus"}
+    assert set(waves["n"]) == {6}
+    assert (waves["time_ms"].min(), waves["time_ms"].max()) == (-50, 100)
+    assert np.ptp(waves.loc[waves["muscle"] == "longissimus", "mean_uv"]) == pytest.approx(600, rel=0.06)
+
+
+def test_protocol_goes_along(tmp_path, settings):
+    files = write_emg_run(
+        tmp_path / "raw",
+        task="plasticity",
+        muscles=("FDI",),
+        blocks=("pre", "between"),
+        metadata={"BoutPolarity": [-1, -1]},
+    )
+    table, sidecar = run(files, settings, target(tmp_path, "plasticity"))
+    assert sidecar["BoutPolarity"] == [-1, -1]
+    assert set(table["block"]) == {"pre", "between"}
+
+
+def test_low_sampling_rate_is_said(tmp_path, settings):
+    files = write_emg_run(tmp_path / "raw", sfreq=1250.0)
+    _, sidecar = run(files, settings, target(tmp_path))
+    assert "1250 Hz" in sidecar["Warnings"][0]
+
+
+@pytest.mark.parametrize(
+    ("without", "reason", "message"),
+    [
+        ("_events.tsv", "file_missing", "without events there is no MEP"),
+        ("_channels.tsv", "file_missing", "names the mu"),
+    ],
+)
+def test_unusable_recording_leaves_an_empty_table(tmp_path, settings, without, reason, message):
+    files = [path for path in write_emg_run(tmp_path / "raw") if not path.name.endswith(without)]
+    table, sidecar = run(files, settings, target(tmp_path))
+    assert table.empty
+    assert list(table.columns) == list(COLUMNS)
+    assert sidecar["Error"]["reason"] == reason
+    assert message in sidecar["Error"]["message"]
+
+
+def test_equal_input_gives_equal_bytes(tmp_path, settings):
+    files = write_emg_run(tmp_path / "raw", sites=SITES)
+    out = target(tmp_path)
+    folder = out.parent
+    contents = []
+    for _ in range(2):
+        run(files, settings, out)
+        contents.append({path.name: path.read_bytes() for path in sorted(folder.iterdir())})
+    assert contents[0] == contents[1]
+    assert len(contents[0]) == 3

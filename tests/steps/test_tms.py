@@ -1,0 +1,128 @@
+"""Step ``tms``: trial tables to marker rows and the table of site means."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lbpneuro.io.config import read_config, resolve
+from lbpneuro.io.files import read_tsv, write_json
+from lbpneuro.io.meps import COLUMNS
+from lbpneuro.steps import meps, tms
+from tests.oracles import neurophysiology as oracle
+
+MUSCLES = ("multifidus_deep", "longissimus")
+
+
+def settings(tmp_path, **changes):
+    dataset = {"bids_dir": str(tmp_path / "raw"), "out_dir": str(tmp_path / "out"), "work_dir": str(tmp_path / "work")}
+    path = tmp_path / "config.json"
+    overrides = {"dataset": dataset, "tms": {"bootstrap": 200, **changes}}
+    path.write_text(json.dumps(resolve(read_config(None, overrides))))
+    return path
+
+
+def rows_of(tables, config, tmp_path):
+    out = tmp_path / "out" / "sub-01" / "emg" / "sub-01_desc-tms_markers.tsv"
+    arguments = ["--in", *map(str, tables), "--out", str(out), "--config", str(config), "--participant", "sub-01"]
+    assert tms.main(arguments) == 0
+    return read_tsv(out), json.loads(out.with_suffix(".json").read_text())
+
+
+def lab_table(tmp_path, *, seed=0, order=None):
+    rng = np.random.default_rng(seed)
+    coords, means = oracle.planted_maps(rng)
+    trials = oracle.planted_trials(rng, means, n_trial=5, log_sd=0.4)
+    rows = [
+        {"trial": 100 * site + trial, "muscle": muscle, "site": f"s{site:02d}", "x_mm": x, "y_mm": y, "p2p_uv": value}
+        for site, (x, y) in enumerate(coords)
+        for trial in range(5)
+        for muscle, value in zip(MUSCLES, trials[:, site, trial], strict=True)
+    ]
+    table = pd.DataFrame(rows)
+    path = tmp_path / "raw" / "sub-01" / "emg" / "sub-01_task-motormap_meps.tsv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    (table if order is None else table.iloc[order(len(table))]).to_csv(path, sep="\t", index=False)
+    return path
+
+
+def test_table_of_a_lab(tmp_path):
+    rows, sidecar = rows_of([lab_table(tmp_path)], settings(tmp_path), tmp_path)
+    assert rows["marker"].value_counts().to_dict() == {
+        "overlap_min": 1,
+        "map_area": 2,
+        "map_volume": 2,
+        "cog_x": 2,
+        "cog_y": 2,
+        "map_sites_kept": 2,
+    }
+    assert rows["value"].notna().all()
+    assert set(rows["hemi"]) == {"L"}
+    assert sidecar["Amplitude"] == {"L": "p2p_uv"}
+    assert sidecar["Outputs"] == ["sub-01/emg/sub-01_task-motormap_desc-sitemap_meps.tsv"]
+    sites = read_tsv(tmp_path / "out" / sidecar["Outputs"][0])
+    assert list(sites.columns) == ["muscle", "hemisphere", "site_id", "x_mm", "y_mm", "mean_uv", "share", "n"]
+    assert len(sites) == 84
+    assert sites.groupby("muscle")["share"].max().tolist() == [1, 1]
+
+
+def test_order_of_the_rows_does_not_matter(tmp_path):
+    config = settings(tmp_path)
+    one, _ = rows_of([lab_table(tmp_path)], config, tmp_path)
+    shuffled = lab_table(tmp_path, order=np.random.default_rng(1).permutation)
+    other, _ = rows_of([shuffled], config, tmp_path)
+    pd.testing.assert_frame_equal(one, other, check_exact=True)
+
+
+def test_recording_to_rows(tmp_path):
+    sites = tuple((-10.0 * x, 10.0 * y) for x in range(1, 6) for y in range(-2, 3))
+    centre = {"multifidus_deep": (-30, -5), "longissimus": (-30, 5)}
+
+    def amplitude(muscle, site, _):
+        distance = np.hypot(*np.subtract(sites[site], centre[muscle]))
+        return 900 * np.exp(-((distance / 14) ** 2))
+
+    files = oracle.write_emg_run(tmp_path / "raw", sites=sites, trials=4, amplitude=amplitude, background_uv=15.0)
+    config = settings(tmp_path)
+    table = tmp_path / "out" / "sub-01" / "emg" / "sub-01_task-motormap_desc-trials_meps.tsv"
+    assert meps.main(["--in", *map(str, files), "--out", str(table), "--config", str(config)]) == 0
+    rows, sidecar = rows_of([table], config, tmp_path)
+    found = rows.set_index(["marker", "muscle"])
+    assert sidecar["Amplitude"] == {"L": "shape_uv"}
+    assert "sub-01/emg/sub-01_task-motormap_desc-average_emg.tsv" in sidecar["Outputs"]
+    for muscle, (x, y) in centre.items():
+        assert found.loc[("cog_x", muscle), "value"] == pytest.approx(x, abs=2)
+        assert found.loc[("cog_y", muscle), "value"] == pytest.approx(y, abs=2)
+    assert 0.4 < rows.loc[rows["marker"] == "overlap_min", "value"].item() < 0.9
+
+
+def test_error_of_the_recording_reaches_the_rows(tmp_path):
+    table = tmp_path / "out" / "sub-01" / "emg" / "sub-01_task-motormap_desc-trials_meps.tsv"
+    table.parent.mkdir(parents=True)
+    table.write_text("\t".join(COLUMNS) + "\n")
+    write_json(table.with_suffix(".json"), {"Error": {"reason": "file_missing", "message": "no events"}})
+    rows, sidecar = rows_of([table], settings(tmp_path), tmp_path)
+    assert set(rows["status"]) == {"fail"}
+    assert set(rows["reason"]) == {"file_missing"}
+    assert sidecar["Error"]["message"] == "no events"
+
+
+def test_other_task_is_not_acquired(tmp_path):
+    path = lab_table(tmp_path)
+    other = path.rename(path.with_name("sub-01_task-plasticity_meps.tsv"))
+    rows, _ = rows_of([other], settings(tmp_path), tmp_path)
+    assert set(rows["status"]) == {"missing"}
+    assert set(rows["reason"]) == {"not_acquired"}
+
+
+def test_hemisphere_that_was_not_mapped_is_not_acquired(tmp_path):
+    table = lab_table(tmp_path)
+    content = pd.read_csv(table, sep="\t")
+    content.assign(hemisphere="L").to_csv(table, sep="\t", index=False)
+    rows, _ = rows_of([table], settings(tmp_path, hemispheres=["L", "R"]), tmp_path)
+    reasons = rows.groupby("hemi")["reason"].agg(set)
+    assert reasons["R"] == {"not_acquired"}
+    assert "not_acquired" not in reasons["L"]
