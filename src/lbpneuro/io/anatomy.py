@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from lbpneuro.errors import InputError, Reason
 from lbpneuro.io.images import Image, check_same_grid, load_image, load_probability, place
 from lbpneuro.io.index import entities
-from lbpneuro.io.regions import Name, Region, region_bounds, region_grid, region_weights
+from lbpneuro.io.regions import Name, Region, grid_around, region_bounds, region_weights
 from lbpneuro.io.transforms import Grid, box_grid, coarse_coordinates, read_transform, resample, target_box
 from lbpneuro.kernels.volumes import segmented, without_background
 
@@ -107,8 +107,9 @@ def native_regions(regions: Mapping[Name, Region], transform: Path, *, grid: Gri
     coordinates = coarse_coordinates(mapping, grid=grid)
     found = {}
     for level, region in regions.items():
-        start, shape = target_box(coordinates, bounds=region_bounds(region), grid=grid)
-        source = region_grid(region, voxel_mm=TEMPLATE_VOXEL_MM, margin_mm=TEMPLATE_MARGIN_MM)
+        bounds = region_bounds(region)
+        start, shape = target_box(coordinates, bounds=bounds, grid=grid)
+        source = grid_around(bounds, voxel_mm=TEMPLATE_VOXEL_MM, margin_mm=TEMPLATE_MARGIN_MM)
         # Atlases are made of whole voxels of about this size: finer sampling of labels changes nothing but the time.
         subsamples = 1 if region.kind == "label" else TEMPLATE_SUBSAMPLES
         weights = region_weights(region, affine=source.affine, shape=source.shape, subsamples=subsamples)

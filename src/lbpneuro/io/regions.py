@@ -132,19 +132,19 @@ def region_weights(
     return weights
 
 
-def region_grid(region: Region, *, voxel_mm: float, margin_mm: float) -> Grid:
-    """Return the smallest upright grid that holds a region with a margin on all sides."""
-    low, high = region_bounds(region)
+def region_bounds(region: Region) -> tuple[Points, Points]:
+    """Return the lowest and the highest corner (3,) of the box around a region, in mm."""
+    return _membership(region)[1]
+
+
+def grid_around(bounds: tuple[Points, Points], *, voxel_mm: float, margin_mm: float) -> Grid:
+    """Return the smallest upright grid that holds a box in mm with a margin on all sides."""
+    low, high = bounds
     start = np.floor((low - margin_mm) / voxel_mm) * voxel_mm
     shape = np.ceil((high + margin_mm - start) / voxel_mm).astype(int) + 1
     affine = np.diag([voxel_mm, voxel_mm, voxel_mm, 1.0])
     affine[:3, 3] = start
     return Grid(affine=affine, shape=tuple(int(size) for size in shape))
-
-
-def region_bounds(region: Region) -> tuple[Points, Points]:
-    """Return the lowest and the highest corner (3,) of the box around a region, in mm."""
-    return _membership(region)[1]
 
 
 def atlas_path(name: str, *, folder: Path) -> Path:
