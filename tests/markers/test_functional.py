@@ -34,7 +34,6 @@ def a_run(rng, *, n_time=300, t_r=2.0, r=0.6, fd=None, exponent=0, n_confounds=6
     run = Run(
         name="task-rest",
         resting=True,
-        draft=False,
         t_r=t_r,
         fd_mm=fd_mm,
         steady=steady,
@@ -196,9 +195,9 @@ def test_too_few_dimensions(rng):
     assert estimates(a_run(rng, basis=None))["pag_vmpfc_z"].reasons == (Reason.TOO_FEW_DOF,)
 
 
-def test_task_and_draft_are_told(rng):
-    found = estimates(a_run(rng, resting=False, draft=True))["pag_vmpfc_z"]
-    assert found.reasons == (Reason.NOT_RESTING_STATE, Reason.DRAFT_PROCESSING)
+def test_a_task_is_told(rng):
+    found = estimates(a_run(rng, resting=False))["pag_vmpfc_z"]
+    assert found.reasons == (Reason.NOT_RESTING_STATE,)
     assert found.status is Status.FLAG
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import nibabel as nib
@@ -15,8 +16,9 @@ Array = NDArray[np.float64]
 
 MOTION = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
 SPACE = "MNI152NLin2009cAsym"
-AFFINE = np.array([[4.0, 0, 0, -78], [0, 4.0, 0, -112], [0, 0, 4.0, -62], [0, 0, 0, 1]])
-SHAPE = (40, 48, 36)
+# a box of template space around PAG and vmPFC
+AFFINE = np.array([[4.0, 0, 0, -26], [0, 4.0, 0, -58], [0, 0, 4.0, -30], [0, 0, 0, 1]])
+SHAPE = (14, 30, 14)
 SETTINGS = {
     "band_hz": [0.01, 0.08],
     "confounds": "24p",
@@ -45,7 +47,7 @@ def cosine_columns(n_time: int, t_r: float) -> tuple[Array, Array]:
 def least_squares_clean(
     series: Array, *, confounds: Array, t_r: float, band_hz: tuple[float, float], degree: int
 ) -> Array:
-    """Residuals of one explicit regression on confounds, powers of time and every cosine outside the band; no censoring."""
+    """Residuals of one regression on confounds, powers of time and every cosine outside the band; no censoring."""
     n_time = len(series)
     frequencies, columns = cosine_columns(n_time, t_r)
     outside = (frequencies < band_hz[0]) | (frequencies > band_hz[1])
@@ -77,7 +79,7 @@ def slow_region_means(series: Array, weights: Array) -> tuple[Array, Array]:
 def slow_fd(motion: Array, radius_mm: float) -> tuple[Array, Array]:
     """Power's and Jenkinson's displacement, volume by volume."""
     power, jenkinson = [np.nan], [np.nan]
-    for previous, current in zip(motion[:-1], motion[1:], strict=True):
+    for previous, current in pairwise(motion):
         change = np.abs(current - previous)
         power.append(sum(change[:3]) + 50 * sum(change[3:]))
         moved = slow_matrix(current) @ np.linalg.inv(slow_matrix(previous)) - np.eye(4)

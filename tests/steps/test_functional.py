@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+from threadpoolctl import threadpool_limits
 
+from lbpneuro.io.confounds import read_confounds
 from lbpneuro.io.regions import read_regions, region_weights
 from lbpneuro.steps.functional import main
 from tests.oracles.functional import AFFINE, SETTINGS, SHAPE, SPACE, coloured, confounds_table, write_run
@@ -38,42 +41,257 @@ def simulated_bold(rng, weights, *, r: float, n_time: int = 260) -> np.ndarray:
 
 def brain() -> np.ndarray:
     mask = np.zeros(SHAPE, dtype=bool)
-    mask[3:-3, 3:-3, 2:-3] = True
+    mask[1:-1, 1:-1, 1:-1] = True
     return mask
 
 
-def run_step(tmp_path: Path, files, **settings) -> tuple[pd.DataFrame, dict]:
+@pytest.fixture
+def study(tmp_path, rng, weights):
+    """Return a function that writes a run and gives its files."""
+
+    def written(*, r=0.6, n_time=260, change=lambda bold: bold, mask=None, table=None, **names) -> list[Path]:
+        bold = change(simulated_bold(rng, weights, r=r, n_time=n_time))
+        mask = brain() if mask is None else mask
+        table = confounds_table(rng, n_time=n_time, n_unsteady=2) if table is None else table
+        return write_run(tmp_path / "fmriprep", bold=bold, mask=mask, table=table, t_r=T_R, **names)
+
+    return written
+
+
+def run_step(tmp_path: Path, files, *, out="out", **settings) -> tuple[pd.DataFrame, dict]:
+    """Run the step; return rows by marker (and region) and the sidecar."""
     config = {
         "dataset": {
             "bids_dir": str(tmp_path / "raw"),
-            "out_dir": str(tmp_path / "out"),
+            "out_dir": str(tmp_path / out),
             "derivatives": {"fmriprep": str(tmp_path / "fmriprep")},
         },
         "functional": {**SETTINGS, "rois": str(ROIS), **settings},
-        "structural": {},
         "preprocess": {"level": "draft"},
     }
     (tmp_path / "config.json").write_text(json.dumps(config))
-    rows = tmp_path / "out" / "sub-01" / "func" / "sub-01_desc-functional_markers.tsv"
+    rows = tmp_path / out / "sub-01" / "func" / "sub-01_desc-functional_markers.tsv"
     arguments = ["--out", str(rows), "--config", str(tmp_path / "config.json"), "--participant", "sub-01"]
     assert main(["--in", *[str(path) for path in files], *arguments]) == 0
     table = pd.read_csv(rows, sep="\t", na_values=["n/a"], keep_default_na=False)
-    return table, json.loads(rows.with_suffix(".json").read_text())
+    assert len(table) == 9
+    return table.set_index(["marker", "roi"]), json.loads(rows.with_suffix(".json").read_text())
 
 
-def test_from_files_to_rows(tmp_path, rng, weights):
-    table = confounds_table(rng, n_time=260, n_unsteady=2)
-    files = write_run(
-        tmp_path / "fmriprep", bold=simulated_bold(rng, weights, r=0.6), mask=brain(), table=table, t_r=T_R
-    )
-    rows, sidecar = run_step(tmp_path, files)
-    z = rows[rows.marker == "pag_vmpfc_z"].iloc[0]
-    assert z.status in ("ok", "flag")
+def row(table: pd.DataFrame, marker: str) -> pd.Series:
+    return table.loc[marker].iloc[0]
+
+
+def test_from_files_to_rows(tmp_path, study, weights):
+    rows, sidecar = run_step(tmp_path, study())
+    z = row(rows, "pag_vmpfc_z")
+    assert z.status == "ok"
     assert abs(z.value - np.arctanh(0.6)) < 3 * z.se
-    assert not list(rows[rows.value.isna()].marker)
+    assert rows.value.notna().all()
+    assert set(rows.source) == {"fmriprep"}
+    assert row(rows, "kept_time").value == 2 * 258
+    assert sidecar["Runs"]["task-rest"]["VolumesBeforeSteadyState"] == 2
     assert len(sidecar["Outputs"]) == 5
     for name in sidecar["Outputs"]:
         assert (tmp_path / "out" / name).exists()
+
+
+def test_further_outputs(tmp_path, study, weights):
+    files = study()
+    run_step(tmp_path, files)
     func = tmp_path / "out" / "sub-01" / "func"
-    seed = nib.load(func / f"sub-01_task-rest_space-{SPACE}_desc-pagseed_stat-z_boldmap.nii.gz").get_fdata()
-    assert np.nanmean(seed[weights[1] > 0.9]) > 5 * abs(np.nanmean(seed[5:12, 5:12, 5:12]))
+    prefix = f"sub-01_task-rest_space-{SPACE}"
+    mean = nib.load(func / f"{prefix}_desc-mean_boldref.nii.gz")
+    bold = nib.load(files[0])
+    np.testing.assert_allclose(mean.get_fdata(), bold.get_fdata().mean(axis=3), rtol=1e-5)
+    np.testing.assert_array_equal(mean.affine, bold.affine)
+    regions = nib.load(func / f"{prefix}_desc-roi_probseg.nii.gz").get_fdata()
+    np.testing.assert_allclose(regions, np.moveaxis(np.stack(weights), 0, -1))
+    seed = nib.load(func / f"{prefix}_desc-pagseed_stat-z_boldmap.nii.gz").get_fdata()
+    assert np.all(seed[~brain()] == 0)
+    assert np.nanmean(seed[weights[1] > 0.5]) > 0.3
+    assert abs(np.nanmean(seed[brain() & (weights[0] == 0) & (weights[1] == 0)])) < 0.05
+    motion = pd.read_csv(func / "sub-01_task-rest_desc-motion_timeseries.tsv", sep="\t", na_values="n/a")
+    assert len(motion) == 260
+    assert motion.non_steady_state.sum() == motion.censored.sum() == 2
+    series = pd.read_csv(func / "sub-01_task-rest_desc-roi_timeseries.tsv", sep="\t", na_values="n/a")
+    assert series.isna().all(axis=1).sum() == 2
+
+
+def test_rows_series_and_map_tell_the_same(tmp_path, study, weights):
+    rows, _ = run_step(tmp_path, study())
+    func = tmp_path / "out" / "sub-01" / "func"
+    series = pd.read_csv(func / "sub-01_task-rest_desc-roi_timeseries.tsv", sep="\t", na_values="n/a")
+    assert series.corr().loc["pag", "vmpfc"] == pytest.approx(row(rows, "pag_vmpfc_r").value, abs=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:From release 0.14.0:DeprecationWarning")  # nilearn 0.13, whatever one asks
+def test_agrees_with_nilearn(tmp_path, study, weights):
+    """Masking and cleaning by nilearn on the same files: cosine high-pass, no low-pass, nothing censored."""
+    from nilearn.masking import apply_mask
+    from nilearn.signal import clean
+
+    files = study(table=confounds_table(np.random.default_rng(5), n_time=260))
+    rows, _ = run_step(tmp_path, files, band_hz=[0.011, 0.25], polynomial=0, fd_spike_mm=9)
+    voxels = apply_mask(str(files[0]), str(files[1]), dtype=np.float64)
+    inside = np.stack([region[brain()] for region in weights])
+    means = voxels @ inside.T / inside.sum(axis=1)
+    regressors = read_confounds(files[2], strategy="24p", n_time=260).regressors
+    options = {"filter": "cosine", "high_pass": 0.011, "t_r": T_R, "detrend": False, "standardize": None}
+    theirs = np.corrcoef(clean(means, confounds=regressors, **options).T)[0, 1]
+    assert row(rows, "pag_vmpfc_r").value == pytest.approx(theirs, abs=1e-6)
+
+
+def test_output_is_the_same_to_the_byte(tmp_path, study):
+    files = study()
+    with threadpool_limits(1):
+        run_step(tmp_path, files, out="one")
+    with threadpool_limits(2):
+        run_step(tmp_path, files, out="two")
+    ours = sorted(path for path in (tmp_path / "one").rglob("*") if path.is_file())
+    assert len(ours) == 11
+    for path in ours:
+        assert path.read_bytes() == (tmp_path / "two" / path.relative_to(tmp_path / "one")).read_bytes(), path.name
+
+
+def test_two_runs_of_which_one_cannot_be_read(tmp_path, study):
+    good = study(stem="sub-01_task-rest_run-1")
+    bad = study(stem="sub-01_task-rest_run-2")
+    bad[0].write_bytes(bad[0].read_bytes()[:100_000])
+    alone, _ = run_step(tmp_path, good)
+    both, sidecar = run_step(tmp_path, [*good, *bad])
+    pd.testing.assert_frame_equal(alone, both)
+    error = sidecar["Runs"]["task-rest_run-2"]["Error"]
+    assert error["reason"] == "invalid_input"
+    assert "truncated" in error["message"]
+
+
+def test_two_good_runs(tmp_path, study):
+    rows, sidecar = run_step(
+        tmp_path, [*study(stem="sub-01_task-rest_run-1"), *study(stem="sub-01_task-rest_run-2", n_time=200)]
+    )
+    assert row(rows, "kept_time").value == 2 * (258 + 198)
+    assert len(sidecar["Outputs"]) == 10
+
+
+def test_task_runs_are_flagged(tmp_path, study):
+    rows, _ = run_step(tmp_path, study(stem="sub-01_task-nback"))
+    assert row(rows, "pag_vmpfc_z").reason == "not_resting_state"
+
+
+@pytest.mark.parametrize("wet", [True, False])
+def test_csf_voxels_are_taken_out(tmp_path, study, weights, wet):
+    """A quarter of the tube is CSF; where all of it is, the exclusion is given up and the rows say so."""
+    files = study()
+    probability = np.zeros(SHAPE, dtype=np.float32)
+    probability[7:, :, -8:] = 0.9
+    if not wet:
+        probability[:] = 0.9
+    csf = tmp_path / "fmriprep" / "sub-01" / "anat" / f"sub-01_space-{SPACE}_label-CSF_probseg.nii.gz"
+    csf.parent.mkdir()
+    nib.save(nib.Nifti1Image(probability, AFFINE), csf)
+    rows, sidecar = run_step(tmp_path, [*files, csf])
+    used = nib.load(tmp_path / "out" / sidecar["Outputs"][1]).get_fdata()
+    assert sidecar["Runs"]["task-rest"]["CSFExcluded"] is wet
+    assert ("CSF voxels excluded" in rows.method.iloc[0]) is wet
+    np.testing.assert_allclose(used[..., 1], weights[1])
+    expected = np.where(probability > 0.5, 0, weights[0]) if wet else weights[0]
+    np.testing.assert_allclose(used[..., 0], expected)
+
+
+def test_region_outside_the_mask(tmp_path, study):
+    mask = brain()
+    mask[:, 18:] = False
+    rows, _ = run_step(tmp_path, study(mask=mask))
+    assert row(rows, "pag_vmpfc_z").reason == "coverage_too_low"
+    assert rows.loc[("roi_coverage", "vmpfc"), "value"] == 0
+    assert rows.loc[("roi_coverage", "pag"), "value"] == 1
+    assert rows.loc[("roi_tsnr", "vmpfc"), "status"] == "fail"
+
+
+def constant(bold):
+    return np.full_like(bold, 1000)
+
+
+def not_a_number(bold):
+    return np.full_like(bold, np.nan)
+
+
+def one_voxel_lost(bold):
+    bold[7, 7, 5] = np.nan
+    return bold
+
+
+@pytest.mark.parametrize("change", [constant, not_a_number])
+def test_series_without_signal(tmp_path, study, change):
+    rows, _ = run_step(tmp_path, study(change=change))
+    for marker in ("pag_vmpfc_z", "pag_vmpfc_r"):
+        assert (row(rows, marker).status, row(rows, marker).reason) == ("fail", "coverage_too_low")
+    assert row(rows, "kept_time").value == 516
+
+
+def test_a_lost_voxel_stays_alone(tmp_path, study):
+    rows, sidecar = run_step(tmp_path, study(change=one_voxel_lost))
+    assert row(rows, "pag_vmpfc_z").status == "ok"
+    seed = nib.load(tmp_path / "out" / next(name for name in sidecar["Outputs"] if "boldmap" in name)).get_fdata()
+    assert np.argwhere(np.isnan(seed)).tolist() == [[7, 7, 5]]
+
+
+def spoil_grid(files):
+    nib.save(nib.Nifti1Image(np.ones((14, 30, 13), dtype=np.uint8), AFFINE), files[1])
+
+
+def spoil_rows(files):
+    files[2].write_text("\n".join(files[2].read_text().splitlines()[:-3]) + "\n")
+
+
+def spoil_columns(files):
+    files[2].write_text(files[2].read_text().replace("trans_x", "X", 1))
+
+
+def spoil_t_r(files):
+    files[0].with_name(files[0].name.replace(".nii.gz", ".json")).write_text('{"RepetitionTime": 1.79355}')
+
+
+def spoil_image(files):
+    files[0].write_text("<!DOCTYPE html><html></html>")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (spoil_grid, r"the grid is \(14, 30, 14\)"),
+        (spoil_rows, "expected 260 rows"),
+        (spoil_columns, "the column trans_x is missing"),
+        (spoil_t_r, "1.79355 s in the JSON sidecar, but 2 s"),
+        (spoil_image, "a web page"),
+    ],
+)
+def test_bad_files_become_rows_with_a_reason(tmp_path, study, spoil, message):
+    files = study()
+    spoil(files)
+    rows, sidecar = run_step(tmp_path, files)
+    assert set(rows.status) == {"fail"}
+    assert set(rows.reason) == {"invalid_input"}
+    assert re.search(message, sidecar["Error"]["message"])
+
+
+@pytest.mark.parametrize(("index", "message"), [(1, "has no brain mask"), (2, "has no confounds table")])
+def test_a_companion_is_missing(tmp_path, study, index, message):
+    files = study()
+    del files[index]
+    rows, sidecar = run_step(tmp_path, files)
+    assert set(rows.reason) == {"file_missing"}
+    assert message in sidecar["Error"]["message"]
+
+
+def test_no_preprocessed_series(tmp_path, study):
+    rows, sidecar = run_step(tmp_path, study()[1:])
+    assert set(rows.status) == {"fail"}
+    assert "No preprocessed BOLD series" in sidecar["Error"]["message"]
+
+
+def test_nothing_acquired(tmp_path):
+    rows, _ = run_step(tmp_path, [])
+    assert set(rows.status) == {"missing"}
+    assert set(rows.reason) == {"not_acquired"}

@@ -117,7 +117,6 @@ def read_scan(
     *,
     regions: Mapping[tuple[str, ...], Region],
     settings: Mapping[str, Any],
-    draft: bool,
 ) -> Scan:
     """Return a run: masked series, confounds, censoring, nuisance model, region means and coverage.
 
@@ -129,8 +128,6 @@ def read_scan(
         From :func:`lbpneuro.io.regions.read_regions`; the midline regions of ``ROIS`` are used.
     settings
         The section ``functional`` of the configuration.
-    draft
-        Whether the series come from the quick level of the embedded path.
 
     Raises
     ------
@@ -148,7 +145,6 @@ def read_scan(
     run = Run(
         name=files.name,
         resting=files.entities.get("task", "").lower().startswith("rest"),
-        draft=draft,
         t_r=t_r,
         fd_mm=confounds.fd_jenkinson,
         steady=confounds.steady,
@@ -245,7 +241,6 @@ def run_facts(scan: Scan) -> dict[str, Any]:
         "Confounds": list(scan.confounds.names),
         "ResidualDimension": 0 if run.basis is None else run.basis.shape[1],
         "CSFExcluded": scan.csf_excluded,
-        "DraftProcessing": run.draft,
     }
 
 

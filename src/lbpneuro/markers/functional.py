@@ -42,8 +42,8 @@ class Run:
     ----------
     name
         ``task-rest_run-1``.
-    resting, draft
-        Whether the task is rest, and whether the preprocessing was that of the quick embedded level.
+    resting
+        Whether the task is rest.
     t_r
         Repetition time (s).
     fd_mm : (n_time,)
@@ -62,7 +62,6 @@ class Run:
 
     name: str
     resting: bool
-    draft: bool
     t_r: float
     fd_mm: Array
     steady: NDArray[np.bool_]
@@ -330,8 +329,6 @@ def session_flags(data: Functional) -> list[Reason]:
         flags.append(Reason.LOW_TSNR)
     if not all(run.resting for run in runs):
         flags.append(Reason.NOT_RESTING_STATE)
-    if any(run.draft for run in runs):
-        flags.append(Reason.DRAFT_PROCESSING)
     return flags
 
 

@@ -1,52 +1,53 @@
-"""Connectivity markers of one participant and session from preprocessed BOLD runs."""
+"""Step ``functional``: preprocessed BOLD runs to the rows of the connectivity markers."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from lbpneuro.errors import LbpneuroError
 from lbpneuro.io.maps import write_scan
-from lbpneuro.io.provenance import dataset_roots, source_name
-from lbpneuro.io.regions import Region, read_regions
+from lbpneuro.io.regions import Region, read_regions, require
 from lbpneuro.io.runs import RunFiles, Scan, group_runs, method_text, read_scan, run_facts
-from lbpneuro.markers.functional import Functional
+from lbpneuro.markers.descriptor import Level
+from lbpneuro.markers.functional import ROIS, Functional
 from lbpneuro.steps.command import Config, Measured, OutputFolder, family_step
 
 log = logging.getLogger("lbpneuro")
 
 
 def main(argv: list[str]) -> int:
-    """Write the rows of the family ``functional``."""
+    """Run the step."""
     return family_step("functional", measure, argv)
 
 
 def measure(files: list[Path], config: Config, out: OutputFolder) -> Measured:
     """Read every run once, write its maps, and return the family's input; a run that cannot be read is left out."""
-    regions = read_regions(Path(config["functional"]["rois"]))
-    scans, facts = [], {}
-    errors: list[LbpneuroError] = []
-    for run_files in group_runs(files):
+    settings = config["functional"]
+    regions = require(read_regions(Path(settings["rois"])), [(roi, "n/a") for roi in ROIS])
+    scans: list[Scan] = []
+    facts: dict[str, Any] = {}
+    refused: list[LbpneuroError] = []
+    for run in group_runs(files):
         try:
-            scan = _measured_run(run_files, regions, config=config, out=out)
-            scans.append(scan.without_voxels())
-            facts[run_files.name] = run_facts(scan)
+            scans.append(measure_run(run, regions, settings=settings, out=out))
+            facts[run.name] = run_facts(scans[-1])
         except LbpneuroError as error:
             log.error("%s", error)
-            errors.append(error)
-            facts[run_files.name] = {"Error": {"reason": str(error.reason), "message": str(error)}}
+            refused.append(error)
+            facts[run.name] = {"Error": {"reason": str(error.reason), "message": str(error)}}
     if not scans:
-        raise errors[0]
-    data = Functional(runs=tuple(scan.run for scan in scans), settings=config["functional"])
-    source = source_name(files, dataset_roots(config))
-    return Measured(data=data, source=source, method=method_text(scans, config["functional"]), sidecar={"Runs": facts})
+        raise refused[0]
+    data = Functional(runs=tuple(scan.run for scan in scans), settings=settings)
+    return Measured(data=data, method=method_text(scans, settings), sidecar={"Runs": facts})
 
 
-def _measured_run(
-    files: RunFiles, regions: dict[tuple[str, ...], Region], *, config: Config, out: OutputFolder
+def measure_run(
+    files: RunFiles, regions: Mapping[Level, Region], *, settings: Mapping[str, Any], out: OutputFolder
 ) -> Scan:
-    """Return one run, its further outputs written."""
-    draft = source_name([files.bold], dataset_roots(config)) == "embedded" and config["preprocess"]["level"] == "draft"
-    scan = read_scan(files, regions=regions, settings=config["functional"], draft=draft)
+    """Return one run without its voxels, its further outputs written."""
+    scan = read_scan(files, regions=regions, settings=settings)
     write_scan(scan, out.file)
-    return scan
+    return scan.without_voxels()
