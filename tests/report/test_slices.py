@@ -83,7 +83,7 @@ def test_head_box_leaves_the_dark_border_out():
 
 def test_panels_have_one_scale():
     box = (np.array([-70.0, -100, -60]), np.array([70.0, 70, 80]))
-    figure, panels = mosaic([[place("z", 0, box), place("x", 0, box)], [place("y", 0, box)]])
+    figure, panels = mosaic([[place("z", 0, box=box), place("x", 0, box=box)], [place("y", 0, box=box)]])
     width, height = figure.get_size_inches()
     for axes, spot in panels:
         bounds = axes.get_position()

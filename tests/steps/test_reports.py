@@ -71,7 +71,7 @@ def test_page_of_a_large_study_stays_small(out, tmp_path):
     import pandas as pd
 
     table = read_tsv(out / "markers_long.tsv", dtype={"participant_id": str, "session_id": str})
-    copies = [table.assign(participant_id=table["participant_id"] + f"x{number}") for number in range(400)]
+    copies = [table.assign(participant_id=table["participant_id"] + f"x{number}") for number in range(200)]
     write_tsv(tmp_path / "markers_long.tsv", pd.concat(copies))
     page = tmp_path / "group.html"
     files = ["--in", str(tmp_path / "markers_long.tsv"), "--out", str(page)]

@@ -46,10 +46,15 @@ def interval_bar(row: Row, scale: tuple[float, float] | None) -> Markup:
         return Markup("")
     low, high = scale
     value, left, right = (
-        _along(end, low, high, BAR_WIDTH) for end in (row.value, _or(row.ci_low, row), _or(row.ci_high, row))
+        _along(end, low=low, high=high, width=BAR_WIDTH)
+        for end in (row.value, _or(row.ci_low, row), _or(row.ci_high, row))
     )
     middle = BAR_HEIGHT / 2
-    zero = _line(_along(0, low, high, BAR_WIDTH), 1, BAR_HEIGHT - 1, "rule") if low < 0 < high else ""
+    zero = (
+        _line(_along(0, low=low, high=high, width=BAR_WIDTH), "rule", top=1, bottom=BAR_HEIGHT - 1)
+        if low < 0 < high
+        else ""
+    )
     return Markup(  # noqa: S704 - numbers only
         f'<svg class="bar" viewBox="-4 0 {BAR_WIDTH + 8:g} {BAR_HEIGHT:g}" role="img" aria-label="on a scale from '
         f'{number(low, error=(high - low) / 10)} to {number(high, error=(high - low) / 10)}">'
@@ -64,11 +69,11 @@ def _or(end: float, row: Row) -> float:
     return end if math.isfinite(end) else row.value
 
 
-def _along(value: float, low: float, high: float, width: float) -> float:
+def _along(value: float, *, low: float, high: float, width: float) -> float:
     return min(max((value - low) / (high - low), 0.0), 1.0) * width
 
 
-def _line(x: float, top: float, bottom: float, kind: str) -> str:
+def _line(x: float, kind: str, *, top: float, bottom: float) -> str:
     return f'<line class="{kind}" x1="{x:.1f}" x2="{x:.1f}" y1="{top:g}" y2="{bottom:g}"/>'
 
 
@@ -133,17 +138,17 @@ def _absent(strip: Strip) -> int:
     return len(strip.rows) - len(strip.present)
 
 
-def _x(value: float, low: float, high: float) -> float:
+def _x(value: float, *, low: float, high: float) -> float:
     width = STRIP_WIDTH - LABEL_WIDTH - COUNT_WIDTH
-    return LABEL_WIDTH + _along(value, low, high, width)
+    return LABEL_WIDTH + _along(value, low=low, high=high, width=width)
 
 
 def _ticks(ticks: Sequence[float], *, low: float, high: float, height: float) -> str:
     step = ticks[1] - ticks[0]
     parts = []
     for tick in ticks:
-        x = _x(tick, low, high)
-        parts.append(_line(x, 2, height, "rule"))
+        x = _x(tick, low=low, high=high)
+        parts.append(_line(x, "rule", top=2, bottom=height))
         label = number(tick, error=10.1 * step) if step < 1 else number(round(tick, 6))
         parts.append(f'<text class="tick" x="{x:.1f}" y="{height + 14:g}">{label}</text>')
     return "".join(parts)
@@ -153,7 +158,7 @@ def _strip(strip: Strip, place: int, *, low: float, high: float) -> str:
     middle = STRIP_ROW * (place + 0.5) + 2
     colour = SERIES[strip.series % len(SERIES)]
     dots = [
-        _dot(row, _x(row.value, low, high), middle + 14 * ((rank * GOLDEN) % 1 - 0.5))
+        _dot(row, x=_x(row.value, low=low, high=high), y=middle + 14 * ((rank * GOLDEN) % 1 - 0.5))
         for rank, row in enumerate(thinned(strip.present))
     ]
     absent = f'<tspan class="absent"> +{_absent(strip)} ○</tspan>' if _absent(strip) else ""
@@ -171,7 +176,7 @@ def thinned(rows: Sequence[Row]) -> list[Row]:
     return list(rows) if step == 1 else [*rows[:-1:step], rows[-1]]
 
 
-def _dot(row: Row, x: float, y: float) -> str:
+def _dot(row: Row, *, x: float, y: float) -> str:
     kind = ' class="flag"' if row.status is Status.FLAG else ""
     session = "" if row.session == "n/a" else f" {row.session}"
     title = f"{escape(row.participant + session)}: {row.shown}"
@@ -182,10 +187,10 @@ def _mean(strip: Strip, middle: float, *, low: float, high: float) -> str:
     if not strip.present:
         return ""
     mean, left, right = mean_interval([row.value for row in strip.present])
-    x = _x(mean, low, high)
+    x = _x(mean, low=low, high=high)
     reach = ""
     if math.isfinite(left):
-        x_left, x_right = _x(left, low, high), _x(right, low, high)
+        x_left, x_right = _x(left, low=low, high=high), _x(right, low=low, high=high)
         reach = f'<line class="mean" x1="{x_left:.1f}" x2="{x_right:.1f}" y1="{middle:g}" y2="{middle:g}"/>'
     return reach + f'<line class="mean" x1="{x:.1f}" x2="{x:.1f}" y1="{middle - 9:g}" y2="{middle + 9:g}"/>'
 

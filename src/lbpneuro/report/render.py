@@ -88,7 +88,7 @@ def render(page: str, content: Mapping[str, Any], *, visits: Sequence[Visit] = (
     """
     sections = read_spec(page, figures=FIGURES)
     environment = _environment()
-    _check_content(environment, page, sections)
+    _check_content(environment, page=page, sections=sections)
     drawn = {
         section.id: [shown(figure, visit) for visit in visits for figure in section.figures] for section in sections
     }
@@ -149,7 +149,7 @@ def _environment() -> Environment:
     return environment
 
 
-def _check_content(environment: Environment, page: str, sections: Sequence[Section]) -> None:
+def _check_content(environment: Environment, *, page: str, sections: Sequence[Section]) -> None:
     parts = [name.split("/") for name in environment.list_templates()]
     known = sorted(name[1].removesuffix(".html") for name in parts if name[0] == page)
     for section in sections:

@@ -124,7 +124,7 @@ class Place:
         return self.scale * (right - left), self.scale * (top - bottom)
 
 
-def place(axis: str, at_mm: float, box: Box, *, scale: float = 1.0) -> Place:
+def place(axis: str, at_mm: float, *, box: Box, scale: float = 1.0) -> Place:
     """Return the place of a slice that shows what of it lies in ``box``."""
     low, high = box
     across, up = (other for other in range(3) if other != AXES[axis])
@@ -167,13 +167,13 @@ def mosaic(rows: Sequence[Sequence[Place]], *, below_in: float = 0.35) -> tuple[
         for spot in row:
             width, tall = unit * spot.size[0], unit * spot.size[1]
             bottom = top - TITLE_IN - (height - TITLE_IN + tall) / 2
-            panels.append((_panel(figure, (left, bottom, width, tall), spot), spot))
+            panels.append((_panel(figure, spot, inches=(left, bottom, width, tall)), spot))
             left += width
         top -= height
     return figure, panels
 
 
-def _panel(figure: Figure, inches: tuple[float, float, float, float], spot: Place) -> Axes:
+def _panel(figure: Figure, spot: Place, *, inches: tuple[float, float, float, float]) -> Axes:
     width, height = figure.get_size_inches()
     left, bottom, wide, tall = inches
     gap = 0.02
@@ -187,13 +187,13 @@ def _panel(figure: Figure, inches: tuple[float, float, float, float], spot: Plac
     return axes
 
 
-def show(axes: Axes, volume: Volume, spot: Place, **options: object) -> None:
+def show(axes: Axes, volume: Volume, *, spot: Place, **options: object) -> None:
     """Draw one slice of ``volume``; ``options`` go to ``imshow``."""
     piece = volume.slice(spot.axis, spot.at_mm)
     axes.imshow(piece, origin="lower", extent=volume.extent(spot.axis), interpolation="nearest", **options)  # type: ignore[arg-type]
 
 
-def outline(axes: Axes, mask: Volume, spot: Place, *, colour: str, width: float = 1.2) -> None:
+def outline(axes: Axes, mask: Volume, *, spot: Place, colour: str, width: float = 1.2) -> None:
     """Draw the line where ``mask`` is half of its largest possible weight (1), with a dark seam to stand out."""
     from matplotlib.patheffects import Normal, Stroke
 

@@ -58,13 +58,13 @@ def plot_seed_on_epi(visit: Visit) -> Drawing:
     at, there, head = centre(seed), centre(target), head_box(epi)
     close = around(at, SEED_REACH_MM)
     scale = float(head[1][2] - head[0][2]) / (2 * SEED_REACH_MM)
-    spots = [place(axis, at["xyz".index(axis)], close, scale=scale) for axis in "xyz"]
-    spots += [place("x", there[0], head), place("z", there[2], head)]
+    spots = [place(axis, at["xyz".index(axis)], box=close, scale=scale) for axis in "xyz"]
+    spots += [place("x", there[0], box=head), place("z", there[2], box=head)]
     with image_style():
         figure, panels = mosaic([spots])
         for panel, spot in panels:
-            show(panel, epi, spot, cmap="gray", vmin=window(epi)[0], vmax=window(epi)[1])
-            _outlines(panel, spot, seed, target)
+            show(panel, epi, spot=spot, cmap="gray", vmin=window(epi)[0], vmax=window(epi)[1])
+            _outlines(panel, spot, seed=seed, target=target)
         legend(figure, COLOURS)
         return Drawing(as_png(figure), note=_which_run(visit))
 
@@ -76,21 +76,21 @@ def plot_seed_map(visit: Visit) -> Drawing:
     correlation = Volume(np.tanh(z_map.data), z_map.affine)
     limit = _limit(correlation)
     with image_style():
-        figure, panels = mosaic(_map_places(seed, target, head_box(epi)), below_in=0.8)
+        figure, panels = mosaic(_map_places(seed, target, head=head_box(epi)), below_in=0.8)
         for panel, spot in panels:
-            show(panel, epi, spot, cmap="gray", vmin=window(epi)[0], vmax=window(epi)[1])
-            _overlay(panel, correlation, spot, limit=limit)
-            _outlines(panel, spot, seed, target)
+            show(panel, epi, spot=spot, cmap="gray", vmin=window(epi)[0], vmax=window(epi)[1])
+            _overlay(panel, correlation, spot=spot, limit=limit)
+            _outlines(panel, spot, seed=seed, target=target)
         _colour_bar(figure, limit)
         legend(figure, COLOURS)
         return Drawing(as_png(figure), note=f"Colours saturate at |r| = {limit:.1f}. {_which_run(visit)}".strip())
 
 
-def _map_places(seed: Volume, target: Volume, head: tuple[np.ndarray, np.ndarray]) -> list[list[Place]]:
+def _map_places(seed: Volume, target: Volume, *, head: tuple[np.ndarray, np.ndarray]) -> list[list[Place]]:
     at, there = centre(seed), centre(target)
     first = [("x", at[0]), ("y", at[1]), ("y", there[1]), ("z", at[2])]
     second = [("z", height) for height in AXIAL_MM]
-    return [[place(axis, at_mm, head) for axis, at_mm in row] for row in (first, second)]
+    return [[place(axis, at_mm, box=head) for axis, at_mm in row] for row in (first, second)]
 
 
 def _images(visit: Visit) -> tuple[Volume, Volume, Volume]:
@@ -106,9 +106,9 @@ def _images(visit: Visit) -> tuple[Volume, Volume, Volume]:
     return epi, seed, target
 
 
-def _outlines(panel: Axes, spot: Place, seed: Volume, target: Volume) -> None:
-    outline(panel, seed, spot, colour=SEED_COLOUR)
-    outline(panel, target, spot, colour=TARGET_COLOUR)
+def _outlines(panel: Axes, spot: Place, *, seed: Volume, target: Volume) -> None:
+    outline(panel, seed, spot=spot, colour=SEED_COLOUR)
+    outline(panel, target, spot=spot, colour=TARGET_COLOUR)
     fit(panel, spot)
 
 
@@ -133,7 +133,7 @@ def _scale(limit: float) -> Any:
     return cm.ScalarMappable(colors.Normalize(-limit, limit), cmap="RdBu_r")
 
 
-def _overlay(panel: Axes, correlation: Volume, spot: Place, *, limit: float) -> None:
+def _overlay(panel: Axes, correlation: Volume, *, spot: Place, limit: float) -> None:
     """Colour the slice by r, the weaker the more see-through."""
     piece = np.nan_to_num(correlation.slice(spot.axis, spot.at_mm))
     painted = _scale(limit).to_rgba(piece)

@@ -39,13 +39,15 @@ def _course(panel: Axes, rows: list[Row]) -> None:
     panel.errorbar(places, values, yerr=[below, above], color=BLUE, marker="o", markersize=5, capsize=3)
     panel.set_yscale("log")
     _ratio_ticks(
-        panel, [v - b for v, b in zip(values, below, strict=True)], [v + a for v, a in zip(values, above, strict=True)]
+        panel,
+        low=[v - b for v, b in zip(values, below, strict=True)],
+        high=[v + a for v, a in zip(values, above, strict=True)],
     )
     panel.set_xticks(places, [BASELINE, *(row.where for row in rows)])
     panel.set(ylabel="response / before (ratio)", xlim=(-0.4, len(values) - 0.6))
 
 
-def _ratio_ticks(panel: Axes, low: list[float], high: list[float]) -> None:
+def _ratio_ticks(panel: Axes, *, low: list[float], high: list[float]) -> None:
     """Ticks at round ratios around the intervals."""
     from matplotlib.ticker import NullLocator
 

@@ -42,9 +42,9 @@ def plot_roi_overlay(visit: Visit) -> Drawing:
     with image_style():
         figure, panels = mosaic([_places(masks, background)])
         for panel, spot in panels:
-            show(panel, background, spot, cmap="gray", vmin=low, vmax=high)
+            show(panel, background, spot=spot, cmap="gray", vmin=low, vmax=high)
             for name, colour in colours.items():
-                outline(panel, masks[name], spot, colour=colour, width=0.9)
+                outline(panel, masks[name], spot=spot, colour=colour, width=0.9)
             fit(panel, spot)
         legend(figure, colours)
         return Drawing(as_png(figure))
@@ -85,4 +85,4 @@ def _places(masks: dict[str, Volume], background: Volume) -> list[Place]:
         raise AbsentError("no region lies inside the image")
     first, last, box = centres[0], centres[-1], head_box(background)
     spots = [("z", first[2]), ("z", last[2]), ("y", first[1]), ("y", last[1]), ("x", first[0])]
-    return [place(axis, at_mm, box) for axis, at_mm in spots]
+    return [place(axis, at_mm, box=box) for axis, at_mm in spots]

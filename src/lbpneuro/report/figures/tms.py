@@ -39,7 +39,7 @@ def _hemisphere(panels: Any, sites: pd.DataFrame, *, visit: Visit, hemi: str, ta
     maps = {name: sites[sites["muscle"] == name].set_index(["x_mm", "y_mm"])["share"] for name in muscles}
     for panel, (name, share) in zip(panels, maps.items(), strict=False):
         _map(panel, share, tau=tau)
-        _mark_centre(panel, visit.row("cog_x", name, hemi), visit.row("cog_y", name, hemi))
+        _mark_centre(panel, x=visit.row("cog_x", name, hemi), y=visit.row("cog_y", name, hemi))
         panel.set_title(level_words((name,)))
     both = _overlap(maps, tau) if len(maps) == 2 else None
     if both is not None:
@@ -86,7 +86,7 @@ def _spacing(places: np.ndarray) -> float:
     return float(np.median(KDTree(places).query(places, k=2)[0][:, 1]))
 
 
-def _mark_centre(panel: Axes, x: Row | None, y: Row | None) -> None:
+def _mark_centre(panel: Axes, *, x: Row | None, y: Row | None) -> None:
     """A cross at the centre of gravity and an ellipse for its interval."""
     from matplotlib.patches import Ellipse
 
