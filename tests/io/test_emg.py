@@ -33,7 +33,7 @@ def test_recording_in_volts(tmp_path, extension):
     assert recording.sfreq == 2000
     assert [channel.muscle for channel in recording.channels] == ["multifidus_deep", "longissimus"]
     np.testing.assert_allclose(emg.channel_limits(recording.channels), [[-8e-3, 8e-3]] * 2)
-    epochs, times = emg.read_epochs(recording, recording.channels, np.array([1.0, 1.7]))
+    epochs, times = emg.read_epochs(recording, recording.channels, onsets=np.array([1.0, 1.7]))
     assert epochs.shape == (2, 2, times.size)
     assert times[0] == pytest.approx(-0.35)
     assert epochs[..., times < -0.01].std(ddof=1) == pytest.approx(50e-6, rel=0.1)
@@ -43,13 +43,13 @@ def test_recording_in_volts(tmp_path, extension):
 def test_unit_does_not_change_the_signal(tmp_path, units):
     signal, channels, *_ = write_emg_run(tmp_path, units=units)
     recording = emg.read_recording(signal, channels)
-    epochs, times = emg.read_epochs(recording, recording.channels, np.array([1.0]))
-    assert np.ptp(epochs[..., emg.np.abs(times - 0.024) < 0.006]) == pytest.approx(500e-6, rel=0.1)
+    epochs, times = emg.read_epochs(recording, recording.channels, onsets=np.array([1.0]))
+    assert np.ptp(epochs[..., np.abs(times - 0.024) < 0.006]) == pytest.approx(500e-6, rel=0.1)
 
 
 def test_epoch_that_leaves_the_recording_is_nan(run):
     recording = emg.read_recording(run[0], run[1])
-    epochs, _ = emg.read_epochs(recording, recording.channels, np.array([0.1, 1.0]))
+    epochs, _ = emg.read_epochs(recording, recording.channels, onsets=np.array([0.1, 1.0]))
     assert np.isnan(epochs[0]).all()
     assert np.isfinite(epochs[1]).all()
 
@@ -116,6 +116,52 @@ def test_channel_that_is_not_in_the_file(run):
     edit(run[1], "EMG2\t", "EMG7\t")
     with pytest.raises(InputError, match=r"channel EMG7 is not in .* which has EMG1, EMG2"):
         emg.read_recording(run[0], run[1])
+
+
+def test_columns_of_the_channel_table(run):
+    edit(run[1], "target_muscle", "muscle")
+    with pytest.raises(InputError, match="columns target_muscle are absent"):
+        emg.read_recording(run[0], run[1])
+
+
+def test_bad_channels_are_left_out(run):
+    text = run[1].read_text().splitlines()
+    run[1].write_text("\n".join([f"{text[0]}\tstatus", f"{text[1]}\tbad", f"{text[2]}\tn/a"]) + "\n")
+    recording = emg.read_recording(run[0], run[1])
+    assert [channel.name for channel in recording.channels] == ["EMG2"]
+
+
+def test_header_without_unit_takes_that_of_the_table(run):
+    header = emg.read_header(run[0])
+    unknown = {name: emg.SignalHeader(unit="", physical_range=(-8.0, 8.0)) for name in header}
+    edit(run[1], "\tuV\t", "\tmV\t")
+    first = emg.read_channels(run[1], header=unknown, recording=run[0])[0]
+    assert (first.scale, first.limits) == (1e-3, (-8e-3, 8e-3))
+
+
+def test_header_that_is_no_voltage(run):
+    odd = {name: emg.SignalHeader(unit="degC", physical_range=(0, 1)) for name in emg.read_header(run[0])}
+    with pytest.raises(UnitError, match="in 'degC', which is not a voltage"):
+        emg.read_channels(run[1], header=odd, recording=run[0])
+
+
+def test_signal_headers_that_are_cut_off(run):
+    run[0].write_bytes(run[0].read_bytes()[:300])
+    with pytest.raises(InputError, match="signal headers cannot be read"):
+        emg.read_header(run[0])
+
+
+def test_events_and_positions_may_name_the_hemisphere(run):
+    pulses = emg.read_pulses(run[2], duration=100.0)
+    positions = emg.read_positions(run[3]).assign(hemisphere="R")
+    assert set(emg.place_pulses(pulses, positions, origin=run[2])["hemisphere"]) == {"R"}
+    stated = emg.place_pulses(pulses.assign(hemisphere="L"), positions, origin=run[2])
+    assert set(stated["hemisphere"]) == {"L"}
+
+
+def test_site_is_another_name_of_the_position(run):
+    edit(run[2], "nibs_position_id", "site")
+    assert set(emg.read_pulses(run[2], duration=100.0)["nibs_position_id"]) == {"p0"}
 
 
 def test_no_emg_channel(run):
@@ -226,7 +272,7 @@ def test_real_recordings_are_read(name, n_channel, real_data, tmp_path):
     channels = path.with_name(path.name.replace("_emg.edf", "_channels.tsv"))
     channels.write_text("\n".join(rows) + "\n")
     recording = emg.read_recording(path, channels)
-    epochs, _ = emg.read_epochs(recording, recording.channels, np.array([recording.duration / 2]))
+    epochs, _ = emg.read_epochs(recording, recording.channels, onsets=np.array([recording.duration / 2]))
     assert epochs.shape[1] == n_channel
 
 

@@ -348,7 +348,8 @@ def place_pulses(pulses: pd.DataFrame, positions: pd.DataFrame | None, *, origin
     if unknown:
         raise InputError(f"{origin}: the events name position {unknown[0]}, which is not listed ({len(unknown)} such).")
     placed = placed.merge(positions, on="site_id", how="left", suffixes=("", "_of_position"))
-    stated = placed["hemisphere"].fillna(placed["hemisphere_of_position"])
+    named, of_position = (placed[name].astype(object) for name in ("hemisphere", "hemisphere_of_position"))
+    stated = named.where(named.notna(), of_position)
     side = _sides(placed["x_mm"].to_numpy(dtype=float))
     return placed.drop(columns="hemisphere_of_position").assign(hemisphere=stated.where(stated.notna(), side))
 
@@ -362,7 +363,7 @@ def _sides(x_mm: NDArray[np.float64]) -> NDArray[np.object_]:
 
 
 def read_epochs(
-    recording: Recording, channels: Sequence[Channel], onsets: NDArray[np.float64]
+    recording: Recording, channels: Sequence[Channel], *, onsets: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return epochs (n_trial, n_channel, n_time) in volts, and times (n_time,) in seconds from the pulse.
 

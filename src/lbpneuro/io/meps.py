@@ -80,7 +80,7 @@ def task_muscles(task: str, config: Mapping[str, Any], *, available: Sequence[st
     return list(wanted.get(task, [name for name in available if name in config["mep"]["windows_ms"]]))
 
 
-def mep_settings(channels: Sequence[Channel], recording: Recording, config: Mapping[str, Any]) -> mep.MepSettings:
+def mep_settings(channels: Sequence[Channel], recording: Recording, *, config: Mapping[str, Any]) -> mep.MepSettings:
     """Return how the responses of a recording are measured: settings in seconds and volts, per channel.
 
     Muscles are contracted in the mapping task if the settings say so, and at rest otherwise. Hum is subtracted
@@ -114,7 +114,7 @@ def empty_table() -> pd.DataFrame:
     return pd.DataFrame(columns=list(COLUMNS))
 
 
-def trial_table(pulses: pd.DataFrame, channels: Sequence[Channel], responses: mep.Responses) -> pd.DataFrame:
+def trial_table(pulses: pd.DataFrame, channels: Sequence[Channel], *, responses: mep.Responses) -> pd.DataFrame:
     """Return the trial table: pulses in order, channels within a pulse; ``pulses`` as of ``place_pulses``."""
     import pandas as pd
 
@@ -144,7 +144,7 @@ def trial_table(pulses: pd.DataFrame, channels: Sequence[Channel], responses: me
 AVERAGE_COLUMNS = ("muscle", "hemisphere", "block", "time_ms", "mean_uv", "sem_uv", "n")
 
 
-def average_waveforms(table: pd.DataFrame, responses: mep.Responses, times: Array) -> pd.DataFrame:
+def average_waveforms(table: pd.DataFrame, responses: mep.Responses, *, times: Array) -> pd.DataFrame:
     """Return mean responses of the kept trials in long form, with their standard error and number.
 
     Of a map, those at the site with the largest mean amplitude, per muscle and hemisphere; of other
@@ -174,7 +174,7 @@ def _best_site(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def background_crosstalk(
-    responses: mep.Responses, channels: Sequence[Channel], times: Array, *, settings: mep.MepSettings
+    responses: mep.Responses, channels: Sequence[Channel], *, times: Array, settings: mep.MepSettings
 ) -> list[dict[str, Any]]:
     """Return the largest background cross-correlation of each pair of channels at lags below 2 ms."""
     quiet = responses.epochs[..., mep.within(times, settings.background)]

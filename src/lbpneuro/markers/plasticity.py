@@ -81,7 +81,7 @@ def _first_bout_fault(blocks: Blocks) -> Estimate | None:
     return Estimate.fail(Reason.NO_PRIMING, *absence.reasons) if absence else None
 
 
-def _compare(blocks: Blocks, name: str, reference: str) -> LogRatio:
+def _compare(blocks: Blocks, name: str, *, reference: str = BASELINE) -> LogRatio:
     return log_ratio(blocks.amplitudes_uv[name], blocks.amplitudes_uv[reference])
 
 
@@ -120,7 +120,7 @@ def hp_index(blocks: Blocks) -> dict[Level, Estimate]:
 
 
 def _index(blocks: Blocks, name: str) -> Estimate:
-    ratio = _compare(blocks, name, BASELINE).times(-blocks.polarity[0])
+    ratio = _compare(blocks, name).times(-blocks.polarity[0])
     return _estimate(blocks, ratio, name, BASELINE)
 
 
@@ -157,7 +157,7 @@ def block_log_ratio(blocks: Blocks) -> dict[Level, Estimate]:
 
 
 def _block(blocks: Blocks, name: str) -> Estimate:
-    return _estimate(blocks, _compare(blocks, name, BASELINE), name, BASELINE)
+    return _estimate(blocks, _compare(blocks, name), name, BASELINE)
 
 
 BLOCK_LOG_RATIO = Marker(
@@ -186,7 +186,7 @@ def hp_first_bout(blocks: Blocks) -> dict[Level, Estimate]:
 
 
 def _priming(blocks: Blocks) -> LogRatio:
-    return _compare(blocks, AFTER_FIRST_BOUT, BASELINE).times(blocks.polarity[0])
+    return _compare(blocks, AFTER_FIRST_BOUT).times(blocks.polarity[0])
 
 
 HP_FIRST_BOUT = Marker(
@@ -213,7 +213,7 @@ def hp_reversal(blocks: Blocks) -> dict[Level, Estimate]:
 
 
 def _reversal(blocks: Blocks, name: str) -> Estimate:
-    ratio = _compare(blocks, name, AFTER_FIRST_BOUT).times(-blocks.polarity[0])
+    ratio = _compare(blocks, name, reference=AFTER_FIRST_BOUT).times(-blocks.polarity[0])
     return _estimate(blocks, ratio, name, AFTER_FIRST_BOUT)
 
 

@@ -49,13 +49,13 @@ def measure(files: Sequence[Path], config: Config, *, average: Path) -> tuple[An
     channels = emg.select_muscles(recording, muscles, windows=config["mep"]["windows_ms"])
     pulses = emg.read_pulses(events_path, duration=recording.duration)
     pulses = emg.place_pulses(pulses, emg.positions_among(files), origin=events_path)
-    epochs, times = emg.read_epochs(recording, channels, pulses["onset"].to_numpy())
-    settings = meps.mep_settings(channels, recording, config)
+    epochs, times = emg.read_epochs(recording, channels, onsets=pulses["onset"].to_numpy())
+    settings = meps.mep_settings(channels, recording, config=config)
     limits = emg.channel_limits(channels)
     responses = measure_responses(epochs, times, sfreq=recording.sfreq, settings=settings, limits=limits)
-    table = meps.trial_table(pulses, channels, responses)
-    write_tsv(average, meps.average_waveforms(table, responses, times))
-    crosstalk = meps.background_crosstalk(responses, channels, times, settings=settings)
+    table = meps.trial_table(pulses, channels, responses=responses)
+    write_tsv(average, meps.average_waveforms(table, responses, times=times))
+    crosstalk = meps.background_crosstalk(responses, channels, times=times, settings=settings)
     facts = {
         **meps.recording_sidecar(recording, config),
         **meps.protocol(recording, [each for each in files if entities(each).get("suffix") == "nibs"]),

@@ -27,7 +27,8 @@ def measure(files: list[Path], config: Config, out: OutputFolder) -> Measured:
     }
     columns = {hemi: meps.amplitude_column(each, settings["contraction"]) for hemi, each in grids.items()}
     maps = {
-        hemi: hemisphere_map(each, columns[hemi], metadata, settings["contraction"]) for hemi, each in grids.items()
+        hemi: hemisphere_map(each, columns[hemi], contraction=settings["contraction"], metadata=metadata)
+        for hemi, each in grids.items()
     }
     data = MotorMaps(maps=maps, settings=settings, seed=config["run"]["random_seed"])
     out.written.extend(meps.average_of(meps.tables_of_task(files, settings["task"])))
@@ -39,7 +40,7 @@ def measure(files: list[Path], config: Config, out: OutputFolder) -> Measured:
     )
 
 
-def hemisphere_map(each: meps.Grid, column: str, metadata: dict[str, Any], contraction: str) -> HemisphereMap:
+def hemisphere_map(each: meps.Grid, column: str, *, contraction: str, metadata: dict[str, Any]) -> HemisphereMap:
     """Return the arrays of one hemisphere with what qualifies them."""
     response, threshold = meps.response_evidence(each, contraction)
     return HemisphereMap(
