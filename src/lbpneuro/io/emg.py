@@ -348,8 +348,8 @@ def place_pulses(pulses: pd.DataFrame, positions: pd.DataFrame | None, *, origin
     if unknown:
         raise InputError(f"{origin}: the events name position {unknown[0]}, which is not listed ({len(unknown)} such).")
     placed = placed.merge(positions, on="site_id", how="left", suffixes=("", "_of_position"))
-    named, of_position = (placed[name].astype(object) for name in ("hemisphere", "hemisphere_of_position"))
-    stated = named.where(named.notna(), of_position)
+    by_event, by_position = (placed[name].astype(object) for name in ("hemisphere", "hemisphere_of_position"))
+    stated = by_event.where(by_event.notna(), by_position)
     side = _sides(placed["x_mm"].to_numpy(dtype=float))
     return placed.drop(columns="hemisphere_of_position").assign(hemisphere=stated.where(stated.notna(), side))
 
