@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.oracles import structural as oracle
 
 from lbpneuro.kernels.volumes import (
     coverage,
@@ -14,6 +13,7 @@ from lbpneuro.kernels.volumes import (
     tissue_volume,
     without_background,
 )
+from tests.oracles import structural as oracle
 
 VOXEL_MM3 = 8.0
 
@@ -92,7 +92,7 @@ def test_inputs_are_only_read(rng):
     first = regional_volume(gm, weights, voxel_mm3=1.0), coverage(weights, inside)
     assert (regional_volume(gm, weights, voxel_mm3=1.0), coverage(weights, inside)) == first
     without_background(gm, inside)
-    segmented(gm, gm, gm)
+    segmented(gm=gm, wm=gm, csf=gm)
 
 
 def test_single_precision_maps_lose_no_digits():
@@ -108,7 +108,7 @@ def test_volume_scales_with_the_voxel(rng):
 
 def test_segmented_where_the_tissues_add_up():
     gm, wm, csf = np.array([[[0.2, 0.2, 0.1]], [[0.2, 0.2, 0.1]], [[0.2, 0.1, 0.1]]])[:, None]
-    assert segmented(gm, wm, csf).ravel().tolist() == [True, False, False]
+    assert segmented(gm=gm, wm=wm, csf=csf).ravel().tolist() == [True, False, False]
 
 
 def test_background_nan_become_zero_and_inner_nan_stay():

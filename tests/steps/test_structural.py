@@ -9,10 +9,10 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from tests.oracles import heads
 
 from lbpneuro.io.regions import load_atlas, read_regions
 from lbpneuro.steps.structural import main
+from tests.oracles import heads
 
 ROIS = Path(__file__).resolve().parents[2] / "config" / "rois.tsv"
 SETTINGS = {

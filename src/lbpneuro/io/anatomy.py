@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from lbpneuro.kernels.volumes import segmented, without_background
 
 if TYPE_CHECKING:
     import nibabel as nib
+    import pandas as pd
 
 TISSUES = ("GM", "WM", "CSF")
 NATIVE_SPACES = (None, "T1w")
@@ -47,7 +48,7 @@ class TissueMaps:
         """The brain mask, or where the tissue probabilities add up to more than one half."""
         if self.mask is not None:
             return self.mask.data > 0.5
-        return segmented(self.gm.data, self.wm.data, self.csf.data)
+        return segmented(gm=self.gm.data, wm=self.wm.data, csf=self.csf.data)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +85,7 @@ def read_tissues(files: Sequence[Path]) -> TissueMaps:
     masks = _native(files, suffix="mask", desc="brain")
     mask = load_image(masks[0]) if masks else None
     check_same_grid([gm, wm, csf, *([mask] if mask else [])])
-    return _without_background(gm, wm, csf, mask=mask)
+    return _without_background(TissueMaps(gm=gm, wm=wm, csf=csf, mask=mask))
 
 
 def template_transform(files: Sequence[Path], *, space: str) -> Path | None:
@@ -132,6 +133,14 @@ def label_image(regions: Mapping[Name, NativeRegion], *, grid: Grid) -> nib.Nift
     return image
 
 
+def label_table(regions: Mapping[Name, NativeRegion]) -> pd.DataFrame:
+    """Return the look-up table of ``label_image``: index, name, roi, hemi."""
+    import pandas as pd
+
+    rows = [(number, "_".join(level), *level) for number, level in enumerate(regions, start=1)]
+    return pd.DataFrame(rows, columns=["index", "name", "roi", "hemi"])
+
+
 def _native(files: Sequence[Path], **wanted: str) -> list[Path]:
     """Return the images in the person's own space whose names have the entities ``wanted``, in order."""
     found = []
@@ -151,14 +160,12 @@ def _only(paths: Sequence[Path], tissue: str) -> Path | None:
     return paths[0] if paths else None
 
 
-def _without_background(gm: Image, wm: Image, csf: Image, *, mask: Image | None) -> TissueMaps:
+def _without_background(maps: TissueMaps) -> TissueMaps:
     """Return the maps with zero where there is NaN outside the mask, or without a mask in all three maps."""
-    maps = (gm, wm, csf)
-    if not any(np.isnan(image.data).any() for image in maps):
-        return TissueMaps(gm=gm, wm=wm, csf=csf, mask=mask)
-    empty = np.isnan(gm.data) & np.isnan(wm.data) & np.isnan(csf.data)
-    background = empty if mask is None else ~(mask.data > 0.5)
-    gm, wm, csf = (
-        Image(path=image.path, data=without_background(image.data, background), affine=image.affine) for image in maps
-    )
-    return TissueMaps(gm=gm, wm=wm, csf=csf, mask=mask)
+    tissues = (maps.gm, maps.wm, maps.csf)
+    holes = [np.isnan(image.data) for image in tissues]
+    if not np.any(holes):
+        return maps
+    background = np.all(holes, axis=0) if maps.mask is None else ~(maps.mask.data > 0.5)
+    gm, wm, csf = (replace(image, data=without_background(image.data, background)) for image in tissues)
+    return TissueMaps(gm=gm, wm=wm, csf=csf, mask=maps.mask)

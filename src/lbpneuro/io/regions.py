@@ -302,9 +302,9 @@ def _numbers(table: pd.DataFrame, path: Path) -> pd.DataFrame:
 
 
 def _check_row(row: pd.Series[Any], where: str) -> None:
-    _check_choice(row, "kind", KINDS, where)
-    _check_choice(row, "hemi", HEMISPHERES, where)
-    _check_choice(row, "evidence", EVIDENCE, where)
+    _check_choice(row, "kind", allowed=KINDS, where=where)
+    _check_choice(row, "hemi", allowed=HEMISPHERES, where=where)
+    _check_choice(row, "evidence", allowed=EVIDENCE, where=where)
     for column in ("roi", "space"):
         if row[column] == "n/a":
             raise InputError(f"{where}: {column} is empty; every row needs one.")
@@ -314,7 +314,7 @@ def _check_row(row: pd.Series[Any], where: str) -> None:
         _check_shape_row(row, where)
 
 
-def _check_choice(row: pd.Series[Any], column: str, allowed: tuple[str, ...], where: str) -> None:
+def _check_choice(row: pd.Series[Any], column: str, *, allowed: tuple[str, ...], where: str) -> None:
     if row[column] not in allowed:
         raise InputError(f"{where}: {column} must be one of {', '.join(allowed)}; found {row[column]!r}.")
 

@@ -82,7 +82,7 @@ def coverage(weights: Map, inside: NDArray[np.bool_]) -> Values:
     return np.divide(covered, total, where=total > 0, out=np.full(total.shape, np.nan))
 
 
-def segmented(gm: Map, wm: Map, csf: Map) -> NDArray[np.bool_]:
+def segmented(*, gm: Map, wm: Map, csf: Map) -> NDArray[np.bool_]:
     """Return where the brain was segmented: the three tissue probabilities add up to more than one half."""
     return np.asarray(gm + wm + csf) > 0.5
 

@@ -66,7 +66,7 @@ def tiv(data: Structural) -> dict[Level, Estimate]:
     value = _tiv_ml(data)
     if np.isnan(value):
         return {(): Estimate.fail(Reason.INVALID_INPUT)}
-    n_voxel = int(np.count_nonzero(segmented(data.gm, data.wm, data.csf)))
+    n_voxel = int(np.count_nonzero(segmented(gm=data.gm, wm=data.wm, csf=data.csf)))
     flags = () if _plausible(data) else (Reason.FAILED_QC,)
     return {(): Estimate.of(value, se=_cv(data, "tiv") * value, n=n_voxel, flags=flags)}
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from lbpneuro.io.anatomy import NativeRegion, TissueMaps, label_image, native_regions, read_tissues, template_transform
+from lbpneuro.io import anatomy
 from lbpneuro.io.files import write_nifti, write_tsv
 from lbpneuro.io.images import block
-from lbpneuro.io.regions import Region, read_regions, require
-from lbpneuro.markers.descriptor import Level
+from lbpneuro.io.regions import read_regions, require
 from lbpneuro.markers.structural import RegionMap, Structural, region_levels
 from lbpneuro.steps.command import Config, Measured, OutputFolder, family_step
 
@@ -28,12 +27,12 @@ def main(argv: list[str]) -> int:
 def measure(files: list[Path], config: Config, out: OutputFolder) -> Measured:
     """Return the maps and regions of one person; without a transform from template space, no regions."""
     regions = require(read_regions(Path(config["functional"]["rois"])), region_levels(config))
-    maps = read_tissues(files)
-    space = next(iter(regions.values())).space
-    transform = template_transform(files, space=space)
-    native = native_regions(regions, transform, grid=maps.grid) if transform else {}
+    maps = anatomy.read_tissues(files)
+    transform = anatomy.template_transform(files, space=next(iter(regions.values())).space)
+    native = anatomy.native_regions(regions, transform, grid=maps.grid) if transform else {}
     if native:
-        write_regions(native, maps, out)
+        write_nifti(out.file("anat", "dseg", ".nii.gz", desc="roi"), anatomy.label_image(native, grid=maps.grid))
+        write_tsv(out.file("anat", "dseg", ".tsv", desc="roi"), anatomy.label_table(native))
     data = Structural(
         gm=maps.gm.data,
         wm=maps.wm.data,
@@ -42,33 +41,17 @@ def measure(files: list[Path], config: Config, out: OutputFolder) -> Measured:
         regions={level: region_map(region, maps) for level, region in native.items()},
         settings=config["structural"],
     )
-    return Measured(data=data, method=METHOD, sidecar=facts(regions, maps, transform))
-
-
-def region_map(region: NativeRegion, maps: TissueMaps) -> RegionMap:
-    """Return a region with the gray matter and the segmented brain of its box; both are empty beyond the image."""
-    box: dict[str, Any] = {"start": region.start, "shape": region.weights.shape}
-    return RegionMap(weights=region.weights, gm=block(maps.gm.data, **box), inside=block(maps.inside, **box))
-
-
-def write_regions(native: dict[Level, NativeRegion], maps: TissueMaps, out: OutputFolder) -> None:
-    """Write the regions as a label image in the person's own space, with the table of its labels."""
-    import pandas as pd
-
-    write_nifti(out.file("anat", "dseg", ".nii.gz", desc="roi"), label_image(native, grid=maps.grid))
-    rows = [(number, "_".join(level), *level) for number, level in enumerate(native, start=1)]
-    write_tsv(
-        out.file("anat", "dseg", ".tsv", desc="roi"), pd.DataFrame(rows, columns=["index", "name", "roi", "hemi"])
-    )
-
-
-def facts(regions: dict[Level, Region], maps: TissueMaps, transform: Path | None) -> dict[str, Any]:
-    """Return what the sidecar says beyond the frame."""
-    return {
-        "VoxelVolume_mm3": maps.gm.voxel_mm3,
+    sidecar = {
         "BrainMask": maps.mask.path.name if maps.mask else "tissue probabilities add up to more than one half",
         "Transform": transform.name if transform else "none: regional volumes need the transform from template space",
         "RegionSources": {"_".join(level): region.source for level, region in regions.items()},
         "RegionEvidence": {"_".join(level): region.evidence for level, region in regions.items()},
         "ThalamusCaveat": THALAMUS,
     }
+    return Measured(data=data, method=METHOD, sidecar=sidecar)
+
+
+def region_map(region: anatomy.NativeRegion, maps: anatomy.TissueMaps) -> RegionMap:
+    """Return a region with the gray matter and the segmented brain of its box; both are empty beyond the image."""
+    box: dict[str, Any] = {"start": region.start, "shape": region.weights.shape}
+    return RegionMap(weights=region.weights, gm=block(maps.gm.data, **box), inside=block(maps.inside, **box))
