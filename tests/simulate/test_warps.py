@@ -13,9 +13,12 @@ from lbpneuro.simulate.warps import divergence_velocity, exponential, jacobian, 
 
 @pytest.fixture(scope="module")
 def smooth_field():
+    from scipy import ndimage
+
     rng = np.random.default_rng(3)
     inside = np.zeros((30, 32, 28), dtype=np.float32)
-    inside[6:-6, 6:-6, 6:-6] = 1
+    inside[8:-8, 8:-8, 8:-8] = 1
+    inside = ndimage.gaussian_filter(inside, 2)
     return random_velocity(rng, inside, voxel_mm=4, sd_mm=3, smooth_mm=20)
 
 

@@ -191,11 +191,15 @@ def _tissues(voxel_mm: float) -> tuple[Volume, Volume, Volume]:
 
 
 def _nuisance_maps(points: Array, brain: Matrix, gm: Matrix, wm: Matrix) -> Matrix:
-    """Maps (v, 17): global signal, two physiological noises, motion and its change per axis, jerk, dummy volumes."""
+    """Maps (v, 17): global signal, two physiological noises, motion and its change per axis, jerk, dummy volumes.
+
+    The first three vary in strength over the brain, so that they are separate components in white matter and CSF.
+    """
     csf = np.maximum(1 - gm - wm, 0)
     physiology = [gm + 0.6 * wm + 0.3 * csf, 0.15 + 1.5 * csf, 0.2 + 0.6 * wm + 0.4 * csf]
-    edge = np.clip(1 - brain, 0, 1) * 2 + 0.15
     waves = [np.cos(points @ direction / 35.0 + phase).astype(np.float32) for direction, phase in _WAVES]
+    physiology = [one * (1 + 0.5 * wave) for one, wave in zip(physiology, waves[3:], strict=True)]
+    edge = np.clip(1 - brain, 0, 1) * 2 + 0.15
     motion = [edge * wave for wave in waves]
     still = np.ones_like(brain)
     return np.stack([*physiology, *motion, *motion, -still, still], axis=1).astype(np.float32)

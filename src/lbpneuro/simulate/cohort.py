@@ -140,7 +140,7 @@ def write_descriptions(study: Study) -> None:
         write_json(folder / "dataset_description.json", {"Name": name, "BIDSVersion": BIDS_VERSION, **fields})
         write_text(folder / "README", README)
     write_text(study.raw / ".bidsignore", "nibs\n")
-    write_text(study.fmriprep / ".bidsignore", "*_xfm.*\n")
+    write_text(study.fmriprep / ".bidsignore", "*_xfm.*\n*_boldref.nii.gz\n*_timeseries.*\n")
 
 
 def write_people(study: Study, people: Sequence[Person]) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lbpneuro.io.regions import Region, read_regions, region_grid, region_weights
+from lbpneuro.io.regions import Region, read_regions, region_weights
 from lbpneuro.io.resources import workflow_folder
 from lbpneuro.simulate.grids import Grid, Volume, mni_grid, resampled
 
@@ -68,10 +68,14 @@ def region_shares(key: RegionKey, voxel_mm: float) -> Volume:
 @lru_cache(maxsize=8)
 def region_fine(key: RegionKey) -> tuple[Volume, Grid]:
     """Return the share of each 1-mm voxel that lies in region ``key``, on a grid just around it."""
-    found = region_grid(regions()[key], voxel_mm=1.0, margin_mm=3.0)
-    shares = region_weights(regions()[key], affine=found.affine, shape=found.shape, subsamples=1)
-    nx, ny, nz = found.shape
-    return shares, Grid(np.asarray(found.affine, dtype=float), (nx, ny, nz))
+    whole = mni_grid(1.0)
+    shares = region_weights(regions()[key], affine=whole.affine, shape=whole.shape, subsamples=1)
+    low, high = (edge(np.argwhere(shares), axis=0) for edge in (np.min, np.max))
+    box = tuple(slice(first - 2, last + 3) for first, last in zip(low, high, strict=True))
+    affine = whole.affine.copy()
+    affine[:3, 3] += low - 2
+    part = shares[box].copy()
+    return part, Grid(affine, (part.shape[0], part.shape[1], part.shape[2]))
 
 
 @lru_cache(maxsize=8)

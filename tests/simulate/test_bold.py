@@ -1,0 +1,191 @@
+"""The resting run: the planted correlation is what an endless run would show; confounds are what fMRIPrep writes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lbpneuro.kernels.quality import fd_jenkinson, fd_power
+from lbpneuro.simulate import bold
+from lbpneuro.simulate.confounds import expansion, principal_components
+from lbpneuro.simulate.grids import mni_grid
+from lbpneuro.simulate.motion import (
+    MotionSettings,
+    framewise_displacement,
+    jenkinson_displacement,
+    motion_parameters,
+)
+from lbpneuro.simulate.people import Visit, person
+from lbpneuro.simulate.template import region_shares
+
+VOXEL_MM = 4.0
+
+
+def visit(number: int = 1, *, effect: float = 1.0) -> Visit:
+    return Visit(person(number, seed=33, effect=effect), 0, 33)
+
+
+def in_band(series: np.ndarray, *, t_r: float, band_hz: tuple[float, float]) -> np.ndarray:
+    spectrum = np.fft.rfft(series, axis=1)
+    frequencies = np.fft.rfftfreq(series.shape[1], t_r)
+    return spectrum * ((frequencies >= band_hz[0]) & (frequencies <= band_hz[1]))
+
+
+@pytest.fixture(scope="module")
+def both_regions():
+    """Shares (2, n) and points of the voxels of the two regions."""
+    shares = np.stack([region_shares(key, VOXEL_MM).ravel() for key in (bold.SEED, bold.TARGET)])
+    used = shares.sum(axis=0) > 0
+    return shares[:, used], mni_grid(VOXEL_MM).points()[used]
+
+
+def test_population_correlation_is_that_of_an_endless_run(both_regions):
+    """A run of 60,000 volumes without nuisance, band-passed by Fourier, against the formula."""
+    shares, points = both_regions
+    settings = bold.BoldSettings(
+        n_time=60_000, dummy=(), global_signal=0, physio=0, motion_leak=0, smooth_field=0.8, white=1.5
+    )
+    maps = bold.maps_at(points, voxel_mm=VOXEL_MM)
+    shares = shares[:, maps.inside]
+    used_nodes = np.flatnonzero(np.asarray(abs(maps.nodes).sum(axis=0)) > 0)
+    maps = dataclasses.replace(maps, nodes=maps.nodes[:, used_nodes])
+    correlation = bold.latent_correlation(visit(), settings)
+    time = bold.courses(visit(), settings=settings, correlation=correlation, n_nodes=len(used_nodes))
+    means = [share @ bold.synthesise(maps, time, np.random.default_rng(8), settings) / share.sum() for share in shares]
+    y = in_band(np.stack(means), t_r=settings.t_r, band_hz=settings.band_hz)
+    found = np.real(np.vdot(y[0], y[1])) / np.sqrt(np.vdot(y[0], y[0]).real * np.vdot(y[1], y[1]).real)
+    planted = bold.population_correlation((shares[0], shares[1]), maps, correlation=correlation, settings=settings)
+    latent = correlation[0, 1]
+    assert abs(latent - planted) > 0.05  # noise matters in this test
+    assert np.arctanh(found) == pytest.approx(np.arctanh(planted), abs=0.03)
+
+
+def test_coloured_noise_has_unit_variance_and_the_stated_share_in_the_band():
+    settings = bold.BoldSettings()
+    noise = bold.coloured(np.random.default_rng(2), (300, 2000), t_r=settings.t_r, knee_hz=settings.knee_hz)
+    assert noise.var(ddof=0) == pytest.approx(1, rel=0.03)
+    y = in_band(noise - noise.mean(axis=1, keepdims=True), t_r=settings.t_r, band_hz=settings.band_hz)
+    share = 2 * (np.abs(y) ** 2).sum() / noise.size / noise.shape[1]
+    assert share == pytest.approx(bold.band_shares(settings)[0], rel=0.03)
+    assert bold.band_shares(settings)[1] == pytest.approx(0.07 / (0.5 / settings.t_r), rel=1e-3)
+
+
+def test_nodes_give_unit_variance_and_stay_in_the_grid():
+    points = np.array([[0.0, 0, 0], [3, -40, 12], [-150, 200, 300]])
+    weights = bold.node_weights(points).toarray()
+    np.testing.assert_allclose((weights**2).sum(axis=1), 1, rtol=1e-5)
+
+
+def test_correlations_are_positive_definite_and_keep_the_planted_one():
+    settings = bold.BoldSettings()
+    planted = []
+    for number in range(1, 31):
+        matrix = bold.latent_correlation(visit(number), settings)
+        assert np.linalg.eigvalsh(matrix).min() > 0.01
+        np.testing.assert_allclose(np.diag(matrix), 1)
+        planted.append(np.arctanh(matrix[0, 1]))
+    patients, controls = np.mean(planted[0::2]), np.mean(planted[1::2])
+    assert patients - controls == pytest.approx(settings.pag_vmpfc["patient"], abs=0.12)
+
+
+def test_nearest_correlation_repairs_a_contradiction():
+    wrong = np.array([[1, 0.9, -0.9], [0.9, 1, 0.9], [-0.9, 0.9, 1]])
+    repaired = bold.nearest_correlation(wrong)
+    assert np.linalg.eigvalsh(repaired).min() > 0
+    np.testing.assert_allclose(np.diag(repaired), 1)
+
+
+def test_no_voxel_follows_two_regions_by_more_than_itself():
+    assert bold.source_shares(8.0).sum(axis=0).max() <= 1 + 1e-5
+
+
+def test_motion_of_a_translation_and_a_turn():
+    parameters = np.zeros((3, 6))
+    parameters[1, 0] = 0.3
+    parameters[2] = [0.3, 0, 0, 0, 0, 0.01]
+    np.testing.assert_allclose(framewise_displacement(parameters), [np.nan, 0.3, 0.5])
+    turn = np.sqrt(80**2 / 5 * 2 * ((1 - np.cos(0.01)) ** 2 + np.sin(0.01) ** 2) + (0.3 * 0.01) ** 2)
+    np.testing.assert_allclose(jenkinson_displacement(parameters)[:2], [np.nan, 0.3])
+    assert jenkinson_displacement(parameters)[2] == pytest.approx(turn, rel=1e-3)
+
+
+def test_motion_agrees_with_the_kernels():
+    parameters = motion_parameters(np.random.default_rng(1), n_time=200, settings=MotionSettings())
+    np.testing.assert_allclose(framewise_displacement(parameters), fd_power(parameters), atol=1e-12)
+    np.testing.assert_allclose(jenkinson_displacement(parameters), fd_jenkinson(parameters), rtol=1e-2, atol=1e-4)
+
+
+def test_most_people_keep_still_enough():
+    kept, means = [], []
+    settings = bold.BoldSettings()
+    for number in range(1, 101):
+        path = motion_parameters(visit(number).passing("motion"), n_time=settings.n_time, settings=settings.motion)
+        displacement = jenkinson_displacement(path)[1:]
+        kept.append((displacement <= 0.25).sum() * settings.t_r)
+        means.append(displacement.mean())
+    assert np.percentile(kept, 5) > 480
+    assert max(means) < 0.2
+
+
+def test_principal_components_are_those_of_a_singular_value_decomposition(rng):
+    series, drift = rng.standard_normal((60, 40)), np.ones((1, 40))
+    singular, share, courses = principal_components(series, drift)
+    centred = series - series.mean(axis=1, keepdims=True)
+    centred /= centred.std(axis=1, keepdims=True, ddof=1)
+    _, expected, right = np.linalg.svd(centred)
+    np.testing.assert_allclose(singular, expected[:10], rtol=1e-8)
+    np.testing.assert_allclose(np.abs(np.sum(courses * right[:10], axis=1)), 1, rtol=1e-6)
+    np.testing.assert_allclose(share, expected[:10] ** 2 / (expected**2).sum(), rtol=1e-8)
+
+
+def test_expansion_by_hand():
+    found = expansion("csf", np.array([1.0, 3, 2]))
+    np.testing.assert_array_equal(found["csf_derivative1"], [np.nan, 2, -1])
+    np.testing.assert_array_equal(found["csf_power2"], [1, 9, 4])
+    np.testing.assert_array_equal(found["csf_derivative1_power2"], [np.nan, 4, 1])
+
+
+def test_confounds_are_read_by_nilearn(study_folder):
+    interfaces = pytest.importorskip("nilearn.interfaces.fmriprep")
+    image = next(study_folder.glob("fmriprep/sub-01/func/*desc-preproc_bold.nii.gz"))
+    table, kept = interfaces.load_confounds(
+        str(image),
+        strategy=("motion", "wm_csf", "global_signal", "compcor", "high_pass"),
+        motion="full",
+        wm_csf="full",
+        global_signal="full",
+        compcor="anat_separated",
+        n_compcor=5,
+    )
+    assert table.shape[1] >= 24 + 8 + 4 + 10
+    assert len(kept) == len(table) - 2
+
+
+def test_confounds_describe_their_components(study_folder):
+    path = next(study_folder.glob("fmriprep/sub-01/func/*desc-confounds_timeseries.tsv"))
+    table = pd.read_csv(path, sep="\t")
+    described = json.loads(path.with_suffix(".json").read_text())
+    assert set(described) <= set(table.columns)
+    assert {described[f"{letter}_comp_cor_00"]["Mask"] for letter in "acw"} == {"combined", "CSF", "WM"}
+    first = table.iloc[0]
+    assert first[["framewise_displacement", "rmsd", "dvars", "std_dvars", "trans_x_derivative1"]].isna().all()
+    assert first[["trans_x", "csf", "global_signal", "non_steady_state_outlier00"]].notna().all()
+    assert table.drop(index=0).notna().all(axis=None)
+
+
+def test_raw_run_moves_with_the_head(study_folder):
+    """The centre of mass of the raw run follows the planted translations."""
+    import nibabel as nib
+
+    data = nib.load(study_folder / "raw/sub-01/func/sub-01_task-rest_bold.nii.gz").get_fdata(dtype=np.float32)
+    table = pd.read_csv(next(study_folder.glob("fmriprep/sub-01/func/*desc-confounds_timeseries.tsv")), sep="\t")
+    planes = data[..., 2:].sum(axis=(0, 1))
+    centre = 4 * (np.arange(data.shape[2])[:, None] * planes).sum(axis=0) / planes.sum(axis=0)
+    moved = table["trans_z"].to_numpy()[2:]
+    steps = np.abs(np.diff(moved)) > 0.1
+    assert steps.any()
+    assert np.corrcoef(np.diff(centre)[steps], np.diff(moved)[steps])[0, 1] > 0.8

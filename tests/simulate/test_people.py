@@ -1,0 +1,57 @@
+"""The people of a study, and the random numbers they are drawn from."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lbpneuro.simulate.people import Visit, nrs_table, participants_table, person, rmdq_table
+from lbpneuro.simulate.seeding import generator
+
+
+def people(n: int = 40, **settings):
+    return [person(number, **{"seed": 1, "effect": 1.0, **settings}) for number in range(1, n + 1)]
+
+
+def test_pain_belongs_to_the_group_with_pain():
+    table, _ = participants_table(people())
+    with_pain, without = (table[table["group"] == group] for group in ("LBP", "control"))
+    assert len(with_pain) == len(without) == 20
+    assert with_pain["pain_nrs"].between(1, 10).all()
+    assert (with_pain["pain_duration_years"] > 0).all()
+    assert without[["pain_nrs", "pain_duration_years"]].eq(0).all(axis=None)
+    assert with_pain["rmdq"].mean() > without["rmdq"].mean() + 5
+    assert table["age"].between(18, 70).all()
+
+
+def test_questionnaires_add_up():
+    group = people()
+    items, _ = rmdq_table(group)
+    participants, _ = participants_table(group)
+    assert (items.filter(regex=r"_\d\d$").sum(axis=1) == items["rmdq"]).all()
+    assert (items["rmdq"] == participants["rmdq"]).all()
+    scale, _ = nrs_table(group)
+    assert (scale["nrs_now"] <= scale["nrs_mean"]).all()
+    assert (scale["nrs_mean"] <= scale["nrs_worst"]).all()
+
+
+def test_effect_changes_patients_alone():
+    assert [one.patient for one in people(4, effect=0.5)] == [0.5, 0, 0.5, 0]
+
+
+def test_generators_differ_by_everything_that_names_them():
+    def draw(**names) -> float:
+        return float(generator(3, **{"participant": 1, "session": 1, "what": "map", **names}).random())
+
+    values = [draw(), draw(participant=2), draw(session=2), draw(what="bold")]
+    assert len(set(values)) == 4
+    assert draw() == values[0]
+
+
+def test_names_of_a_visit():
+    one = person(7, seed=1, effect=1.0)
+    assert (Visit(one, 0, 1).prefix, Visit(one, 0, 1).folder) == ("sub-07", "sub-07")
+    assert (Visit(one, 2, 1).prefix, Visit(one, 2, 1).folder) == ("sub-07_ses-02", "sub-07/ses-02")
+    lasting = [Visit(one, session, 1).lasting("size").random() for session in (1, 2)]
+    passing = [Visit(one, session, 1).passing("size").random() for session in (1, 2)]
+    assert lasting[0] == lasting[1]
+    assert np.ptp(passing) > 0

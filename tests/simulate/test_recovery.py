@@ -1,0 +1,66 @@
+"""Recovery of planted values, counted by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lbpneuro.errors import InputError
+from lbpneuro.io.files import write_tsv
+from lbpneuro.io.tables import LONG_NAME, long_columns
+from lbpneuro.simulate.recovery import pair_with_truth, recovery_table, summary
+from lbpneuro.simulate.truth import INDEX_COLUMNS, truth_table
+
+LEVEL = {"roi": "dlpfc", "hemi": "L"}
+
+
+def found_row(participant: str, value: float, **columns) -> dict:
+    half = 1.96 * 0.5
+    numbers = {"value": value, "se": 0.5, "ci_low": value - half, "ci_high": value + half, "status": "ok"}
+    return {"participant_id": participant, "marker": "gm_volume", "method_version": "1", **LEVEL, **numbers, **columns}
+
+
+@pytest.fixture
+def outcome(tmp_path):
+    """Four people; errors +1, 0, -0.5 and a failed value."""
+    found = [found_row("sub-01", 11), found_row("sub-02", 12, status="flag"), found_row("sub-03", 12.5)]
+    found.append(found_row("sub-04", np.nan, status="fail", se=np.nan, ci_low=np.nan, ci_high=np.nan))
+    planted = [
+        {"participant_id": f"sub-{n:02d}", "session_id": None, "marker": "gm_volume", **LEVEL, "value": v}
+        for n, v in enumerate((10, 12, 13, 14), start=1)
+    ]
+    write_tsv(tmp_path / f"{LONG_NAME}.tsv", pd.DataFrame(found, columns=long_columns(INDEX_COLUMNS)))
+    write_tsv(tmp_path / "truth.tsv", truth_table(planted))
+    return tmp_path
+
+
+def test_recovery_by_hand(outcome):
+    (row,) = recovery_table(outcome, outcome / "truth.tsv").to_dict("records")
+    assert (row["marker"], row["roi"], row["hemi"]) == ("gm_volume", "dlpfc", "L")
+    assert (row["n_planted"], row["n"]) == (4, 3)
+    assert row["bias"] == pytest.approx(0.5 / 3)
+    assert row["bias_over_se"] == pytest.approx(1 / 3)
+    assert row["rmse"] == pytest.approx(np.sqrt(1.25 / 3))
+    assert row["coverage"] == pytest.approx(2 / 3)
+    assert row["r"] == pytest.approx(np.corrcoef([11, 12, 12.5], [10, 12, 13])[0, 1])
+
+
+def test_summary_has_a_line_per_headline(outcome):
+    lines = summary(recovery_table(outcome, outcome / "truth.tsv")).splitlines()
+    assert len(lines) == 5
+    assert "3 of   4 values: bias +0.33 SE, 95 % intervals right 67%, r 1.00" in lines[0]
+    assert lines[2].endswith("0 of   0 values: nothing to compare")
+
+
+def test_tables_of_two_studies_are_not_compared(outcome):
+    truth = pd.read_csv(outcome / "truth.tsv", sep="\t")
+    truth["participant_id"] = [f"sub-{number}" for number in range(90, 94)]
+    write_tsv(outcome / "truth.tsv", truth)
+    with pytest.raises(InputError, match="another study"):
+        pair_with_truth(outcome, outcome / "truth.tsv")
+
+
+def test_missing_marker_table_is_named(tmp_path):
+    with pytest.raises(InputError, match="no marker table"):
+        recovery_table(tmp_path, tmp_path / "truth.tsv")
