@@ -315,7 +315,10 @@ GM_VOLUME_RATIO = Marker(
 GM_COVERAGE = Marker(
     name="gm_coverage",
     long_name="Share of a region inside the segmented brain",
-    description="Share of the region's volume where the tissue probabilities add up to more than one half.",
+    description=(
+        "Share of the region's volume inside the brain mask, or without a mask where the tissue probabilities add up "
+        "to more than one half. What lies beyond the scan counts as not covered."
+    ),
     unit="1",
     family="structural",
     function=gm_coverage,
