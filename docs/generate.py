@@ -30,7 +30,7 @@ def marker_section(marker: Marker) -> Iterator[str]:
     yield from (f"### `{marker.name}`", "", f"**{marker.long_name}** ({marker.unit}). {marker.description}", "")
     facts = {
         "Repeats over": ", ".join(marker.index),
-        "Expected in low back pain": f"{marker.direction}"
+        "Expected in low back pain": marker.directions
         + (f" ({doi_link(marker.direction_source)})" if marker.direction_source else ""),
         "Tier": str(marker.tier),
         "Definition": f"{doi_link(marker.doi)} ({marker.evidence})",

@@ -46,6 +46,7 @@ VOLUME = marker(
     index=("roi", "hemi"),
     levels=lambda config: [("dlpfc", hemi) for hemi in config["hemis"]],
     bounds=(0.0, 50.0),
+    direction_by_level={"R": Direction.CONTESTED},
 )
 TOTAL = marker("total", unit="1")
 MARKERS = (VOLUME, TOTAL)
@@ -138,6 +139,8 @@ def test_every_column_is_in_the_dictionary_and_nothing_else(table: pd.DataFrame)
     dictionary = tables.data_dictionary(wide, MARKERS)
     assert list(dictionary) == list(wide.columns)
     assert dictionary["volume__dlpfc__L"]["Level"] == "roi dlpfc, hemi L"
+    assert dictionary["volume__dlpfc__L"]["ExpectedDirection"] == "lower"
+    assert dictionary["volume__dlpfc__R"]["ExpectedDirection"] == "contested"
     assert dictionary["volume__dlpfc__L__se"]["Units"] == "mL"
     long = tables.long_dictionary(MARKERS, INDEX)
     assert set(long) == set(table.columns)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from lbpneuro.io.tables import marker_dictionary
 from lbpneuro.markers.descriptor import Marker
 
-CATALOGUE_COLUMNS = ("name", "unit", "index", "direction", "tier", "evidence", "doi", "family", "long_name", "version")
+CATALOGUE_COLUMNS = ("name", "unit", "index", "directions", "tier", "evidence", "doi", "family", "long_name", "version")
 
 
 def catalogue(markers: Sequence[Marker], form: str) -> str:
@@ -30,6 +30,6 @@ def _paragraph(marker: Marker) -> str:
     repeats = f", per {' and '.join(marker.index)}" if marker.index else ""
     return (
         f"{marker.name} [{marker.unit}]{repeats}: {marker.long_name}\n"
-        f"    expected in low back pain: {marker.direction} ({marker.direction_source or 'no source'})\n"
+        f"    expected in low back pain: {marker.directions} ({marker.direction_source or 'no source'})\n"
         f"    tier {marker.tier}, definition {marker.evidence}, source {marker.doi or 'n/a'}\n"
     )

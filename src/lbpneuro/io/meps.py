@@ -306,27 +306,22 @@ def _with_sites(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def read_task(files: Sequence[Path], task: str) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Return the trials of all runs of ``task`` in one table, and the metadata of the last; no rows if not recorded."""
+    """Return the trials of all runs of ``task`` in one table, and their metadata; no rows if not recorded."""
     import pandas as pd
 
     paths = tables_of_task(files, task)
     tables = []
     metadata: dict[str, Any] = {}
     for run, path in enumerate(paths):
-        table, metadata = read_meps(path)
-        tables.append(
-            table.assign(
-                trial=[
-                    f"{run}:{int(float(trial)):06d}" if _is_number(trial) else f"{run}:{trial}"
-                    for trial in table["trial"]
-                ]
-            )
-        )
+        table, own = read_meps(path)
+        metadata |= own
+        tables.append(table.assign(trial=[_trial_key(run, trial) for trial in table["trial"]]))
     return (pd.concat(tables, ignore_index=True) if tables else empty_table()), metadata
 
 
-def _is_number(text: Any) -> bool:
-    return str(text).replace(".", "", 1).isdigit()
+def _trial_key(run: int, trial: str) -> str:
+    """A name of a trial that sorts by run, then by number."""
+    return f"{run}:{trial:0>8}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -145,7 +145,7 @@ def marker_dictionary(marker: Marker) -> dict[str, Any]:
         "Index": list(marker.index),
         "NCounts": marker.n_counts,
         "StandardError": marker.se_method,
-        "ExpectedDirection": str(marker.direction),
+        "ExpectedDirection": marker.directions,
         "DirectionSource": marker.direction_source,
         "Tier": str(marker.tier),
         "Definition": marker.doi,
@@ -175,7 +175,8 @@ def _column_entry(marker: Marker, levels: list[str]) -> dict[str, Any]:
     part = levels[-1] if levels and levels[-1] in WIDE_PARTS else "value"
     where = ", ".join(f"{column} {level}" for column, level in zip(marker.index, levels, strict=False))
     if part == "value":
-        return {**marker_dictionary(marker), "Level": where} if where else marker_dictionary(marker)
+        at_level = {"ExpectedDirection": str(marker.direction_at(tuple(levels))), "Level": where}
+        return {**marker_dictionary(marker), **(at_level if where else {})}
     entry: dict[str, Any] = {
         "LongName": f"{marker.long_name}{': ' + where if where else ''}, {part}",
         "Description": COLUMN_DICTIONARY[part],

@@ -143,6 +143,12 @@ class Marker:
     evidence: Evidence = Evidence.DESIGN
     se_method: str = ""
 
+    @property
+    def directions(self) -> str:
+        """The expected direction in words, with the levels where it differs."""
+        exceptions = [f"{entry}: {direction}" for entry, direction in self.direction_by_level.items()]
+        return f"{self.direction}" + (f" ({', '.join(exceptions)})" if exceptions else "")
+
     def direction_at(self, level: Level) -> Direction:
         """Return the expected direction at a level."""
         own = (self.direction_by_level[entry] for entry in level if entry in self.direction_by_level)
