@@ -54,6 +54,7 @@ def test_no_response_where_there_is_none():
     assert np.mean(found.p2p_corrected > 50e-6) < 0.05
     assert np.mean(np.isfinite(found.latency)) < 0.05
     assert abs(np.mean(found.rms_corrected)) < 1e-6
+    assert np.median(found.p2p_corrected) == pytest.approx(0, abs=3e-6)
 
 
 def test_shape_amplitude_is_linear_in_contracted_muscle():
@@ -64,6 +65,25 @@ def test_shape_amplitude_is_linear_in_contracted_muscle():
     sizes = [found.shape[planted == each].mean() * 1e6 for each in (40.0, 80.0, 160.0, 640.0)]
     ratios = np.array(sizes) / [40.0, 80.0, 160.0, 640.0]
     np.testing.assert_allclose(ratios / ratios[-1], 1.0, atol=0.08)
+
+
+def test_shape_amplitude_keeps_its_sign():
+    """A trial that holds the opposite of the average response is negative, so that noise averages out."""
+    times = np.arange(100) / 1000.0
+    wave = oracle.biphasic(times)[None, None]
+    epochs = np.concatenate([3 * wave, 2 * wave, -wave])
+    spans = mep.within(times, (0.015, 0.050))[None]
+    unit = np.ptp(wave)
+    np.testing.assert_allclose(mep.shape_amplitude(epochs, spans)[:, 0] / unit, [3, 2, -1])
+
+
+def test_noise_is_judged_in_a_window_as_long_as_that_of_the_response():
+    times = np.arange(-100, 101) / 1000.0
+    epochs = np.where(times < 0, times, 0.0)[None, None]
+    masks = np.stack([mep.within(times, (0.010, 0.029)), mep.within(times, (0.010, 0.049))])
+    both = np.repeat(epochs, 2, axis=1)
+    found = mep.noise_peak_to_peak(both, times, masks=masks, background=(-0.090, -0.005))
+    np.testing.assert_allclose(found, [0.019, 0.039])
 
 
 def test_span_of_the_average_response():
@@ -153,6 +173,17 @@ def test_contracted_muscles_are_judged_by_their_own_level():
     judged = settings(background_max=None, background_range=(0.5, 1.5))
     reasons = mep.background_reasons(background, judged)
     assert [bool(reason) for reason in reasons[:, 0]] == [False, False, True, False, True]
+
+
+def test_silent_channel_is_flat_and_spares_the_others():
+    epochs, times = oracle.synthetic_epochs(np.random.default_rng(1), amplitudes_uv=np.full(5, 300.0))
+    both = np.concatenate([np.zeros_like(epochs), epochs], axis=1)
+    judged = settings(windows=[WINDOW, WINDOW], background_max=None, background_range=(0.5, 1.5))
+    found = mep.measure_responses(both, times, sfreq=4000.0, settings=judged)
+    assert set(found.rejected[:, 0]) == {mep.FLAT}
+    assert set(found.rejected[:, 1]) == {mep.KEPT}
+    alone = mep.measure_responses(epochs, times, sfreq=4000.0, settings=settings())
+    np.testing.assert_allclose(found.p2p[:, 1], alone.p2p[:, 0])
 
 
 def test_nan_stays_in_its_trial():

@@ -111,6 +111,35 @@ def test_trial_noise_finds_both_parts():
     assert np.sqrt(relative) == pytest.approx(0.4, rel=0.05)
 
 
+def test_trial_noise_is_unbiased_with_few_trials():
+    rng = np.random.default_rng(3)
+    mean = np.geomspace(10, 1000, 3000)[:, None]
+    trials = mean * (1 + 0.3 * rng.standard_normal((3000, 3)))
+    assert motor_map.trial_noise(trials)[1] == pytest.approx(0.09, rel=0.12)
+
+
+def test_joint_map_has_the_noise_and_the_posterior_of_the_textbook():
+    coords, means = oracle.planted_maps(np.random.default_rng(5))
+    trials = oracle.planted_trials(np.random.default_rng(6), means, n_trial=6, log_sd=0.5)
+    fits = []
+    for muscle in trials:
+        additive, relative = motor_map.trial_noise(muscle)
+        noise = {"additive": np.full(42, additive / 6), "relative": np.full(42, relative / 6)}
+        fits.append(motor_map.fit_map(muscle.mean(axis=-1), coords, **noise))
+    joint = motor_map.fit_trials(trials, coords)
+    noise = joint.noise_root @ joint.noise_root.T
+    r = motor_map.residual_correlation(trials)[0, 1]
+    assert r == pytest.approx(0.5, abs=0.2)
+    np.testing.assert_allclose(np.diag(noise), np.concatenate([fit.noise for fit in fits]))
+    np.testing.assert_allclose(np.diag(noise[:42, 42:]), r * np.sqrt(fits[0].noise * fits[1].noise))
+    prior = np.zeros((84, 84))
+    prior[:42, :42], prior[42:, 42:] = fits[0].prior, fits[1].prior
+    posterior = prior - prior @ np.linalg.inv(prior + noise) @ prior
+    np.testing.assert_allclose(joint.spread @ joint.spread.T, posterior, atol=1e-6)
+    apart = np.diag(np.diag(noise))
+    np.testing.assert_allclose(joint.gain, prior @ np.linalg.inv(prior + apart), atol=1e-6)
+
+
 def test_residual_correlation_is_that_of_the_pulses():
     rng = np.random.default_rng(4)
     means = np.full((2, 200), 100.0)

@@ -97,6 +97,12 @@ def test_void_protocol(marker, data, reason):
         assert (estimate.status, estimate.reasons) == (Status.FAIL, (reason,))
 
 
+@pytest.mark.parametrize(("between_uv", "valid"), [(1500, 1.0), (1050, 0.0), (700, 0.0)])
+def test_priming_is_valid_only_beyond_chance(between_uv, valid):
+    data = blocks(amplitudes={"between": block(between_uv)})
+    assert plasticity.hp_valid_priming(data)[()].value == valid
+
+
 def test_missing_between():
     data = without("between")
     assert plasticity.hp_index(data)[("post10",)].status is Status.OK

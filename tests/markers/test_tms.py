@@ -67,6 +67,15 @@ def test_values_are_near_the_planted_ones():
         assert found["map_sites_kept"][level].value == 42
 
 
+def test_area_has_the_cells_of_the_grid():
+    each = hemisphere()
+    one = tms.map_area(maps(each))
+    finer = tms.map_area(maps(replace(each, coords_mm=each.coords_mm * 0.763)))
+    for level, estimate in one.items():
+        assert finer[level].value == pytest.approx(0.763**2 * estimate.value)
+        assert finer[level].se == pytest.approx(0.763**2 * estimate.se)
+
+
 def test_every_level_is_there():
     config = {"tms": SETTINGS}
     for marker in tms.MARKERS:

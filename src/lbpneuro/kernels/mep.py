@@ -294,7 +294,8 @@ def background_reasons(background_rms: Array, settings: MepSettings) -> NDArray[
         reasons[background_rms > settings.background_max] = BACKGROUND_HIGH
     if settings.background_range is not None:
         low, high = settings.background_range
-        share = background_rms / np.nanmedian(background_rms, axis=0)
+        level = np.nanmedian(background_rms, axis=0)
+        share = background_rms / np.where(level > 0, level, np.nan)
         reasons[(share < low) | (share > high)] = BACKGROUND_OFF_LEVEL
     return reasons
 

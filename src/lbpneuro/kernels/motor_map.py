@@ -226,19 +226,22 @@ def residual_correlation(trials: Array) -> Array:
     """Return the correlation between muscles of the deviations from the site means, (n_muscle, n_muscle).
 
     ``trials`` is (n_muscle, n_site, n_trial), NaN where a pulse is not kept. Deviations are divided by their
-    standard deviation under ``trial_noise`` first; only pulses kept in all muscles count.
+    standard deviation under ``trial_noise`` first. Only pulses kept in all muscles count, and only sites where the
+    response varies more than the background in all of them: what silent sites share says nothing of responses.
     """
     standard = np.stack([_standardised(muscle) for muscle in trials])
     shared = standard[:, np.isfinite(standard).all(axis=0)]
     power = shared @ shared.T
     scale = np.sqrt(np.diag(power))
-    return _ratio(power, np.outer(scale, scale)) if (scale > 0).all() else np.eye(len(trials))
+    return power / np.outer(scale, scale) if (scale > 0).all() else np.eye(len(trials))
 
 
 def _standardised(trials: Array) -> Array:
+    """Deviations over their standard deviation; NaN at sites whose noise is mostly additive."""
     additive, relative = trial_noise(trials)
     mean = site_means(trials, min_trials=2)[:, None]
-    return (trials - mean) / np.sqrt(additive + relative * np.maximum(mean, 0.0) ** 2)
+    multiplied = relative * np.maximum(mean, 0.0) ** 2
+    return np.where(multiplied > additive, (trials - mean) / np.sqrt(additive + multiplied), np.nan)
 
 
 def fit_trials(trials: Array, coords: Array) -> JointMap:
