@@ -87,7 +87,7 @@ def test_segmentation_error_has_the_stated_size(head):
     regions = {key: region_in_native(key, head) for key in ATROPHY_REGIONS}
     errors = []
     for number in range(1, 201):
-        maps = segmentation(visit(number), head.to_template, head.grid, shares=(head.brain, head.gm, head.wm))
+        maps = segmentation(visit(number), head.to_template, grid=head.grid, shares=(head.brain, head.gm, head.wm))
         tiv, gm = maps.sum() / head.brain.sum() - 1, maps[0].sum() / head.gm.sum() - 1
         local = [(maps[0] * share).sum() / (head.gm * share).sum() - 1 for share in regions.values()]
         errors.append([tiv, gm, *local])
@@ -101,7 +101,7 @@ def test_segmentation_leaves_its_input_alone(head):
     shares = tuple(volume.copy() for volume in (head.brain, head.gm, head.wm))
     for volume in shares:
         volume.setflags(write=False)
-    first = segmentation(visit(), head.to_template, head.grid, shares=shares)
+    first = segmentation(visit(), head.to_template, grid=head.grid, shares=shares)
     np.testing.assert_array_equal(first, head.probabilities)
 
 

@@ -55,7 +55,10 @@ def test_population_correlation_is_that_of_an_endless_run(both_regions):
     maps = dataclasses.replace(maps, nodes=maps.nodes[:, used_nodes])
     correlation = bold.latent_correlation(visit(), settings)
     time = bold.courses(visit(), settings=settings, correlation=correlation, n_nodes=len(used_nodes))
-    means = [share @ bold.synthesise(maps, time, np.random.default_rng(8), settings) / share.sum() for share in shares]
+    means = [
+        share @ bold.synthesise(maps, time, rng=np.random.default_rng(8), settings=settings) / share.sum()
+        for share in shares
+    ]
     y = in_band(np.stack(means), t_r=settings.t_r, band_hz=settings.band_hz)
     found = np.real(np.vdot(y[0], y[1])) / np.sqrt(np.vdot(y[0], y[0]).real * np.vdot(y[1], y[1]).real)
     planted = bold.population_correlation((shares[0], shares[1]), maps, correlation=correlation, settings=settings)

@@ -34,7 +34,7 @@ def test_response_has_unit_size_and_its_duration():
 
 def test_amplitude_and_latency_without_noise(pulses):
     fine = dataclasses.replace(QUIET, artefact_uv=0.0, sfreq=20000.0)
-    found = epochs(recording(np.random.default_rng(1), pulses, fine), pulses, fine.sfreq)
+    found = epochs(recording(np.random.default_rng(1), pulses, settings=fine), pulses, fine.sfreq)
     np.testing.assert_allclose(np.ptp(found, axis=1), pulses.amplitude_uv[0], rtol=1e-3)
     onset = (np.abs(found) > 1e-3 * np.abs(found).max(axis=1, keepdims=True)).argmax(axis=1) / fine.sfreq
     np.testing.assert_allclose(onset, fine.latency_s, atol=1e-3)
@@ -42,21 +42,21 @@ def test_amplitude_and_latency_without_noise(pulses):
 
 def test_artefact_decays_with_its_time_constant(pulses):
     silent = dataclasses.replace(pulses, amplitude_uv=np.zeros_like(pulses.amplitude_uv))
-    found = epochs(recording(np.random.default_rng(1), silent, QUIET), silent, QUIET.sfreq)
+    found = epochs(recording(np.random.default_rng(1), silent, settings=QUIET), silent, QUIET.sfreq)
     np.testing.assert_allclose(found[:, 4] / found[:, 0], np.exp(-0.002 / QUIET.artefact_tau_s))
     assert found[:, 0].min() > 500
 
 
 def test_background_has_its_size_and_hum_its_frequency():
-    trunk = background(np.random.default_rng(1), 20000, TRUNK)
+    trunk = background(np.random.default_rng(1), 20000, settings=TRUNK)
     assert trunk.std(ddof=0) == pytest.approx(np.hypot(TRUNK.background_uv, TRUNK.noise_uv), rel=0.05)
-    power = np.abs(np.fft.rfft(hum(np.random.default_rng(1), 20000, TRUNK)))
+    power = np.abs(np.fft.rfft(hum(np.random.default_rng(1), 20000, settings=TRUNK)))
     assert np.fft.rfftfreq(20000, 1 / TRUNK.sfreq)[power.argmax()] == TRUNK.hum_hz
 
 
 def test_restless_pulses_have_a_loud_background(pulses):
     restless = np.arange(len(pulses.onset_s)) == 7
-    signal = recording(np.random.default_rng(1), dataclasses.replace(pulses, restless=restless), HAND)
+    signal = recording(np.random.default_rng(1), dataclasses.replace(pulses, restless=restless), settings=HAND)
     starts = np.rint(pulses.onset_s * HAND.sfreq).astype(int)
     before = np.array([signal[0, start - 190 : start - 10].std(ddof=0) for start in starts])
     assert before[7] > 15

@@ -72,7 +72,7 @@ class Anatomy:
 def anatomy(visit: Visit, *, voxel_mm: float, settings: AnatomySettings) -> Anatomy:
     """Return the brain of a person in one session at ``voxel_mm``."""
     changes = volume_changes(visit, settings)
-    velocity = velocity_field(visit, changes, settings)
+    velocity = velocity_field(visit, changes, settings=settings)
     affine = pose_affine(visit) @ size_affine(visit, settings)
     field_grid = mni_grid(FIELD_MM)
     out = PointMap(affine, exponential(velocity, voxel_mm=FIELD_MM), field_grid, affine_first=False)
@@ -82,9 +82,9 @@ def anatomy(visit: Visit, *, voxel_mm: float, settings: AnatomySettings) -> Anat
         field_grid,
         affine_first=True,
     )
-    grid = centred_grid(np.asarray(NATIVE_CENTRE_MM), NATIVE_EXTENT_MM, voxel_mm)
+    grid = centred_grid(np.asarray(NATIVE_CENTRE_MM), NATIVE_EXTENT_MM, voxel_mm=voxel_mm)
     brain, gm, wm = _tissues(back, grid)
-    probabilities = segmentation(visit, back, grid, shares=(brain, gm, wm))
+    probabilities = segmentation(visit, back, grid=grid, shares=(brain, gm, wm))
     return Anatomy(grid, back, out, brain, gm, wm, probabilities)
 
 
@@ -98,7 +98,7 @@ def volume_changes(visit: Visit, settings: AnatomySettings) -> dict[RegionKey, f
     }
 
 
-def velocity_field(visit: Visit, changes: Mapping[RegionKey, float], settings: AnatomySettings) -> Volume:
+def velocity_field(visit: Visit, changes: Mapping[RegionKey, float], *, settings: AnatomySettings) -> Volume:
     """Return the velocity (3, ...) in mm on the 4-mm template grid: individual shape plus planted changes."""
     velocity = random_velocity(
         visit.lasting("shape"),
@@ -161,12 +161,12 @@ def _tissues(back: PointMap, grid: Grid) -> tuple[Volume, Volume, Volume]:
     """Brain, gray and white matter as shares of the voxels of ``grid``."""
     source = template(grid.voxel_mm)
     at = back(grid.points())
-    volumes = sample_all((source.brain, source.gm, source.wm), source.grid, at)
+    volumes = sample_all((source.brain, source.gm, source.wm), at, grid=source.grid)
     brain, gm, wm = (volume.reshape(grid.shape) for volume in volumes)
     return brain, brain * gm, brain * wm
 
 
-def segmentation(visit: Visit, back: PointMap, grid: Grid, *, shares: tuple[Volume, Volume, Volume]) -> Volume:
+def segmentation(visit: Visit, back: PointMap, *, grid: Grid, shares: tuple[Volume, Volume, Volume]) -> Volume:
     """Return tissue probabilities (3, ...) with the error of a rescan: GM, WM, CSF; their sum is at most 1.
 
     Gray matter is multiplied by a smooth field whose relative standard deviation over the whole brain and over each
@@ -178,21 +178,21 @@ def segmentation(visit: Visit, back: PointMap, grid: Grid, *, shares: tuple[Volu
     edge = -brain * np.log(np.maximum(brain, 1e-6))
     shift = rng.normal(0, RESCAN_CV["tiv"]) * brain.sum() / edge.sum()
     border = np.divide(brain ** np.float32(np.exp(-shift)), brain, out=np.zeros_like(brain), where=brain > 0)
-    relative = 1 + gray_matter_error(rng, back, grid)
+    relative = 1 + gray_matter_error(rng, back, grid=grid)
     tissue = gm + wm
     gray = np.clip(gm * relative, 0, tissue)
     csf = np.maximum(brain - tissue, 0)
     return np.stack([gray, tissue - gray, csf]) * border
 
 
-def gray_matter_error(rng: np.random.Generator, back: PointMap, grid: Grid) -> Volume:
+def gray_matter_error(rng: np.random.Generator, back: PointMap, *, grid: Grid) -> Volume:
     """Return the relative error of the gray-matter probability, smooth in space."""
     whole = RESCAN_CV["gm_total"]
     in_template = np.full(mni_grid(FIELD_MM).shape, rng.normal(0, whole), dtype=np.float32)
     for key in ATROPHY_REGIONS:
         local = np.sqrt(RESCAN_CV[key[0]] ** 2 - whole**2)
         in_template += np.float32(rng.normal(0, local)) * error_bump(key)
-    return sample(in_template, mni_grid(FIELD_MM), back(grid.points())).reshape(grid.shape)
+    return sample(in_template, back(grid.points()), grid=mni_grid(FIELD_MM)).reshape(grid.shape)
 
 
 @lru_cache(maxsize=8)
@@ -212,13 +212,13 @@ def region_in_native(key: RegionKey, head: Anatomy) -> Volume:
     grid = head.grid
     points = grid.points()
     coarse = np.minimum(1, region_bump(key, FIELD_MM))
-    near = sample(coarse, mni_grid(FIELD_MM), head.to_template(points)) > 1e-3
+    near = sample(coarse, head.to_template(points), grid=mni_grid(FIELD_MM)) > 1e-3
     fine, fine_grid = region_fine(key)
     times = int(np.ceil(grid.voxel_mm / SUBSAMPLE_MM))
     offsets = grid.voxel_mm * ((np.arange(times) + 0.5) / times - 0.5)
     share = np.zeros(len(points), dtype=np.float32)
     for offset in product(offsets, repeat=3):
-        share[near] += sample(fine, fine_grid, head.to_template(points[near] + offset)) / times**3
+        share[near] += sample(fine, head.to_template(points[near] + offset), grid=fine_grid) / times**3
     return share.reshape(grid.shape)
 
 
@@ -227,15 +227,15 @@ def anatomy_truth(visit: Visit, head: Anatomy) -> list[TruthRow]:
     voxel_ml = head.grid.voxel_ml
     tiv, gm_total = (float(volume.sum(dtype=float)) * voxel_ml for volume in (head.brain, head.gm))
     rows = [
-        truth_row(visit, "tiv", tiv),
-        truth_row(visit, "gm_total", gm_total),
-        truth_row(visit, "gm_total_ratio", 1000 * gm_total / tiv),
+        truth_row(visit, "tiv", value=tiv),
+        truth_row(visit, "gm_total", value=gm_total),
+        truth_row(visit, "gm_total_ratio", value=1000 * gm_total / tiv),
     ]
     for roi, hemi in ATROPHY_REGIONS:
         share = region_in_native((roi, hemi), head)
         volume = float((share * head.gm).sum(dtype=float)) * voxel_ml
-        rows.append(truth_row(visit, "gm_volume", volume, roi=roi, hemi=hemi))
-        rows.append(truth_row(visit, "gm_volume_ratio", 1000 * volume / tiv, roi=roi, hemi=hemi))
+        rows.append(truth_row(visit, "gm_volume", value=volume, roi=roi, hemi=hemi))
+        rows.append(truth_row(visit, "gm_volume_ratio", value=1000 * volume / tiv, roi=roi, hemi=hemi))
     return rows
 
 
@@ -271,4 +271,4 @@ def _bias_field(rng: np.random.Generator, grid: Grid) -> Volume:
 def template_space(volume: Volume, head: Anatomy) -> Volume:
     """Return a volume of the T1w grid on the template grid of the same resolution."""
     target = mni_grid(head.grid.voxel_mm)
-    return sample(volume, head.grid, head.from_template(target.points())).reshape(target.shape)
+    return sample(volume, head.from_template(target.points()), grid=head.grid).reshape(target.shape)

@@ -169,9 +169,9 @@ def source_shares(voxel_mm: float) -> Volume:
 def maps_at(points: Array, *, voxel_mm: float, inside_min: float = 0.3) -> Maps:
     """Return the maps of the voxels at ``points`` (n, 3) in template mm; voxels outside the brain are left out."""
     grid = mni_grid(voxel_mm)
-    inside = sample(template(voxel_mm).brain, grid, points) > inside_min
+    inside = sample(template(voxel_mm).brain, points, grid=grid) > inside_min
     points = points[inside]
-    brain, gm, wm, *shares = sample_all((*_tissues(voxel_mm), *source_shares(voxel_mm)), grid, points)
+    brain, gm, wm, *shares = sample_all((*_tissues(voxel_mm), *source_shares(voxel_mm)), points, grid=grid)
     csf = np.maximum(1 - gm - wm, 0)
     mean = brain * (900 * gm + 780 * wm + 1150 * csf)
     stem = np.exp(-0.5 * (((points - (0, -30, -20)) / (14, 14, 22)) ** 2).sum(axis=1)).astype(np.float32)
@@ -180,7 +180,7 @@ def maps_at(points: Array, *, voxel_mm: float, inside_min: float = 0.3) -> Maps:
         mean=mean,
         regions=np.stack(shares, axis=1),
         nodes=node_weights(points),
-        nuisance=_nuisance_maps(points, brain, gm, wm),
+        nuisance=_nuisance_maps(points, brain=brain, gm=gm, wm=wm),
         white=stem,
     )
 
@@ -190,7 +190,7 @@ def _tissues(voxel_mm: float) -> tuple[Volume, Volume, Volume]:
     return source.brain, source.gm, source.wm
 
 
-def _nuisance_maps(points: Array, brain: Matrix, gm: Matrix, wm: Matrix) -> Matrix:
+def _nuisance_maps(points: Array, *, brain: Matrix, gm: Matrix, wm: Matrix) -> Matrix:
     """Maps (v, 17): global signal, two physiological noises, motion and its change per axis, jerk, dummy volumes.
 
     The first three vary in strength over the brain, so that they are separate components in white matter and CSF.
@@ -225,7 +225,7 @@ def node_grid() -> Grid:
     """Return the coarse grid that carries the smooth noise field."""
     whole = mni_grid(1.0)
     centre = whole.affine[:3, 3] + (np.array(whole.shape) - 1) / 2
-    return centred_grid(centre, (198.0, 234.0, 198.0), NODE_MM)
+    return centred_grid(centre, (198.0, 234.0, 198.0), voxel_mm=NODE_MM)
 
 
 def node_weights(points: Array) -> sparse.csr_array:
@@ -254,7 +254,7 @@ def _n_nodes() -> int:
 # ----------------------------------------------------------------------------------------------------------------- run
 
 
-def synthesise(maps: Maps, time: Courses, rng: np.random.Generator, settings: BoldSettings) -> Matrix:
+def synthesise(maps: Maps, time: Courses, *, rng: np.random.Generator, settings: BoldSettings) -> Matrix:
     """Return the series (n_voxel, n_time) of the voxels of ``maps``."""
     percent = settings.latent * (maps.regions @ time.regions)
     percent += settings.smooth_field * (maps.nodes @ time.nodes)
@@ -332,7 +332,7 @@ def bold_truth(visit: Visit, maps: Maps, *, voxel_mm: float, settings: BoldSetti
     r = population_correlation(
         (weights[0], weights[1]), maps, correlation=latent_correlation(visit, settings), settings=settings
     )
-    return [truth_row(visit, "pag_vmpfc_r", r), truth_row(visit, "pag_vmpfc_z", np.arctanh(r))]
+    return [truth_row(visit, "pag_vmpfc_r", value=r), truth_row(visit, "pag_vmpfc_z", value=np.arctanh(r))]
 
 
 def template_run(visit: Visit, *, voxel_mm: float, settings: BoldSettings) -> tuple[Grid, Maps, Courses, Matrix]:
@@ -340,7 +340,7 @@ def template_run(visit: Visit, *, voxel_mm: float, settings: BoldSettings) -> tu
     grid = mni_grid(voxel_mm)
     maps = template_maps(voxel_mm)
     time = courses(visit, settings=settings, correlation=latent_correlation(visit, settings), n_nodes=_n_nodes())
-    return grid, maps, time, synthesise(maps, time, visit.passing("bold white"), settings)
+    return grid, maps, time, synthesise(maps, time, rng=visit.passing("bold white"), settings=settings)
 
 
 @lru_cache(maxsize=2)
@@ -350,7 +350,7 @@ def template_maps(voxel_mm: float) -> Maps:
 
 
 def raw_run(
-    visit: Visit, head: Anatomy, time: Courses, *, voxel_mm: float, settings: BoldSettings
+    visit: Visit, head: Anatomy, *, time: Courses, voxel_mm: float, settings: BoldSettings
 ) -> tuple[Grid, NDArray[np.bool_], Matrix]:
     """Return grid, voxels inside, and their series of the raw run in the person's own space, with its head motion.
 
@@ -358,13 +358,13 @@ def raw_run(
     parameter. The fluctuations are a few percent and are not moved.
     """
     rng = visit.passing("bold raw")
-    grid = centred_grid(np.array([0.0, -18.0, 10.0]), (184.0, 216.0, 176.0), voxel_mm)
+    grid = centred_grid(np.array([0.0, -18.0, 10.0]), (184.0, 216.0, 176.0), voxel_mm=voxel_mm)
     offset = rigid_affine(np.concatenate([rng.normal(0, 2, 3), rng.normal(0, np.deg2rad(2), 3)]))
     points = grid.points() @ offset[:3, :3].T + offset[:3, 3]
     maps = maps_at(head.to_template(points), voxel_mm=voxel_mm, inside_min=0.02)
     mean = np.zeros(len(points), dtype=np.float32)
     mean[maps.inside] = maps.mean
-    series = synthesise(maps, time, rng, settings)
+    series = synthesise(maps, time, rng=rng, settings=settings)
     series += motion_derivative(mean, grid)[maps.inside] @ time.motion.T.astype(np.float32)
     return grid, maps.inside, np.maximum(series, 0)
 

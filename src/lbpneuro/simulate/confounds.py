@@ -26,7 +26,7 @@ Sidecar = dict[str, Any]
 
 
 def confounds(
-    series: Matrix, maps: Maps, time: Courses, *, grid: Grid, settings: BoldSettings
+    series: Matrix, maps: Maps, *, time: Courses, grid: Grid, settings: BoldSettings
 ) -> tuple[pd.DataFrame, Sidecar]:
     """Return the confounds table (one row per volume) of ``series`` (n_voxel, n_time) and its sidecar."""
     import pandas as pd

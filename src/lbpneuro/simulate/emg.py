@@ -40,22 +40,22 @@ HAND = EmgSettings(latency_s=0.022, background_uv=2.0, contracting=False)
 EPOCH_S = 0.12
 
 
-def recording(rng: np.random.Generator, pulses: Pulses, settings: EmgSettings) -> Array:
+def recording(rng: np.random.Generator, pulses: Pulses, *, settings: EmgSettings) -> Array:
     """Return the recording (n_muscle, n_sample) in uV; it lasts a whole number of seconds."""
     n_sample = int(np.ceil(pulses.onset_s[-1] + settings.tail_s) * settings.sfreq)
-    signal = np.stack([background(rng, n_sample, settings) for _ in pulses.muscles])
-    signal += hum(rng, n_sample, settings)
+    signal = np.stack([background(rng, n_sample, settings=settings) for _ in pulses.muscles])
+    signal += hum(rng, n_sample, settings=settings)
     for muscle, amplitudes in zip(signal, pulses.amplitude_uv, strict=True):
         add_responses(muscle, rng, onset_s=pulses.onset_s, amplitude_uv=amplitudes, settings=settings)
         add_artefacts(muscle, rng, onset_s=pulses.onset_s, settings=settings)
-    add_restlessness(signal, rng, pulses, settings)
+    add_restlessness(signal, rng, pulses=pulses, settings=settings)
     return signal
 
 
-def background(rng: np.random.Generator, n_sample: int, settings: EmgSettings) -> Array:
+def background(rng: np.random.Generator, n_sample: int, *, settings: EmgSettings) -> Array:
     """Return muscle activity (a band around 80 Hz) plus 1/f noise of electrode and amplifier."""
-    muscle = _shaped(rng, _muscle_gain, n_sample, settings)
-    pink = _shaped(rng, _pink_gain, n_sample, settings)
+    muscle = _shaped(rng, _muscle_gain, n_sample=n_sample, settings=settings)
+    pink = _shaped(rng, _pink_gain, n_sample=n_sample, settings=settings)
     return settings.background_uv * muscle + settings.noise_uv * pink
 
 
@@ -67,7 +67,7 @@ def _pink_gain(frequencies: Array) -> Array:
     return 1 / np.sqrt(np.maximum(frequencies, 1.0))
 
 
-def _shaped(rng: np.random.Generator, gain: Callable[[Array], Array], n_sample: int, settings: EmgSettings) -> Array:
+def _shaped(rng: np.random.Generator, gain: Callable[[Array], Array], *, n_sample: int, settings: EmgSettings) -> Array:
     """Noise of unit root mean square with the amplitude spectrum ``gain`` (of Hz)."""
     from scipy import fft
 
@@ -78,7 +78,7 @@ def _shaped(rng: np.random.Generator, gain: Callable[[Array], Array], n_sample: 
     return shaped / shaped.std(ddof=0)
 
 
-def hum(rng: np.random.Generator, n_sample: int, settings: EmgSettings) -> Array:
+def hum(rng: np.random.Generator, n_sample: int, *, settings: EmgSettings) -> Array:
     """Return mains hum with its third harmonic, the same in all channels."""
     phase = 2 * np.pi * settings.hum_hz * np.arange(n_sample) / settings.sfreq
     first, third = rng.uniform(0, 2 * np.pi, 2)
@@ -113,7 +113,7 @@ def add_artefacts(muscle: Array, rng: np.random.Generator, *, onset_s: Array, se
         muscle[start : start + len(after)] += size * decay
 
 
-def add_restlessness(signal: Array, rng: np.random.Generator, pulses: Pulses, settings: EmgSettings) -> None:
+def add_restlessness(signal: Array, rng: np.random.Generator, *, pulses: Pulses, settings: EmgSettings) -> None:
     """Add muscle activity before the pulses that the participant did not keep still for, in place."""
     length = int(0.3 * settings.sfreq)
     for onset in pulses.onset_s[pulses.restless]:

@@ -38,7 +38,7 @@ class Grid:
         return indices @ self.affine[:3, :3].T + self.affine[:3, 3]
 
 
-def centred_grid(centre_mm: Array, extent_mm: tuple[float, float, float], voxel_mm: float) -> Grid:
+def centred_grid(centre_mm: Array, extent_mm: tuple[float, float, float], *, voxel_mm: float) -> Grid:
     """Return the isotropic grid that covers ``extent_mm`` around ``centre_mm``."""
     shape = np.ceil(np.asarray(extent_mm) / voxel_mm).astype(int)
     affine = np.diag([voxel_mm] * 3 + [1.0])
@@ -50,15 +50,15 @@ def mni_grid(voxel_mm: float) -> Grid:
     """Return the grid of MNI152NLin2009cAsym at ``voxel_mm``: the field of view of the 1-mm template."""
     extent = np.asarray(MNI_SHAPE_1MM, dtype=float)
     centre = np.asarray(MNI_CORNER_MM) + (extent - 1) / 2
-    return centred_grid(centre, MNI_SHAPE_1MM, voxel_mm)
+    return centred_grid(centre, MNI_SHAPE_1MM, voxel_mm=voxel_mm)
 
 
-def sample(volume: NDArray[np.floating], grid: Grid, points: Array, *, order: int = 1) -> Volume:
+def sample(volume: NDArray[np.floating], points: Array, *, grid: Grid, order: int = 1) -> Volume:
     """Return ``volume`` on ``grid`` at ``points`` (n, 3) in mm, 0 outside; ``order`` 0 is nearest, 1 linear."""
-    return sample_all([volume], grid, points, order=order)[0]
+    return sample_all([volume], points, grid=grid, order=order)[0]
 
 
-def sample_all(volumes: Iterable[NDArray[np.floating]], grid: Grid, points: Array, *, order: int = 1) -> list[Volume]:
+def sample_all(volumes: Iterable[NDArray[np.floating]], points: Array, *, grid: Grid, order: int = 1) -> list[Volume]:
     """Return each of the ``volumes`` on one grid at ``points`` (n, 3) in mm, as ``sample`` does."""
     from scipy import ndimage
 
@@ -70,7 +70,7 @@ def sample_all(volumes: Iterable[NDArray[np.floating]], grid: Grid, points: Arra
     ]
 
 
-def resampled(volume: NDArray[np.floating], source: Grid, target: Grid, *, order: int = 1) -> Volume:
+def resampled(volume: NDArray[np.floating], *, source: Grid, target: Grid, order: int = 1) -> Volume:
     """Return ``volume`` of one axis-aligned grid on another, 0 outside."""
     import warnings
 

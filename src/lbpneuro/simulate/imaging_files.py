@@ -30,19 +30,19 @@ ECHO_TIME_S = 0.03
 def write_imaging(study: Study, visit: Visit) -> list[TruthRow]:
     """Write T1w and resting BOLD of a visit, raw and preprocessed; return the planted values."""
     head = anatomy(visit, voxel_mm=study.voxel_mm, settings=study.anatomy)
-    write_raw_anatomy(study.raw / visit.folder / "anat", visit, head)
-    write_derived_anatomy(study.fmriprep / visit.folder / "anat", visit, head)
-    return anatomy_truth(visit, head) + write_functional(study, visit, head)
+    write_raw_anatomy(study.raw / visit.folder / "anat", visit, head=head)
+    write_derived_anatomy(study.fmriprep / visit.folder / "anat", visit, head=head)
+    return anatomy_truth(visit, head) + write_functional(study, visit, head=head)
 
 
-def write_raw_anatomy(folder: Path, visit: Visit, head: Anatomy) -> None:
+def write_raw_anatomy(folder: Path, visit: Visit, *, head: Anatomy) -> None:
     """Write the raw T1w image."""
     image = t1w_intensity(head, visit.passing("t1w"), raw=True)
     write_nifti(folder / f"{visit.prefix}_T1w.nii.gz", nifti(image * 10, head.grid, dtype=np.int16))
     write_json(folder / f"{visit.prefix}_T1w.json", {"MagneticFieldStrength": 3, "Modality": "MR"})
 
 
-def write_derived_anatomy(folder: Path, visit: Visit, head: Anatomy) -> None:
+def write_derived_anatomy(folder: Path, visit: Visit, *, head: Anatomy) -> None:
     """Write tissue probabilities, masks and transforms under the names of fMRIPrep."""
     start = f"{visit.prefix}_space-{SPACE}"
     t1w = t1w_intensity(head, visit.passing("t1w"), raw=False)
@@ -68,14 +68,16 @@ def write_derived_anatomy(folder: Path, visit: Visit, head: Anatomy) -> None:
     write_composite(folder / f"{visit.prefix}_from-T1w_to-{SPACE}_mode-image_xfm.h5", head.from_template)
 
 
-def write_functional(study: Study, visit: Visit, head: Anatomy) -> list[TruthRow]:
+def write_functional(study: Study, visit: Visit, *, head: Anatomy) -> list[TruthRow]:
     """Write the resting run, raw and preprocessed, and its confounds; return the planted values."""
     voxel_mm, settings = bold_mm(study.voxel_mm), study.bold
     grid, maps, time, series = template_run(visit, voxel_mm=voxel_mm, settings=settings)
     folder = study.fmriprep / visit.folder / "func"
     run = f"{visit.prefix}_task-rest"
-    write_raw_bold(study.raw / visit.folder / "func" / f"{run}_bold", visit, head, time, study)
-    write_confounds(folder / f"{run}_desc-confounds_timeseries", series, maps, time, grid=grid, settings=settings)
+    write_raw_bold(study.raw / visit.folder / "func" / f"{run}_bold", visit, head=head, time=time, study=study)
+    write_confounds(
+        folder / f"{run}_desc-confounds_timeseries", series, maps=maps, time=time, grid=grid, settings=settings
+    )
     start = f"{run}_space-{SPACE}"
     mean = series[:, len(settings.dummy) :].mean(axis=1, keepdims=True)
     for name, values, dtype in (
@@ -83,18 +85,18 @@ def write_functional(study: Study, visit: Visit, head: Anatomy) -> list[TruthRow
         ("desc-brain_mask", np.ones_like(mean), np.uint8),
         ("desc-preproc_bold", series, np.int16),
     ):
-        image = series_image(values, maps.inside, grid, dtype=dtype, code=TEMPLATE_CODE, t_r=settings.t_r)
+        image = series_image(values, maps.inside, grid=grid, dtype=dtype, code=TEMPLATE_CODE, t_r=settings.t_r)
         write_nifti(folder / f"{start}_{name}.nii.gz", image)
     write_json(folder / f"{start}_desc-preproc_bold.json", {**bold_metadata(settings), "SkullStripped": True})
     write_json(folder / f"{start}_desc-brain_mask.json", {"Type": "Brain", "RawSources": [_raw_bold(visit)]})
     return bold_truth(visit, maps, voxel_mm=voxel_mm, settings=settings)
 
 
-def write_raw_bold(path: Path, visit: Visit, head: Anatomy, time: Courses, study: Study) -> None:
+def write_raw_bold(path: Path, visit: Visit, *, head: Anatomy, time: Courses, study: Study) -> None:
     """Write the raw run and its sidecar; ``path`` is without extension."""
     settings = study.bold
-    grid, inside, series = raw_run(visit, head, time, voxel_mm=bold_mm(study.voxel_mm), settings=settings)
-    image = series_image(series, inside, grid, dtype=np.int16, code=SCANNER_CODE, t_r=settings.t_r)
+    grid, inside, series = raw_run(visit, head, time=time, voxel_mm=bold_mm(study.voxel_mm), settings=settings)
+    image = series_image(series, inside, grid=grid, dtype=np.int16, code=SCANNER_CODE, t_r=settings.t_r)
     write_nifti(path.with_name(f"{path.name}.nii.gz"), image)
     scanner = {"MagneticFieldStrength": 3, "EchoTime": ECHO_TIME_S, "FlipAngle": 80, "Modality": "MR"}
     instructions = {"Instructions": "Keep still with your eyes open and think of nothing in particular."}
@@ -107,10 +109,10 @@ def bold_metadata(settings: BoldSettings) -> dict[str, Any]:
 
 
 def write_confounds(
-    path: Path, series: Matrix, maps: Maps, time: Courses, *, grid: Grid, settings: BoldSettings
+    path: Path, series: Matrix, *, maps: Maps, time: Courses, grid: Grid, settings: BoldSettings
 ) -> None:
     """Write the confounds table and its sidecar; ``path`` is without extension."""
-    table, sidecar = confounds(series, maps, time, grid=grid, settings=settings)
+    table, sidecar = confounds(series, maps, time=time, grid=grid, settings=settings)
     write_tsv(path.with_name(f"{path.name}.tsv"), table)
     write_json(path.with_name(f"{path.name}.json"), sidecar)
 
@@ -126,7 +128,7 @@ def nifti(values: NDArray[Any], grid: Grid, *, dtype: DTypeLike, code: int = SCA
 
 
 def series_image(
-    series: Matrix, inside: NDArray[np.bool_], grid: Grid, *, dtype: DTypeLike, code: int, t_r: float
+    series: Matrix, inside: NDArray[np.bool_], *, grid: Grid, dtype: DTypeLike, code: int, t_r: float
 ) -> nib.Nifti1Image:
     """Return the image of ``series`` (n_inside, n_time), rounded, 0 outside; a single volume gives (nx, ny, nz).
 

@@ -118,10 +118,10 @@ def _correlation(value: np.ndarray, truth: np.ndarray) -> float:
 
 def summary(table: pd.DataFrame) -> str:
     """Return five lines of plain text on the headline markers of a ``recovery_table``; hemispheres are pooled."""
-    return "\n".join(_line(title, _chosen(table, marker, levels)) for title, marker, levels in HEADLINES)
+    return "\n".join(_line(title, _chosen(table, marker, levels=levels)) for title, marker, levels in HEADLINES)
 
 
-def _chosen(table: pd.DataFrame, marker: str, levels: Levels) -> pd.DataFrame:
+def _chosen(table: pd.DataFrame, marker: str, *, levels: Levels) -> pd.DataFrame:
     chosen = table[table["marker"] == marker]
     for column, level in levels.items():
         chosen = chosen[chosen[column] == level]

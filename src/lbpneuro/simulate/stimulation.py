@@ -119,20 +119,22 @@ def site_means(visit: Visit, settings: MapSettings) -> Array:
     lasting, passing = visit.lasting("map"), visit.passing("map")
     sites = grid_mm(settings)
     distance = settings.separation_mm - settings.patient_mm * visit.person.patient
-    distance = max(2.0, distance + _trait(lasting, passing, settings).item() * settings.separation_sd)
+    distance = max(2.0, distance + _trait(lasting, passing, settings=settings).item() * settings.separation_sd)
     angle = settings.direction_rad + lasting.normal(0, 0.15)
-    centre = np.array(settings.centre_mm) + settings.centre_sd * _trait(lasting, passing, settings, size=2)
+    centre = np.array(settings.centre_mm) + settings.centre_sd * _trait(lasting, passing, settings=settings, size=2)
     half = 0.5 * distance * np.array([np.cos(angle), np.sin(angle)])
-    return np.stack([_hill(lasting, sites, centre + sign * half, settings) for sign in (-1, 1)])
+    return np.stack([_hill(lasting, sites, centre=centre + sign * half, settings=settings) for sign in (-1, 1)])
 
 
-def _trait(lasting: np.random.Generator, passing: np.random.Generator, settings: MapSettings, size: int = 1) -> Array:
+def _trait(
+    lasting: np.random.Generator, passing: np.random.Generator, *, settings: MapSettings, size: int = 1
+) -> Array:
     """Standard normal deviations of a person that differ between sessions by ``session_sd`` of their spread."""
     share = settings.session_sd
     return np.sqrt(1 - share**2) * lasting.standard_normal(size) + share * passing.standard_normal(size)
 
 
-def _hill(rng: np.random.Generator, sites: Array, centre: Array, settings: MapSettings) -> Array:
+def _hill(rng: np.random.Generator, sites: Array, *, centre: Array, settings: MapSettings) -> Array:
     width = settings.width_mm * np.exp(rng.normal(0, settings.width_sd, 2))
     height = settings.peak_uv * np.exp(rng.normal(0, settings.peak_sd))
     waves = np.cos(sites @ rng.normal(0, 1 / 15, (2, 6)) + rng.uniform(0, 2 * np.pi, 6))
@@ -151,7 +153,7 @@ def map_pulses(visit: Visit, settings: MapSettings) -> Pulses:
     size = np.exp(settings.trial_sd * deviation - settings.trial_sd**2 / 2)
     return Pulses(
         muscles=settings.muscles,
-        onset_s=_onsets(rng, n_pulse, settings.interval_s),
+        onset_s=_onsets(rng, n_pulse, interval_s=settings.interval_s),
         position=position,
         block=("map",) * n_pulse,
         amplitude_uv=site_means(visit, settings)[:, position] * size,
@@ -161,7 +163,7 @@ def map_pulses(visit: Visit, settings: MapSettings) -> Pulses:
     )
 
 
-def _onsets(rng: np.random.Generator, n_pulse: int, interval_s: float) -> Array:
+def _onsets(rng: np.random.Generator, n_pulse: int, *, interval_s: float) -> Array:
     """Return pulse times in s, jittered by 10 %, the first after one interval."""
     return np.cumsum(interval_s * rng.uniform(0.9, 1.1, n_pulse)).round(3)
 
@@ -179,9 +181,9 @@ def map_truth(visit: Visit, settings: MapSettings) -> list[TruthRow]:
             "cog_x": x,
             "cog_y": y,
         }
-        rows += [truth_row(visit, name, float(value), muscle=muscle, hemi=hemi) for name, value in values.items()]
+        rows += [truth_row(visit, name, value=float(value), muscle=muscle, hemi=hemi) for name, value in values.items()]
     overlap = overlap_min(means[0], means[1], tau=settings.tau)
-    return [*rows, truth_row(visit, "overlap_min", float(overlap), hemi=hemi)]
+    return [*rows, truth_row(visit, "overlap_min", value=float(overlap), hemi=hemi)]
 
 
 # ---------------------------------------------------------------------------------------------------------- plasticity
@@ -211,7 +213,7 @@ def plasticity_pulses(visit: Visit, settings: PlasticitySettings) -> Pulses:
     centre = np.array([means[block] for block in blocks])
     return Pulses(
         muscles=(settings.muscle,),
-        onset_s=_onsets(rng, len(blocks), settings.interval_s),
+        onset_s=_onsets(rng, len(blocks), interval_s=settings.interval_s),
         position=np.zeros(len(blocks), dtype=np.int64),
         block=blocks,
         amplitude_uv=np.exp(centre + settings.trial_sd * rng.standard_normal(len(blocks)))[None],
@@ -234,9 +236,10 @@ def plasticity_truth(visit: Visit, settings: PlasticitySettings) -> list[TruthRo
     }
     ratio = {block: logs[block] - logs["pre"] for block in BLOCKS[1:]}
     first, second = POLARITY
-    rows = [truth_row(visit, "block_log_ratio", value, block=block) for block, value in ratio.items()]
-    rows.append(truth_row(visit, "hp_first_bout", first * ratio["between"]))
-    rows += [truth_row(visit, "hp_index", -second * ratio[block], block=block) for block in POST]
+    rows = [truth_row(visit, "block_log_ratio", value=value, block=block) for block, value in ratio.items()]
+    rows.append(truth_row(visit, "hp_first_bout", value=first * ratio["between"]))
+    rows += [truth_row(visit, "hp_index", value=-second * ratio[block], block=block) for block in POST]
     return rows + [
-        truth_row(visit, "hp_reversal", -second * (ratio[block] - ratio["between"]), block=block) for block in POST
+        truth_row(visit, "hp_reversal", value=-second * (ratio[block] - ratio["between"]), block=block)
+        for block in POST
     ]

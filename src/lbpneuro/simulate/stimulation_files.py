@@ -43,7 +43,7 @@ INSTRUCTIONS = {
 def write_motor_map(study: Study, visit: Visit) -> list[TruthRow]:
     """Write the mapping run of a visit; return the planted values."""
     pulses = map_pulses(visit, study.motor_map)
-    write_run(study, visit, "motormap", pulses, settings=study.trunk, protocol={})
+    write_run(study, visit, task="motormap", pulses=pulses, settings=study.trunk, protocol={})
     return map_truth(visit, study.motor_map)
 
 
@@ -55,23 +55,23 @@ def write_plasticity(study: Study, visit: Visit) -> list[TruthRow]:
         "BoutDescription": "anodal tDCS of the left motor cortex, 1 mA, 7 min, a gap of 3 min, then 5 min",
         "BlockStartMinutes": dict(BLOCK_MINUTES),
     }
-    write_run(study, visit, "plasticity", pulses, settings=study.hand, protocol=protocol)
+    write_run(study, visit, task="plasticity", pulses=pulses, settings=study.hand, protocol=protocol)
     return plasticity_truth(visit, study.plasticity)
 
 
 def write_run(
-    study: Study, visit: Visit, task: str, pulses: Pulses, *, settings: EmgSettings, protocol: dict[str, Any]
+    study: Study, visit: Visit, *, task: str, pulses: Pulses, settings: EmgSettings, protocol: dict[str, Any]
 ) -> None:
     """Write recording, sidecars, events and positions of one run."""
-    signal = recording(visit.passing(f"emg {task}"), pulses, settings)
+    signal = recording(visit.passing(f"emg {task}"), pulses, settings=settings)
     emg, nibs = study.raw / visit.folder / "emg", study.raw / visit.folder / "nibs"
     start = f"{visit.prefix}_task-{task}"
     write_bdf(emg / f"{start}_emg.bdf", signal, muscles=pulses.muscles, sfreq=settings.sfreq)
-    write_json(emg / f"{start}_emg.json", {**emg_metadata(task, signal, settings), **protocol})
+    write_json(emg / f"{start}_emg.json", {**emg_metadata(task, signal, settings=settings), **protocol})
     write_channels(emg / f"{start}_channels.tsv", pulses.muscles)
     write_electrodes(emg, visit, task=task, muscles=pulses.muscles)
     write_events(emg / f"{start}_events", pulses)
-    write_nibs(nibs, start, pulses, protocol=protocol)
+    write_nibs(nibs, start, pulses=pulses, protocol=protocol)
 
 
 def write_bdf(path: Path, signal: Array, *, muscles: tuple[str, ...], sfreq: float) -> None:
@@ -90,7 +90,7 @@ def write_bdf(path: Path, signal: Array, *, muscles: tuple[str, ...], sfreq: flo
         edfio.Bdf(signals, recording=when, data_record_duration=1).write(temporary)
 
 
-def emg_metadata(task: str, signal: Array, settings: EmgSettings) -> dict[str, Any]:
+def emg_metadata(task: str, signal: Array, *, settings: EmgSettings) -> dict[str, Any]:
     """Return the sidecar of a recording."""
     return {
         "TaskName": task,
@@ -200,7 +200,7 @@ def position_names(pulses: Pulses) -> list[str]:
     return [f"pos{number:02d}" for number in range(1, len(pulses.site_xy_mm) + 1)]
 
 
-def write_nibs(folder: Path, start: str, pulses: Pulses, *, protocol: dict[str, Any]) -> None:
+def write_nibs(folder: Path, start: str, *, pulses: Pulses, protocol: dict[str, Any]) -> None:
     """Write stimulus template, positions and their frame."""
     import pandas as pd
 

@@ -52,7 +52,7 @@ def template(voxel_mm: float) -> Template:
     fine = mni_grid(1.0)
     brain, gm, wm = _fine_maps()
     grid = mni_grid(voxel_mm)
-    inside, gray, white = (_reduced(volume, fine, grid) for volume in (brain, gm, wm))
+    inside, gray, white = (_reduced(volume, fine=fine, grid=grid) for volume in (brain, gm, wm))
     whole = np.maximum(inside, 1e-6)
     return Template(grid, inside, np.minimum(gray / whole, 1), np.minimum(white / whole, 1))
 
@@ -79,7 +79,7 @@ def region_fine(key: RegionKey) -> tuple[Volume, Grid]:
 
 
 @lru_cache(maxsize=8)
-def region_bump(key: RegionKey, voxel_mm: float, smooth_mm: float = 5.0) -> Volume:
+def region_bump(key: RegionKey, voxel_mm: float, *, smooth_mm: float = 5.0) -> Volume:
     """Return the smoothed shares of a region, scaled so that their mean over the region is 1."""
     from scipy import ndimage
 
@@ -112,17 +112,17 @@ def _thalamus(voxel_mm: float) -> Volume:
 def _on_grid(path: Path) -> Volume:
     """A tissue map (0..255) on the 1-mm grid of the template, 0..1."""
     values, grid = _load(path)
-    return resampled(values, grid, mni_grid(1.0), order=0) / np.float32(255)
+    return resampled(values, source=grid, target=mni_grid(1.0), order=0) / np.float32(255)
 
 
-def _reduced(volume: Volume, fine: Grid, grid: Grid) -> Volume:
+def _reduced(volume: Volume, *, fine: Grid, grid: Grid) -> Volume:
     """The mean of ``volume`` over the voxels of the coarser ``grid``, nearly: a Gaussian of their width, sampled."""
     from scipy import ndimage
 
     if grid.voxel_mm <= fine.voxel_mm:
         return volume
     smooth = ndimage.gaussian_filter(volume, grid.voxel_mm / np.sqrt(12) / fine.voxel_mm)
-    return resampled(smooth, fine, grid)
+    return resampled(smooth, source=fine, target=grid)
 
 
 def _load(path: Path) -> tuple[NDArray[np.float32], Grid]:

@@ -37,7 +37,7 @@ class PointMap:
         return points @ self.affine[:3, :3].T + self.affine[:3, 3]
 
     def _displace(self, points: Array) -> Array:
-        return points + np.stack(sample_all(self.displacement, self.grid, points), axis=1)
+        return points + np.stack(sample_all(self.displacement, points, grid=self.grid), axis=1)
 
 
 def write_composite(path: Path, point_map: PointMap) -> None:
@@ -51,21 +51,21 @@ def write_composite(path: Path, point_map: PointMap) -> None:
 
     parts = [_affine_record(point_map), _field_record(point_map)]
     with atomic(path) as temporary, h5py.File(temporary, "w", libver="earliest") as file:
-        _text(file, "ITKVersion", "5.4.0")
-        _text(file, "HDFVersion", "1.12")
-        _text(file, "OSName", "n/a")
-        _text(file, "OSVersion", "n/a")
+        _text(file, "ITKVersion", text="5.4.0")
+        _text(file, "HDFVersion", text="1.12")
+        _text(file, "OSName", text="n/a")
+        _text(file, "OSVersion", text="n/a")
         group = file.create_group("TransformGroup")
-        _text(group.create_group("0"), "TransformType", "CompositeTransform_double_3_3")
+        _text(group.create_group("0"), "TransformType", text="CompositeTransform_double_3_3")
         for number, (kind, values, fixed) in enumerate(parts[::-1] if point_map.affine_first else parts, start=1):
             record = group.create_group(str(number))
-            _text(record, "TransformType", kind)
+            _text(record, "TransformType", text=kind)
             record.create_dataset("TransformFixedParameters", data=fixed)
             packing = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if values.size > 100 else {}
             record.create_dataset("TransformParameters", data=values, **packing)
 
 
-def _text(group: object, name: str, text: str) -> None:
+def _text(group: object, name: str, *, text: str) -> None:
     import h5py
 
     group.create_dataset(name, data=[text], dtype=h5py.string_dtype("ascii"))  # type: ignore[attr-defined]

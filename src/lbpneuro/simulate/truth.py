@@ -15,7 +15,7 @@ INDEX_COLUMNS = ("roi", "hemi", "muscle", "block")
 TruthRow = dict[str, Any]
 
 
-def truth_row(visit: Visit, marker: str, value: float, **levels: str) -> TruthRow:
+def truth_row(visit: Visit, marker: str, *, value: float, **levels: str) -> TruthRow:
     """Return one planted value; ``levels`` are the index columns of the marker."""
     identity = {"participant_id": visit.participant_id, "session_id": visit.session_id, "marker": marker}
     return {**identity, **levels, "value": float(value)}
