@@ -217,9 +217,13 @@ def join_maps(fits: Sequence[FittedMap], *, noise_correlation: Array) -> JointMa
 
 
 def _root(covariance: Array) -> Array:
-    """A matrix whose product with its transpose is ``covariance``; rounding below zero is cut off."""
+    """The symmetric square root of ``covariance``; rounding below zero is cut off.
+
+    Unlike a Cholesky factor or bare eigenvectors it is a continuous function of the covariance, so that equal random
+    numbers give equal draws whatever the last digit of the linear algebra.
+    """
     values, vectors = linalg.eigh((covariance + covariance.T) / 2)
-    return vectors * np.sqrt(np.maximum(values, 0.0))
+    return (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
 
 
 def residual_correlation(trials: Array) -> Array:
