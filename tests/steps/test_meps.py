@@ -53,6 +53,9 @@ def test_planted_amplitudes_come_out(tmp_path, settings):
     assert sidecar["p2p_uv"]["Units"] == "uV"
     assert sidecar["SourceStatus"]["bandpass_hz"] == "unverified"
     assert sidecar["BackgroundCrossCorrelation"][0]["Peak"] < 0.1
+    onset, offset = sidecar["ResponseSpan_ms"]["multifidus_deep"]
+    assert onset == pytest.approx(20, abs=3)
+    assert offset == pytest.approx(28, abs=4)
     assert "Warnings" not in sidecar
 
 

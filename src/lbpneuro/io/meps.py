@@ -36,7 +36,7 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "intensity_mso": ("Stimulator output.", "%"),
     "p2p_uv": ("Peak-to-peak amplitude in the response window.", "uV"),
     "p2p_corr_uv": ("Peak-to-peak above that of noise in a window as long; negative where noise had more.", "uV"),
-    "rms_uv": ("Root mean square in the response window.", "uV"),
+    "rms_uv": ("Root mean square between onset and offset of the muscle's average response.", "uV"),
     "bg_rms_uv": ("Root mean square in the background window.", "uV"),
     "rms_corr_uv": ("Root mean square above the background; negative where the background had more.", "uV"),
     "shape_uv": ("Share of the muscle's average response in the trial, as peak-to-peak; linear, signed.", "uV"),
@@ -185,6 +185,15 @@ def background_crosstalk(
         {"Muscles": [channels[i].muscle, channels[j].muscle], "Peak": round(peak, 6) if np.isfinite(peak) else None}
         for (i, j), peak in zip(pairs, peaks, strict=True)
     ]
+
+
+def response_spans(responses: mep.Responses, channels: Sequence[Channel], *, times: Array) -> dict[str, list[float]]:
+    """Return onset and offset of the average response per muscle (ms), between which the RMS was taken."""
+    bounds = [times[np.flatnonzero(span)[[0, -1]]] * 1e3 for span in responses.spans]
+    return {
+        channel.muscle: [round(float(bound), 3) for bound in pair]
+        for channel, pair in zip(channels, bounds, strict=True)
+    }
 
 
 def column_dictionary() -> dict[str, Any]:

@@ -60,6 +60,7 @@ def measure(files: Sequence[Path], config: Config, *, average: Path) -> tuple[An
         **meps.recording_sidecar(recording, config),
         **meps.protocol(recording, [each for each in files if entities(each).get("suffix") == "nibs"]),
         "BackgroundCrossCorrelation": crosstalk,
+        "ResponseSpan_ms": meps.response_spans(responses, channels, times=times),
         "Outputs": [average.name],
     }
     return table, facts
