@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from lbpneuro.errors import InputError, Reason
 from lbpneuro.io.emg import SFREQ_GOOD, Channel, Recording, millimetres
-from lbpneuro.io.files import raise_upstream_error, read_json, read_tsv
+from lbpneuro.io.files import raise_upstream_error, read_json, read_tsv, write_json, write_tsv
 from lbpneuro.io.index import entities
+from lbpneuro.io.provenance import software_versions
 from lbpneuro.io.resources import config_schema
 from lbpneuro.io.sidecars import read_metadata
 from lbpneuro.kernels import mep, motor_map
@@ -199,6 +200,13 @@ def response_spans(responses: mep.Responses, channels: Sequence[Channel], *, tim
 def column_dictionary() -> dict[str, Any]:
     """Return the BIDS data dictionary of the trial table."""
     return {name: {"Description": text, **({"Units": unit} if unit else {})} for name, (text, unit) in COLUMNS.items()}
+
+
+def write_meps(path: Path, table: pd.DataFrame, facts: Mapping[str, Any]) -> None:
+    """Write a trial table, and beside it the dictionary of its columns with ``facts`` and the software versions."""
+    write_tsv(path, table)
+    sidecar = {**column_dictionary(), **facts, "SoftwareVersions": software_versions()}
+    write_json(path.with_suffix(".json"), sidecar)
 
 
 def source_status(section: str) -> dict[str, str]:

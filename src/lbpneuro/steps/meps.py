@@ -8,9 +8,9 @@ from typing import Any
 
 from lbpneuro.errors import LbpneuroError
 from lbpneuro.io import emg, meps
-from lbpneuro.io.files import read_json, write_json, write_tsv
+from lbpneuro.io.files import read_json, write_tsv
 from lbpneuro.io.index import entities
-from lbpneuro.io.provenance import bids_uri, checksum, dataset_roots, software_versions
+from lbpneuro.io.provenance import bids_uri, checksum, dataset_roots
 from lbpneuro.kernels.mep import measure_responses
 from lbpneuro.steps.command import Config, log, parser, start_log
 
@@ -29,12 +29,7 @@ def main(argv: Sequence[str]) -> int:
         log.warning("%s", warning)
     roots = dataset_roots(config)
     sources = {bids_uri(path, roots): checksum(path) for path in sorted(options.files) if path.is_file()}
-    columns = meps.column_dictionary()
-    write_tsv(options.out, table)
-    write_json(
-        options.out.with_suffix(".json"),
-        {**columns, **facts, "Sources": sources, "SoftwareVersions": software_versions()},
-    )
+    meps.write_meps(options.out, table, {**facts, "Sources": sources})
     return 0
 
 
