@@ -50,11 +50,10 @@ def measure(files: Sequence[Path], config: Config, *, average: Path) -> tuple[An
     responses = measure_responses(epochs, times, sfreq=recording.sfreq, settings=settings, limits=limits)
     table = meps.trial_table(pulses, channels, responses=responses)
     write_tsv(average, meps.average_waveforms(table, responses, times=times))
-    crosstalk = meps.background_crosstalk(responses, channels, times=times, settings=settings)
     facts = {
         **meps.recording_sidecar(recording, config),
         **meps.protocol(recording, [each for each in files if entities(each).get("suffix") == "nibs"]),
-        "BackgroundCrossCorrelation": crosstalk,
+        "BackgroundCrossCorrelation": meps.background_crosstalk(responses, channels, times=times, settings=settings),
         "ResponseSpan_ms": meps.response_spans(responses, channels, times=times),
         "Outputs": [average.name],
     }
