@@ -47,14 +47,14 @@ def test_the_whole_brain_is_in_the_image(head):
 
 
 def test_volumes_are_those_of_adults():
-    volumes = [
-        {
-            row["marker"]: row["value"]
-            for row in anatomy_truth(one, anatomy(one, voxel_mm=8.0, settings=AnatomySettings()))
-        }
-        for one in map(visit, range(1, 9))
-    ]
+    volumes = []
+    for one in map(visit, range(1, 9)):
+        rows = anatomy_truth(one, anatomy(one, voxel_mm=8.0, settings=AnatomySettings()))
+        sides = {(row.get("roi"), row.get("hemi")): row["value"] for row in rows if row["marker"] == "gm_volume"}
+        ratios = [sides[roi, "L"] / sides[roi, "R"] for roi in ("dlpfc", "thalamus")]
+        volumes.append({row["marker"]: row["value"] for row in rows} | {"sides": ratios})
     tiv = np.array([each["tiv"] for each in volumes])
+    assert all(0.75 < ratio < 1.35 for each in volumes for ratio in each["sides"])
     assert 1000 < tiv.min() < tiv.max() < 2000
     assert all(350 < each["gm_total_ratio"] < 550 for each in volumes)
 

@@ -114,7 +114,7 @@ def test_pulses_come_block_by_block():
     assert tuple(dict.fromkeys(pulses.block)) == BLOCKS
     assert set(POST) < set(BLOCKS)
     assert np.diff(pulses.onset_s).min() > 3.5
-    assert pulses.amplitude_uv.shape == (1, 150)
+    assert pulses.amplitude_uv.shape == (1, 5 * 34)
 
 
 def test_sessions_of_a_person_resemble_each_other():

@@ -8,7 +8,7 @@ import pytest
 from lbpneuro.simulate.anatomy import FIELD_MM, regional_velocity
 from lbpneuro.simulate.grids import mni_grid
 from lbpneuro.simulate.template import ATROPHY_REGIONS, region_shares, template
-from lbpneuro.simulate.warps import divergence_velocity, exponential, jacobian, random_velocity
+from lbpneuro.simulate.warps import divergence_velocity, exponential, jacobian, random_velocity, symmetrised
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +39,14 @@ def test_the_exponential_of_the_negative_field_is_the_inverse(smooth_field):
     returned = there + np.stack([ndimage.map_coordinates(part, at, order=1) for part in back])
     assert np.abs(there).max() > 5
     assert np.abs(returned).max() < 0.25
+
+
+def test_symmetry_shares_the_variance(rng):
+    velocity = rng.standard_normal((3, 20, 20, 20)).astype(np.float32)
+    found = symmetrised(velocity, share=0.9)
+    mirrored = found[:, ::-1] * np.array([-1, 1, 1])[:, None, None, None]
+    assert np.corrcoef(found.ravel(), mirrored.ravel())[0, 1] == pytest.approx(0.8, abs=0.02)
+    assert found.std(ddof=0) == pytest.approx(velocity.std(ddof=0), rel=0.02)
 
 
 def test_no_fold(smooth_field):

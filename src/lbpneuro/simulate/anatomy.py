@@ -20,7 +20,7 @@ from lbpneuro.simulate.people import Visit
 from lbpneuro.simulate.template import ATROPHY_REGIONS, RegionKey, region_bump, region_fine, region_shares, template
 from lbpneuro.simulate.transforms import PointMap
 from lbpneuro.simulate.truth import TruthRow, truth_row
-from lbpneuro.simulate.warps import divergence_velocity, exponential, random_velocity
+from lbpneuro.simulate.warps import divergence_velocity, exponential, random_velocity, symmetrised
 
 FIELD_MM = 4.0
 SUBSAMPLE_MM = 1.5
@@ -30,20 +30,25 @@ NATIVE_EXTENT_MM = (184.0, 224.0, 200.0)
 RESCAN_CV: Mapping[str, float] = {"tiv": 0.005, "gm_total": 0.01, "dlpfc": 0.02, "thalamus": 0.2}
 """Segmentation error as a share of the value: that of `structural.rescan_cv` in the default settings."""
 
+SHARED_ERROR = 0.8
+"""Share of the regional segmentation error that both hemispheres have in common (the contrast of the scan)."""
+
 
 @dataclass(frozen=True, slots=True)
 class AnatomySettings:
     """What is planted in the anatomy; volumes as natural logarithms.
 
-    ``brain_scale`` is the volume of an average brain relative to the template (about 1.45 of 1.89 L).
+    ``brain_scale`` is the volume of an average brain relative to the template (about 1.45 of 1.89 L); ``symmetry`` the
+    share of the variance of shape and regional volume that the two hemispheres have in common.
     """
 
     brain_scale: float = 0.775
     brain_sd: float = 0.08
     male: float = 0.1
-    shape_mm: float = 1.5
+    shape_mm: float = 1.2
     shape_smooth_mm: float = 16.0
     region_sd: float = 0.05
+    symmetry: float = 0.85
     patient: Mapping[str, float] = field(default_factory=lambda: {"dlpfc": -0.08, "thalamus": -0.07})
 
 
@@ -92,21 +97,32 @@ def volume_changes(visit: Visit, settings: AnatomySettings) -> dict[RegionKey, f
     """Return the planted logarithm of the relative volume of every region."""
     rng = visit.lasting("atrophy")
     patient = visit.person.patient
+    individual = settings.region_sd * paired_normal(rng, share=settings.symmetry)
     return {
-        (roi, hemi): rng.normal(0, settings.region_sd) + patient * settings.patient[roi]
-        for roi, hemi in ATROPHY_REGIONS
+        (roi, hemi): float(deviation) + patient * settings.patient[roi]
+        for (roi, hemi), deviation in zip(ATROPHY_REGIONS, individual, strict=True)
     }
+
+
+def paired_normal(rng: np.random.Generator, *, share: float) -> Array:
+    """Return a standard normal number per region of ``ATROPHY_REGIONS``; left and right have ``share`` in common."""
+    rois = list(dict.fromkeys(roi for roi, _ in ATROPHY_REGIONS))
+    common = dict(zip(rois, rng.standard_normal(len(rois)), strict=True))
+    own = rng.standard_normal(len(ATROPHY_REGIONS))
+    both = np.array([common[roi] for roi, _ in ATROPHY_REGIONS])
+    return np.sqrt(share) * both + np.sqrt(1 - share) * own
 
 
 def velocity_field(visit: Visit, changes: Mapping[RegionKey, float], *, settings: AnatomySettings) -> Volume:
     """Return the velocity (3, ...) in mm on the 4-mm template grid: individual shape plus planted changes."""
-    velocity = random_velocity(
+    shape = random_velocity(
         visit.lasting("shape"),
         _deformable(),
         voxel_mm=FIELD_MM,
         sd_mm=settings.shape_mm,
         smooth_mm=settings.shape_smooth_mm,
     )
+    velocity = symmetrised(shape, share=settings.symmetry)
     for key, change in changes.items():
         velocity = velocity + np.float32(change) * regional_velocity(key)
     return velocity
@@ -189,9 +205,9 @@ def gray_matter_error(rng: np.random.Generator, back: PointMap, *, grid: Grid) -
     """Return the relative error of the gray-matter probability, smooth in space."""
     whole = RESCAN_CV["gm_total"]
     in_template = np.full(mni_grid(FIELD_MM).shape, rng.normal(0, whole), dtype=np.float32)
-    for key in ATROPHY_REGIONS:
+    for key, deviation in zip(ATROPHY_REGIONS, paired_normal(rng, share=SHARED_ERROR), strict=True):
         local = np.sqrt(RESCAN_CV[key[0]] ** 2 - whole**2)
-        in_template += np.float32(rng.normal(0, local)) * error_bump(key)
+        in_template += np.float32(local * deviation) * error_bump(key)
     return sample(in_template, back(grid.points()), grid=mni_grid(FIELD_MM)).reshape(grid.shape)
 
 

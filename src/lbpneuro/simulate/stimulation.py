@@ -68,7 +68,7 @@ class PlasticitySettings:
     """
 
     muscle: str = "FDI"
-    trials_per_block: int = 30
+    trials_per_block: int = 34
     interval_s: float = 4.0
     baseline_uv: float = 1000.0
     baseline_sd: float = 0.2

@@ -29,6 +29,13 @@ def random_velocity(
     return field * inside
 
 
+def symmetrised(velocity: Volume, *, share: float) -> Volume:
+    """Return ``velocity`` with ``share`` of its variance the same on both sides of the middle of the first axis."""
+    mirrored = velocity[:, ::-1] * np.array([-1, 1, 1], dtype=np.float32)[:, None, None, None]
+    both, apart = (velocity + mirrored) / np.sqrt(2), (velocity - mirrored) / np.sqrt(2)
+    return (np.sqrt(share) * both + np.sqrt(1 - share) * apart).astype(np.float32)
+
+
 def divergence_velocity(target: NDArray[np.floating], *, voxel_mm: float) -> Volume:
     """Return the gradient field whose divergence is ``target`` (1/unit time), minus its mean over the box.
 
