@@ -47,7 +47,7 @@ def test_population_correlation_is_that_of_an_endless_run(both_regions):
     """A run of 60,000 volumes without nuisance, band-passed by Fourier, against the formula."""
     shares, points = both_regions
     settings = bold.BoldSettings(
-        n_time=60_000, dummy=(), global_signal=0, physio=0, motion_leak=0, smooth_field=0.8, white=1.5
+        n_time=60_000, dummy=(), global_signal=0, physio=0, motion_leak=0, smooth_field=0.8, white=4, brainstem_white=4
     )
     maps = bold.maps_at(points, voxel_mm=VOXEL_MM)
     shares = shares[:, maps.inside]
