@@ -20,10 +20,10 @@ from lbpneuro.preprocess.itk import itk_image
 from lbpneuro.preprocess.levels import Level
 from lbpneuro.preprocess.progress import stage
 from lbpneuro.preprocess.raw_images import RawRun, read_run
-from lbpneuro.preprocess.realign import head_mask, mean_aligned, parameters, realign
+from lbpneuro.preprocess.realign import head_mask, mean_aligned, parameters, realign, spline_coefficients
 from lbpneuro.preprocess.templates import TISSUES
 
-REFERENCE_VOLUMES = 50
+REFERENCE_VOLUMES = 30
 MARGIN_VOXELS = 3
 SIGNAL_SHARE = 0.2
 FEWEST_TISSUE_VOXELS = 20
@@ -108,6 +108,7 @@ def preprocess_run(path: Path, *, anatomy: NativeAnatomy, level: Level) -> Run:
         bold, seen = normalised(run, motion, points)
     with stage("confounds"):
         brain, quality = brain_of_run(bold, seen, tissues=tissues, inside=inside)
+        quality["boundary_cost"] = cost
         check_coregistration(quality, path=path)
         masks = pure_tissues(tissues, brain=brain, path=path)
         confounds, description = confound_columns(
@@ -118,7 +119,6 @@ def preprocess_run(path: Path, *, anatomy: NativeAnatomy, level: Level) -> Run:
             n_dummy=n_dummy,
         )
     quality |= {
-        "boundary_cost": cost,
         "fd_mean_mm": float(np.nanmean(confounds["framewise_displacement"])),
         "non_steady_state_volumes": n_dummy,
         "csf_voxels": int(masks["CSF"].sum()),
@@ -146,7 +146,7 @@ def reference_volume(run: RawRun, motion: NDArray[np.float64], *, start: int) ->
     """Return the mean of the first volumes in steady state after realignment."""
     used = range(start, min(start + REFERENCE_VOLUMES, run.series.shape[-1]))
     return mean_aligned(
-        lambda index: run.series[..., start + index],
+        lambda index: spline_coefficients(run.series[..., start + index]),
         motion[used.start : used.stop],
         affine=run.affine,
         shape=run.series.shape[:3],

@@ -11,20 +11,24 @@ from typing import Any
 
 import numpy as np
 
+# ITK looks at this once, when it is first used; results are reproducible to the bit only with a single thread
+os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = "1"
+
 LPS = np.diag([-1.0, -1.0, 1.0])  # ITK counts left and posterior as positive, NIfTI right and anterior
 AntsImage = Any
 
 
 @contextmanager
 def ants_session(seed: int = 1) -> Iterator[Path]:
-    """Run ANTs with one thread and a fixed seed; its transforms go to the yielded folder and vanish with it.
+    """Run ANTs and BLAS with one thread and a fixed seed; files of ANTs vanish with the yielded folder.
 
-    ANTs is bit-reproducible only with a single thread and a seed, and antspyx never deletes its own files.
+    antspyx never deletes the transforms that it puts into the temporary folder.
     """
-    os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = "1"
+    from threadpoolctl import threadpool_limits
+
     os.environ["ANTS_RANDOM_SEED"] = str(seed)
     before = tempfile.tempdir
-    with tempfile.TemporaryDirectory(prefix="lbpneuro_") as folder:
+    with tempfile.TemporaryDirectory(prefix="lbpneuro_") as folder, threadpool_limits(limits=1):
         tempfile.tempdir = folder
         try:
             yield Path(folder)

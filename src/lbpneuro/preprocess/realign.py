@@ -17,6 +17,9 @@ from lbpneuro.kernels.quality import rigid_matrices
 
 Array = NDArray[np.floating]
 SIGMA_PER_FWHM = 1.0 / np.sqrt(8.0 * np.log(2.0))
+MEAN_OF = 30  # volumes, spread over the run, that make the reference of the second pass
+LEAST_STEP_MM = 1e-3
+LEAST_STEP_RAD = 1e-5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +41,8 @@ def realign(
 ) -> NDArray[np.float64]:
     """Return the rigid motion of every volume of ``series``.
 
-    A first pass aligns all volumes to volume ``start``, a second to the mean of the aligned ones.
+    A first pass with linear interpolation aligns all volumes to volume ``start``, a second one with cubic splines
+    to the mean of the aligned volumes.
 
     Parameters
     ----------
@@ -55,15 +59,25 @@ def realign(
     """
     sigma = fwhm_mm * SIGMA_PER_FWHM / np.linalg.norm(affine[:3, :3], axis=0)
     inside = head_mask(series[..., start])
+    n_time = series.shape[-1]
 
     def smooth(time: int) -> Array:
         return ndimage.gaussian_filter(np.asarray(series[..., time], dtype=np.float32), sigma, mode="nearest")
 
+    def spline(time: int) -> Array:
+        return spline_coefficients(smooth(time))
+
     first = reference(smooth(start), affine, inside=inside)
-    rough = align_all(first, smooth, affine=affine, n_time=series.shape[-1], iterations=iterations)
-    mean = mean_aligned(smooth, rough, affine=affine, shape=series.shape[:3])
+    rough = align_all(first, smooth, affine=affine, guesses=None, n_time=n_time, order=1, iterations=iterations)
+    chosen = np.unique(np.linspace(0, n_time - 1, min(n_time, MEAN_OF)).astype(int))
+    mean = mean_aligned(lambda k: spline(chosen[k]), rough[chosen], affine=affine, shape=series.shape[:3])
     second = reference(mean, affine, inside=inside)
-    return align_all(second, smooth, affine=affine, guesses=rough, n_time=series.shape[-1], iterations=iterations)
+    return align_all(second, spline, affine=affine, guesses=rough, n_time=n_time, order=3, iterations=iterations)
+
+
+def spline_coefficients(volume: Array) -> NDArray[np.float32]:
+    """Return the cubic-spline coefficients that ``sample`` takes with ``order=3``."""
+    return np.asarray(ndimage.spline_filter(volume, order=3, mode="mirror", output=np.float32))
 
 
 def head_mask(volume: Array) -> NDArray[np.bool_]:
@@ -84,28 +98,33 @@ def reference(volume: Array, affine: Array, *, inside: NDArray[np.bool_]) -> Ref
 
 def align_all(
     target: Reference,
-    smooth: Callable[[int], Array],
+    volume_at: Callable[[int], Array],
     *,
     affine: Array,
+    guesses: Array | None,
     n_time: int,
+    order: int,
     iterations: int,
-    guesses: Array | None = None,
 ) -> NDArray[np.float64]:
     """Return the motion of every volume; each starts from its guess, or else from the volume before it."""
     motion = np.empty((n_time, 4, 4))
     previous = np.eye(4)
     for time in range(n_time):
         guess = previous if guesses is None else guesses[time]
-        motion[time] = previous = align(target, smooth(time), affine=affine, guess=guess, iterations=iterations)
+        motion[time] = previous = align(
+            target, volume_at(time), affine=affine, guess=guess, order=order, iterations=iterations
+        )
     return motion
 
 
-def align(target: Reference, volume: Array, *, affine: Array, guess: Array, iterations: int) -> NDArray[np.float64]:
-    """Return the rigid 4 x 4 transform from the reference to ``volume`` (both smoothed alike)."""
+def align(
+    target: Reference, volume: Array, *, affine: Array, guess: Array, order: int = 1, iterations: int = 12
+) -> NDArray[np.float64]:
+    """Return the rigid 4 x 4 transform from the reference to ``volume`` (smoothed alike; see ``sample``)."""
     to_voxel = np.linalg.inv(affine)
     motion, factor = np.array(guess, dtype=np.float64), 1.0
     for _ in range(iterations):
-        sampled, seen = sample(volume, to_voxel @ motion, target.points_mm)
+        sampled, seen = sample(volume, to_voxel @ motion, target.points_mm, order=order)
         jacobian = target.jacobian[seen]
         error = sampled[seen] - factor * target.values[seen]
         # einsum, unlike a BLAS product, adds in an order that does not depend on the number of threads
@@ -113,17 +132,21 @@ def align(target: Reference, volume: Array, *, affine: Array, guess: Array, iter
         step = np.linalg.solve(normal, np.einsum("ni,n->i", jacobian, error))
         motion = motion @ np.linalg.inv(rigid(step[None, :6] / factor, target.centre_mm)[0])
         factor += step[6]
-        if np.abs(step[:3]).max() < 1e-3 and np.abs(step[3:6]).max() < 1e-5:
+        if np.abs(step[:3]).max() < LEAST_STEP_MM and np.abs(step[3:6]).max() < LEAST_STEP_RAD:
             break
     return motion
 
 
-def sample(volume: Array, to_voxel: Array, points_mm: Array) -> tuple[Array, NDArray[np.bool_]]:
-    """Return ``volume`` at ``points_mm`` (trilinear) and which of the points lie inside its grid."""
+def sample(volume: Array, to_voxel: Array, points_mm: Array, *, order: int = 1) -> tuple[Array, NDArray[np.bool_]]:
+    """Return ``volume`` at ``points_mm`` (n, 3) and which of the points lie inside its grid.
+
+    ``order`` 1 is trilinear; for 3, cubic, ``volume`` must be what ``spline_coefficients`` returned.
+    """
     voxels = to_voxel[:3, :3] @ points_mm.T + to_voxel[:3, 3:]
     last = np.array(volume.shape)[:, None] - 1
     seen = np.all((voxels >= 0) & (voxels <= last), axis=0)
-    return ndimage.map_coordinates(volume, voxels, order=1, mode="nearest", output=np.float64), seen
+    values = ndimage.map_coordinates(volume, voxels, order=order, mode="mirror", output=np.float64, prefilter=False)
+    return values, seen
 
 
 def rigid(motion_parameters: Array, centre_mm: Array) -> NDArray[np.float64]:
@@ -164,11 +187,18 @@ def parameters(motion: Array, centre_mm: Array) -> NDArray[np.float64]:
 
 
 def mean_aligned(
-    smooth: Callable[[int], Array], motion: Array, *, affine: Array, shape: tuple[int, ...]
+    spline_at: Callable[[int], Array], motion: Array, *, affine: Array, shape: tuple[int, ...]
 ) -> NDArray[np.float64]:
-    """Return the mean over time of the volumes brought back to the reference."""
+    """Return the mean over time of the volumes brought back to the reference.
+
+    Parameters
+    ----------
+    spline_at : callable
+        Gives the ``spline_coefficients`` of a volume by its number.
+    motion : array, shape (n_time, 4, 4)
+    """
     points = np.argwhere(np.ones(shape, dtype=bool)) @ affine[:3, :3].T + affine[:3, 3]
     total = np.zeros(len(points))
     for time, transform in enumerate(motion):
-        total += sample(smooth(time), np.linalg.inv(affine) @ transform, points)[0]
+        total += sample(spline_at(time), np.linalg.inv(affine) @ transform, points, order=3)[0]
     return (total / len(motion)).reshape(shape)

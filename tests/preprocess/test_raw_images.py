@@ -1,0 +1,145 @@
+"""Raw images that cannot be processed are refused with the file, what was found and what to do."""
+
+from __future__ import annotations
+
+import json
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from lbpneuro.errors import InputError, Reason
+from lbpneuro.preprocess.raw_images import read_head, read_run
+
+
+def save(path, data, *, t_r=2.0, sidecar=2.0):
+    image = nib.Nifti1Image(data, np.diag([3.0, 3.0, 3.0, 1.0]))
+    image.header.set_xyzt_units("mm", "sec")
+    if data.ndim == 4:
+        image.header["pixdim"][4] = t_r
+    nib.save(image, path)
+    if sidecar is not None:
+        path.with_name(path.name.replace(".nii.gz", ".json")).write_text(json.dumps({"RepetitionTime": sidecar}))
+    return path
+
+
+@pytest.fixture
+def series(rng):
+    return (1000 + rng.normal(0, 10, (10, 11, 12, 21))).astype(np.float32)
+
+
+@pytest.fixture
+def bold(tmp_path):
+    return tmp_path / "sub-01_task-rest_bold.nii.gz"
+
+
+@pytest.fixture
+def t1w(tmp_path):
+    return tmp_path / "sub-01_T1w.nii.gz"
+
+
+def test_a_run_is_read_as_float32(bold, series):
+    run = read_run(save(bold, series))
+    assert run.series.dtype == np.float32
+    assert np.array_equal(run.series, series)
+    assert run.t_r == 2.0
+
+
+def test_scaled_integers_are_scaled(bold, series):
+    image = nib.Nifti1Image(series, np.eye(4) * 3)
+    image.set_data_dtype(np.int16)
+    image.header["pixdim"][4] = 2.0
+    nib.save(image, bold)
+    bold.with_name("sub-01_task-rest_bold.json").write_text('{"RepetitionTime": 2.0}')
+    assert read_run(bold).series == pytest.approx(series, abs=0.01)
+
+
+def refused(path, words, *, reason=Reason.INVALID_INPUT, read=read_run):
+    with pytest.raises(InputError, match=words) as caught:
+        read(path)
+    assert path.name in str(caught.value)
+    assert caught.value.reason == reason
+
+
+def test_nan_in_a_run(bold, series):
+    series[3, 3, 3, :] = np.nan
+    refused(save(bold, series), r"0\.1% of the values are NaN")
+
+
+def test_constant_run(bold, series):
+    refused(save(bold, np.repeat(series[..., :1], 21, -1)), "no voxel changes", reason=Reason.ZERO_VARIANCE)
+
+
+def test_short_run(bold, series):
+    refused(save(bold, series[..., :5]), "at least 20 volumes", reason=Reason.TOO_FEW_VOLUMES)
+
+
+def test_three_dimensional_run(bold, series):
+    refused(save(bold, series[..., 0]), "at least 20 volumes")
+
+
+def test_single_slice(bold, series):
+    refused(save(bold, series[:, :, :1]), "too thin|this thin")
+
+
+def test_cut_short(bold, series):
+    save(bold, series)
+    content = bold.read_bytes()
+    bold.write_bytes(content[: len(content) // 2])
+    refused(bold, "cut off|damaged|truncated")
+
+
+def test_no_repetition_time(bold, series):
+    refused(save(bold, series, t_r=0.0, sidecar=None), "RepetitionTime")
+
+
+def test_contradicting_repetition_times(bold, series):
+    refused(save(bold, series, t_r=1.79355, sidecar=2.0), r"2 s in the JSON sidecar, but 1\.79355 s")
+
+
+def test_no_orientation(bold, t1w, series):
+    for path, data, read in ((bold, series, read_run), (t1w, series[..., 0], read_head)):
+        image = nib.Nifti1Image(data, None)
+        image.header["sform_code"] = image.header["qform_code"] = 0
+        nib.save(image, path)
+        refused(path, "neither qform nor sform", read=read)
+
+
+def test_nan_around_a_head_becomes_background(t1w, series):
+    data = series[..., 0].copy()
+    data[0] = np.nan
+    assert (read_head(save(t1w, data)).data[0] == 0).all()
+
+
+def test_head_of_one_value(t1w):
+    refused(save(t1w, np.full((10, 10, 10), 7, dtype=np.int16)), "value 7", read=read_head)
+
+
+def test_fourth_dimension_of_a_head(t1w, series):
+    assert read_head(save(t1w, series[..., :1])).data.shape == (10, 11, 12)
+    refused(save(t1w, series), "three-dimensional", read=read_head)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("ieeg_visual__sub-01_ses-01_T1w.nii.gz", "."),
+        ("mri_chunk__sub-001_chunk-1_T1w.nii.gz", "."),
+        ("pet001__sub-01_ses-01_T1w.nii", "."),
+        ("pet005__sub-01_ses-baseline_T1w.nii.gz", "."),
+    ],
+)
+def test_malformed_heads_of_public_datasets(real_data, name, words):
+    with pytest.raises(InputError, match=words):
+        read_head(real_data("malformed") / name)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [("malformed", "synthetic__sub-01_ses-01_task-rest_bold.nii"), ("fsl_ffd", "filtered_func_data.nii.gz")],
+)
+def test_malformed_runs_of_public_datasets(real_data, folder, name):
+    with pytest.raises(InputError):
+        read_run(real_data(folder) / name)
