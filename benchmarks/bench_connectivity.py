@@ -93,7 +93,7 @@ def our_kernel(bold: Array, regressors: Array, seed: Array, *, model: str) -> Ar
 def nilearn_clean(series: Array, regressors: Array, *, model: str) -> Array:
     """Clean by nilearn; the slow cosines are given as confounds.
 
-    Its own cosine filter leaves all of them out, without a word, when a confound resembles one of them.
+    Its own cosine filter leaves all of them out (with a warning) when a confound resembles one of them.
     """
     from nilearn.signal import clean
 

@@ -132,6 +132,17 @@ def test_cut_off_checksum_and_flipped_bits(tmp_path, rng, mask):
         read_series(path, mask)
 
 
+def test_wrong_checksum_behind_the_last_volume(tmp_path, rng):
+    """The last volume can be had without a look at what follows it; the look is taken all the same."""
+    data = rng.integers(0, 255, SHAPE, dtype=np.uint8)
+    path = tmp_path / "bold.nii.gz"
+    content = gzip.compress(nib.Nifti1Image(data, AFFINE).to_bytes() + rng.bytes(1 << 20))
+    path.write_bytes(content[:-8] + bytes(4) + content[-4:])
+    mask = write_image(tmp_path / "mask.nii.gz", np.ones(data.shape[:3], dtype=np.uint8))
+    with pytest.raises(InputError, match="corrupt"):
+        read_series(path, mask)
+
+
 def test_not_four_dimensional(tmp_path, rng, mask):
     path = write_image(tmp_path / "bold.nii.gz", rng.random(SHAPE[:3]).astype(np.float32))
     with pytest.raises(InputError, match=r"four-dimensional BOLD series, found the shape \(5, 7, 4\)"):

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.oracles.functional import least_squares_clean
 
 from lbpneuro.errors import InputError, QualityError, Reason
 from lbpneuro.kernels.nuisance import (
     band_gain,
     cleaned,
+    cosines,
     frequencies_hz,
     low_pass_basis,
     orders_in,
     project,
     residual_basis,
 )
+from tests.oracles.functional import least_squares_clean
 
 BAND = (0.01, 0.08)
 
@@ -35,6 +36,11 @@ def test_frequencies_by_hand():
     assert frequencies_hz(100, t_r=2.0)[:3] == pytest.approx([0, 0.0025, 0.005])
     orders = orders_in(BAND, n_time=100, t_r=2.0)
     assert (orders[0], orders[-1]) == (4, 32)
+
+
+def test_cosines_are_orthonormal():
+    vectors = cosines(50, orders=np.arange(50))
+    np.testing.assert_allclose(vectors.T @ vectors, np.eye(50), atol=1e-12)
 
 
 def test_dimension_is_counted_by_hand():

@@ -81,14 +81,14 @@ def read_confounds(path: Path, *, strategy: str, n_time: int) -> Confounds:
             "the table belongs to another run or is cut off."
         )
     names = confound_names(table, path, strategy=strategy)
-    regressors = np.column_stack([_regressor(table, path, name) for name in names])
-    motion = np.column_stack([_column(table, path, name) for name in MOTION])
+    regressors = np.column_stack([_regressor(table, name, path=path) for name in names])
+    motion = np.column_stack([_column(table, name, path=path) for name in MOTION])
     return Confounds(
         path=path,
         names=names,
         regressors=regressors,
-        fd_jenkinson=_displacement(table, path, "rmsd", otherwise=fd_jenkinson(motion)),
-        fd_power=_displacement(table, path, "framewise_displacement", otherwise=fd_power(motion)),
+        fd_jenkinson=_displacement(table, "rmsd", path=path, otherwise=fd_jenkinson(motion)),
+        fd_power=_displacement(table, "framewise_displacement", path=path, otherwise=fd_power(motion)),
         steady=_steady(table),
     )
 
@@ -126,19 +126,19 @@ def _mask_of(name: str, metadata: Mapping[str, Any]) -> str | None:
     return next((mask for mask, prefix in COMPONENT_PREFIX.items() if name.startswith(prefix)), None)
 
 
-def _regressor(table: pd.DataFrame, path: Path, name: str) -> Array:
+def _regressor(table: pd.DataFrame, name: str, *, path: Path) -> Array:
     """Return a column; the difference or square that a table lacks is made from its base column."""
     if name in table.columns:
-        return _column(table, path, name, backfill="_derivative1" in name)
+        return _column(table, name, path=path, backfill="_derivative1" in name)
     if name.endswith("_power2"):
-        return _regressor(table, path, name.removesuffix("_power2")) ** 2
+        return _regressor(table, name.removesuffix("_power2"), path=path) ** 2
     if name.endswith("_derivative1"):
-        step = np.diff(_column(table, path, name.removesuffix("_derivative1")))
+        step = np.diff(_column(table, name.removesuffix("_derivative1"), path=path))
         return np.concatenate([step[:1], step])
-    return _column(table, path, name)
+    return _column(table, name, path=path)
 
 
-def _column(table: pd.DataFrame, path: Path, name: str, *, backfill: bool = False) -> Array:
+def _column(table: pd.DataFrame, name: str, *, path: Path, backfill: bool = False) -> Array:
     """Return a column as numbers; with ``backfill`` an empty first value becomes the second."""
     if name not in table.columns:
         raise InputError(f"{path}: the column {name} is missing; found {_some(list(table.columns))}.")
@@ -157,11 +157,11 @@ def _column(table: pd.DataFrame, path: Path, name: str, *, backfill: bool = Fals
     return values
 
 
-def _displacement(table: pd.DataFrame, path: Path, name: str, *, otherwise: Array) -> Array:
+def _displacement(table: pd.DataFrame, name: str, *, path: Path, otherwise: Array) -> Array:
     """Return a displacement column (mm), NaN for the first volume; ``otherwise`` where the table has none."""
     if name not in table.columns:
         return otherwise
-    values = _column(table, path, name, backfill=True)
+    values = _column(table, name, path=path, backfill=True)
     values[0] = np.nan
     return values
 

@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lbpneuro.io.files import write_json, write_nifti, write_tsv
+from lbpneuro.io.index import entities
 from lbpneuro.io.runs import Scan
+from lbpneuro.io.series import Series
 from lbpneuro.kernels.correlation import fisher_z, seed_correlation
 from lbpneuro.kernels.nuisance import cleaned, project
 from lbpneuro.markers.functional import ROIS
@@ -33,7 +35,9 @@ def write_scan(scan: Scan, path_of: PathOf) -> None:
     """
     space = {key: value for key, value in _space(scan).items() if value}
     names = {**scan.files.entities, **space}
-    _write_image(path_of("func", "boldref", ".nii.gz", **names, desc="mean"), scan.series.mean, scan)
+    _write_image(
+        path_of("func", "boldref", ".nii.gz", **names, desc="mean"), scan.series.mean, affine=scan.series.affine
+    )
     _write_regions(path_of("func", "probseg", ".nii.gz", **names, desc="roi"), scan)
     _write_motion(path_of("func", "timeseries", ".tsv", **scan.files.entities, desc="motion"), scan)
     basis = scan.run.basis
@@ -44,29 +48,27 @@ def write_scan(scan: Scan, path_of: PathOf) -> None:
     _write_series(path_of("func", "timeseries", ".tsv", **scan.files.entities, desc="roi"), series, t_r=scan.run.t_r)
     voxels = project(basis, scan.series.bold, keep=scan.run.keep)
     z = fisher_z(seed_correlation(projected[:, ROIS.index("pag")], projected=voxels))
-    _write_seed_map(path_of("func", "boldmap", ".nii.gz", **names, desc="pagseed", stat="z"), z, scan)
+    _write_seed_map(path_of("func", "boldmap", ".nii.gz", **names, desc="pagseed", stat="z"), z, series=scan.series)
 
 
 def _space(scan: Scan) -> dict[str, str | None]:
-    from lbpneuro.io.index import entities
-
     own = entities(scan.files.bold)
     return {"space": own.get("space"), "res": own.get("res")}
 
 
-def _write_image(path: Path, data: NDArray[np.generic], scan: Scan) -> None:
+def _write_image(path: Path, data: NDArray[np.generic], *, affine: NDArray[np.float64]) -> None:
     """Write an array on the grid of the run (x, y, z first)."""
     import nibabel as nib
 
-    image = nib.Nifti1Image(data, scan.series.affine)
-    image.set_sform(scan.series.affine, code="mni" if "MNI152" in path.name else "aligned")
-    image.set_qform(scan.series.affine, code="unknown", strip_shears=True)
+    image = nib.Nifti1Image(data, affine)
+    image.set_sform(affine, code="mni" if "MNI152" in path.name else "aligned")
+    image.set_qform(affine, code="unknown", strip_shears=True)
     image.header.set_xyzt_units("mm")
     write_nifti(path, image)
 
 
 def _write_regions(path: Path, scan: Scan) -> None:
-    _write_image(path, np.moveaxis(scan.weights, 0, -1), scan)
+    _write_image(path, np.moveaxis(scan.weights, 0, -1), affine=scan.series.affine)
     content = {
         "Description": "Share of each voxel in each region, as used for the mean series; volumes as LabelMap.",
         "LabelMap": list(ROIS),
@@ -75,11 +77,11 @@ def _write_regions(path: Path, scan: Scan) -> None:
     write_json(_sidecar(path), content)
 
 
-def _write_seed_map(path: Path, z: NDArray[np.float64], scan: Scan) -> None:
+def _write_seed_map(path: Path, z: NDArray[np.float64], *, series: Series) -> None:
     """Write Fisher z of every voxel with the PAG; 0 outside the mask, NaN where a voxel has no signal."""
-    image = np.zeros(scan.series.mask.shape, dtype=np.float32)
-    image[scan.series.mask] = np.round(z, MAP_DECIMALS)
-    _write_image(path, image, scan)
+    image = np.zeros(series.mask.shape, dtype=np.float32)
+    image[series.mask] = np.round(z, MAP_DECIMALS)
+    _write_image(path, image, affine=series.affine)
     content = {
         "Description": "Fisher z of the correlation with the mean series of the periaqueductal gray; not smoothed."
     }

@@ -60,7 +60,7 @@ def read_series(path: Path, mask: Path) -> Series:
     image = open_image(path)
     brain = load_image(mask)
     _check_series(image, path)
-    _check_grid(image, path, brain)
+    _check_grid(image, brain, path=path)
     inside = brain.data > 0.5
     shape = image.shape
     order = np.ravel_multi_index(np.nonzero(inside), shape[:3], order="F")
@@ -83,7 +83,7 @@ def _check_series(image: nib.Nifti1Image, path: Path) -> None:
         )
 
 
-def _check_grid(image: nib.Nifti1Image, path: Path, brain: Image) -> None:
+def _check_grid(image: nib.Nifti1Image, brain: Image, *, path: Path) -> None:
     """Raise InputError naming both grids unless ``image`` and the mask share shape and affine."""
     same = image.shape[:3] == brain.data.shape
     if same and np.allclose(image.affine, brain.affine, rtol=0, atol=GRID_TOLERANCE_MM):
@@ -105,9 +105,9 @@ def _volumes(image: nib.Nifti1Image, path: Path) -> Iterator[NDArray[np.floating
     raw = np.empty(n_voxel, dtype=image.get_data_dtype())
     slope, inter = image.dataobj.slope, image.dataobj.inter
     with _decompressed(path) as stream:
-        _read_into(stream, np.empty(image.dataobj.offset, dtype=np.uint8), path, found="the header")
+        _read_into(stream, np.empty(image.dataobj.offset, dtype=np.uint8), path=path, found="the header")
         for index in range(image.shape[3]):
-            _read_into(stream, raw, path, found=f"{index} of {image.shape[3]} volumes")
+            _read_into(stream, raw, path=path, found=f"{index} of {image.shape[3]} volumes")
             yield raw if (slope, inter) == (1, 0) else raw * np.float64(slope) + inter
         _drain(stream, path)
 
@@ -127,7 +127,7 @@ def _decompressed(path: Path) -> Iterator[BinaryIO]:
             yield content
 
 
-def _read_into(stream: BinaryIO, array: NDArray[Any], path: Path, *, found: str) -> None:
+def _read_into(stream: BinaryIO, array: NDArray[Any], *, path: Path, found: str) -> None:
     """Fill ``array`` with the next bytes of the stream; InputError if it ends before or is corrupt."""
     view = array.view(np.uint8).data
     filled = 0
