@@ -34,6 +34,7 @@ BIDSIGNORE = """\
 *_timeseries.*
 *_relmat.*
 *_boldmap.*
+*_boldref.*
 *_xfm.*
 *_anat.json
 *_func.json
