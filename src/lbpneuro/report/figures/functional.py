@@ -114,7 +114,7 @@ def _outlines(panel: Axes, spot: Place, *, seed: Volume, target: Volume) -> None
 
 def _which_run(visit: Visit) -> str:
     """Which run is shown, where there are several."""
-    runs = [path for path in visit.files["functional"] if entities(path).get("suffix") == "boldref"]
+    runs = visit.all("functional", desc="mean", suffix="boldref", ext=".nii.gz")
     if len(runs) < 2:
         return ""
     named = {key: value for key, value in entities(runs[0]).items() if key in ("task", "run")}
