@@ -9,6 +9,7 @@ import pytest
 
 from lbpneuro.errors import QualityError
 from lbpneuro.preprocess.anatomical import (
+    brain_unbiased,
     check_anatomy,
     check_brain_volume,
     coarsened,
@@ -18,6 +19,7 @@ from lbpneuro.preprocess.anatomical import (
     working_head,
 )
 from lbpneuro.preprocess.itk import itk_image
+from lbpneuro.preprocess.levels import LEVELS
 from tests.oracles import person
 
 GOOD = {"brain_ml": 1500.0, "CSF_ml": 300.0, "GM_ml": 700.0, "WM_ml": 500.0, "template_correlation": 0.8}
@@ -93,3 +95,17 @@ def test_stripped_and_whole_heads_are_told_apart(tmp_path, someone):
         assert is_skull_stripped(head, near=near) == stripped
         if stripped:
             assert support.numpy().sum() == pytest.approx((brain > 0.5).sum(), rel=0.01)
+
+
+def test_the_bias_field_leaves_no_step_at_the_edge_of_the_brain():
+    """A bright ball in a ball of the same tissue, under a smooth field: inside and just outside stay alike."""
+    points = np.stack(np.meshgrid(*[np.arange(30)] * 3, indexing="ij"), axis=-1)
+    radius = np.linalg.norm(points - 14.5, axis=-1)
+    field = np.exp(0.03 * (points[..., 0] - 14.5))
+    affine = np.diag([4.0, 4.0, 4.0, 1.0])
+    head = itk_image(100 * field * (radius < 13), affine)
+    found = brain_unbiased(head, mask=itk_image(radius < 9, affine), level=LEVELS["draft"]).numpy()
+    inner, outer = found[(radius > 7) & (radius < 9)], found[(radius > 9) & (radius < 11)]
+    assert np.median(outer) == pytest.approx(np.median(inner), rel=0.1)
+    flat = found[radius < 9]
+    assert flat.std(ddof=1) / flat.mean() < 0.5 * (field[radius < 9].std(ddof=1) / field[radius < 9].mean())

@@ -30,7 +30,9 @@ class Anatomy:
     """What the T1w image yields; images are ITK images, native ones share one grid.
 
     ``tissues`` and ``template_tissues`` hold probabilities in [0, 1] by tissue; ``to_template`` and
-    ``from_template`` are ITK composite transforms (affine and warp) in the folder of the session.
+    ``from_template`` are ITK composite transforms (affine and warp) in the folder of the session. If
+    the image was ``stripped`` of its skull before, the mask is the one used then; it may follow the sulci, and its
+    volume is then less than the intracranial one.
     """
 
     t1w: AntsImage
@@ -39,6 +41,7 @@ class Anatomy:
     template_tissues: dict[str, AntsImage]
     to_template: Path
     from_template: Path
+    stripped: bool
     quality: dict[str, float]
 
 
@@ -58,10 +61,10 @@ def segment_anatomy(path: Path, *, level: Level) -> Anatomy:
         head, support = working_head(path, level.anat_mm)
         head = unbiased(head, mask=None, level=level)
     with stage("brain extraction"):
-        mask = extract_brain(head, support=support, target=target, level=level)
+        mask, stripped = extract_brain(head, support=support, target=target, level=level)
     check_brain_volume(mask, path=path)
     with stage("bias field of the brain"):
-        t1w = scaled(unbiased(head, mask=mask, level=level), mask=mask)
+        t1w = scaled(brain_unbiased(head, mask=mask, level=level), mask=mask)
     brain = on_grid(np.clip(t1w.numpy(), 0.0, 1.2 * WHITE_LEVEL) * mask.numpy(), t1w)
     with stage("normalisation"):
         to_template, from_template = normalise(brain, target=target, level=level)
@@ -78,6 +81,7 @@ def segment_anatomy(path: Path, *, level: Level) -> Anatomy:
         template_tissues=template_tissues,
         to_template=to_template,
         from_template=from_template,
+        stripped=stripped,
         quality=quality,
     )
 
@@ -119,8 +123,19 @@ def unbiased(image: AntsImage, *, mask: AntsImage | None, level: Level) -> AntsI
     )
 
 
-def extract_brain(head: AntsImage, *, support: AntsImage, target: Template, level: Level) -> AntsImage:
-    """Return the brain mask of a head, or of an image whose skull is already stripped.
+def brain_unbiased(head: AntsImage, *, mask: AntsImage, level: Level) -> AntsImage:
+    """Return ``head`` with the bias field estimated inside ``mask``; the rest is scaled to match.
+
+    ANTs corrects inside the mask only, which leaves a step of more than twice the intensity at its edge.
+    """
+    inside, before = mask.numpy() > 0, head.numpy()
+    after = unbiased(head, mask=mask, level=level).numpy()
+    known = inside & (before > 0)
+    return on_grid(np.where(inside, after, before * np.median(after[known] / before[known])), head)
+
+
+def extract_brain(head: AntsImage, *, support: AntsImage, target: Template, level: Level) -> tuple[AntsImage, bool]:
+    """Return the brain mask of a head, or of an image whose skull is already stripped, and whether it is.
 
     The template has no skull; registering a whole head to it works because the metric is taken only inside the
     (dilated) brain mask of the template.
@@ -132,7 +147,7 @@ def extract_brain(head: AntsImage, *, support: AntsImage, target: Template, leve
         fixed=target.brain, moving=head, type_of_transform="antsRegistrationSyNQuickRepro[a]", mask=near
     )["fwdtransforms"]
     if is_skull_stripped(head, near=ants.apply_transforms(head, near, affine, whichtoinvert=[True])):
-        return filled(support.numpy() > 0.5, like=head)
+        return filled(support.numpy() > 0.5, like=head), True
     warps = ants.registration(
         fixed=target.brain,
         moving=head,
@@ -144,7 +159,7 @@ def extract_brain(head: AntsImage, *, support: AntsImage, target: Template, leve
         reg_iterations=level.extraction_iterations,
     )["invtransforms"]
     moved = ants.apply_transforms(head, target.mask, warps, whichtoinvert=[True, False])
-    return filled(moved.numpy() > 0.5, like=head)
+    return filled(moved.numpy() > 0.5, like=head), False
 
 
 def is_skull_stripped(head: AntsImage, *, near: AntsImage) -> bool:

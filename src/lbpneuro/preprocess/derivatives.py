@@ -37,7 +37,7 @@ def write_anatomy(anatomy: Anatomy, manifest: Path, *, source: Path, level: Leve
     prefix = manifest.name.removesuffix(ANAT_MANIFEST)
     from_t1w, to_t1w = (f"{prefix}_from-{a}_to-{b}_mode-image_xfm.h5" for a, b in (("T1w", SPACE), (SPACE, "T1w")))
     images: dict[str, tuple[str, AntsImage, dict[str, Any]]] = {
-        "t1w": (f"{prefix}_desc-preproc_T1w", anatomy.t1w, {"SkullStripped": False}),
+        "t1w": (f"{prefix}_desc-preproc_T1w", anatomy.t1w, {"SkullStripped": anatomy.stripped}),
         "mask": (f"{prefix}_desc-brain_mask", anatomy.mask, {"Type": "Brain"}),
     }
     for tissue, image in anatomy.tissues.items():
@@ -52,7 +52,8 @@ def write_anatomy(anatomy: Anatomy, manifest: Path, *, source: Path, level: Leve
     keep_transform(anatomy.from_template, manifest.with_name(to_t1w))
     outputs = {role: f"{stem}.nii.gz" for role, (stem, _, _) in images.items()}
     outputs |= {"to_template": from_t1w, "from_template": to_t1w}
-    write_manifest(manifest, outputs, quality=anatomy.quality, source=source, level=level, roots=roots)
+    quality = {**anatomy.quality, "skull_stripped": float(anatomy.stripped)}
+    write_manifest(manifest, outputs, quality=quality, source=source, level=level, roots=roots)
 
 
 def write_run(run: Run, manifest: Path, *, source: Path, anatomy: Path, level: Level, roots: Roots) -> None:
