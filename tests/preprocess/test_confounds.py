@@ -41,7 +41,7 @@ def test_expansions_by_hand():
 
 
 def test_spike_columns_by_hand():
-    found = spikes("motion_outlier", [2, 0], 3)
+    found = spikes("motion_outlier", [2, 0], n_time=3)
     assert {name: column.tolist() for name, column in found.items()} == {
         "motion_outlier00": [0, 0, 1],
         "motion_outlier01": [1, 0, 0],

@@ -81,13 +81,13 @@ def test_one_interpolation_undoes_motion_and_reaches_any_point(someone, bold):
     """With the true motion, the series at points of the reference stands still and has the value of the source."""
     series, affine = bold
     _, points = person.grid(low=(-40.0, -60.0, 0.0), size=(12, 14, 8), voxel_mm=5.0)
-    found, seen = normalised(run_of(series, affine), someone.motion, points.T)
+    found, seen = normalised(run_of(series, affine), motion=someone.motion, points_mm=points.T)
     head = person.apply(someone.to_template @ np.linalg.inv(someone.to_bold), points)
     expected = someone.source.at("epi", head)
     assert seen.all()
     assert found.dtype == np.float32
     assert np.corrcoef(found.mean(axis=0), expected)[0, 1] > 0.95
-    still = normalised(run_of(series, affine), np.tile(np.eye(4), (24, 1, 1)), points.T)[0]
+    still = normalised(run_of(series, affine), motion=np.tile(np.eye(4), (24, 1, 1)), points_mm=points.T)[0]
     assert found.std(axis=0, ddof=1).mean() < 6.5  # the noise is 6
     assert still.std(axis=0, ddof=1).mean() > 7
 
@@ -96,7 +96,9 @@ def test_voxel_centres_are_returned_as_they_are(rng):
     series = rng.random((*SHAPE, 3), dtype=np.float32)
     affine = np.diag([-2.0, 3.0, 4.0, 1.0])
     voxels = np.argwhere(np.ones(SHAPE, dtype=bool))
-    found, seen = normalised(run_of(series, affine), np.tile(np.eye(4), (3, 1, 1)), person.apply(affine, voxels).T)
+    found, seen = normalised(
+        run_of(series, affine), motion=np.tile(np.eye(4), (3, 1, 1)), points_mm=person.apply(affine, voxels).T
+    )
     assert seen.all()
     assert found == pytest.approx(series.reshape(-1, 3).T, abs=1e-5)
 
@@ -105,7 +107,7 @@ def test_points_that_leave_the_field_of_view_once_are_empty(rng):
     series = 100 + rng.random((*SHAPE, 2), dtype=np.float32)
     motion = np.stack([np.eye(4), person.affine(np.eye(3), [0, 0, 3])])
     points = np.array([[5.0, 5.0, 5.0], [5.0, 5.0, 12.0]]).T
-    found, seen = normalised(run_of(series, np.eye(4)), motion, points)
+    found, seen = normalised(run_of(series, np.eye(4)), motion=motion, points_mm=points)
     assert seen.tolist() == [True, False]
     assert (found[:, 1] == 0).all()
     assert (found[:, 0] > 99).all()

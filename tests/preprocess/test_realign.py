@@ -51,9 +51,11 @@ def test_a_general_optimiser_finds_the_same_motion(bold):
     moving = spline_coefficients(smooth[1])
     ours = align(target, moving, affine=affine, guess=np.eye(4), order=3)
 
+    to_voxel = np.linalg.inv(affine)
+
     def residual(values):
         moved = rigid(values[None, :6], target.centre_mm)[0]
-        return sample(moving, np.linalg.inv(affine) @ moved, target.points_mm, order=3)[0] - values[6] * target.values
+        return sample(moving, target.points_mm, to_voxel=to_voxel @ moved, order=3)[0] - values[6] * target.values
 
     start = np.array([0.0, 0, 0, 0, 0, 0, 1])
     best = optimize.least_squares(residual, start, x_scale=[1, 1, 1, 0.02, 0.02, 0.02, 0.1], diff_step=1e-4)
@@ -103,7 +105,7 @@ def test_rigid_turns_about_its_centre():
 
 def test_sample_tells_what_lies_outside():
     volume = np.arange(27.0).reshape(3, 3, 3)
-    values, seen = sample(volume, np.eye(4), np.array([[1.0, 1, 1], [0.5, 0, 0], [2.5, 0, 0]]))
+    values, seen = sample(volume, np.array([[1.0, 1, 1], [0.5, 0, 0], [2.5, 0, 0]]), to_voxel=np.eye(4))
     assert values[:2] == pytest.approx([13.0, 4.5])
     assert seen.tolist() == [True, True, False]
 

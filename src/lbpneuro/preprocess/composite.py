@@ -27,10 +27,10 @@ def keep_transform(source: Path, destination: Path) -> None:
         old.visit(names.append)
         for name in sorted(names):
             if isinstance(old[name], h5py.Dataset):
-                _copy(old[name], new, name)
+                _copy(old[name], new, name=name)
 
 
-def _copy(dataset: Any, file: Any, name: str) -> None:
+def _copy(dataset: Any, file: Any, *, name: str) -> None:
     """Copy a dataset to ``file`` as ``name``; long ones are packed."""
     values = [UNKNOWN] if name in SYSTEM else dataset[()]
     packing = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if dataset.size > 100 else {}

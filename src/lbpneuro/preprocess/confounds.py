@@ -126,7 +126,7 @@ def expansions(name: str, course: Array) -> dict[str, NDArray[np.float64]]:
     }
 
 
-def spikes(prefix: str, volumes: Iterable[int], n_time: int) -> dict[str, NDArray[np.float64]]:
+def spikes(prefix: str, volumes: Iterable[int], *, n_time: int) -> dict[str, NDArray[np.float64]]:
     """Return one column per volume that is 1 there and 0 elsewhere: ``prefix00``, ``prefix01`` ..."""
     return {f"{prefix}{k:02d}": (np.arange(n_time) == volume).astype(float) for k, volume in enumerate(volumes)}
 
@@ -169,10 +169,10 @@ def confound_columns(
     components, description = component_columns(series[n_dummy:], tissues, drift=drift)
     columns |= {name: padded(course, n_time) for name, course in components.items()}
     columns |= {f"cosine{k:02d}": padded(course, n_time) for k, course in enumerate(drift.T)}
-    columns |= spikes("non_steady_state_outlier", range(n_dummy), n_time)
+    columns |= spikes("non_steady_state_outlier", range(n_dummy), n_time=n_time)
     for name, course in zip(MOTION, motion.T, strict=True):
         columns |= expansions(name, course)
-    columns |= spikes("motion_outlier", [k for k in motion_outliers(fd, standard) if k >= n_dummy], n_time)
+    columns |= spikes("motion_outlier", [k for k in motion_outliers(fd, standard) if k >= n_dummy], n_time=n_time)
     return columns, {**{name: {"Method": "Mean"} for name in (*means, "csf_wm")}, **description}
 
 

@@ -110,8 +110,8 @@ def boundary_cost(to_voxel: Array, border: Boundary, *, volume: Array, depth_mm:
     (Greve & Fischl 2009, https://doi.org/10.1016/j.neuroimage.2009.06.060, with 1/2 in place of 1/10: on sharp images
     that saturates, and the cost no longer feels a shift of a millimetre).
     """
-    white, in_white = sample(volume, to_voxel, border.points_mm + depth_mm * border.normals)
-    gray, in_gray = sample(volume, to_voxel, border.points_mm - depth_mm * border.normals)
+    white, in_white = sample(volume, border.points_mm + depth_mm * border.normals, to_voxel=to_voxel)
+    gray, in_gray = sample(volume, border.points_mm - depth_mm * border.normals, to_voxel=to_voxel)
     seen = in_white & in_gray
     if not seen.any():
         return 2.0

@@ -47,7 +47,7 @@ def write_anatomy(anatomy: Anatomy, manifest: Path, *, source: Path, level: Leve
     described = {"Sources": [bids_uri(source, roots)], "Resolution": f"{level.anat_mm:g} mm, level {level.name}"}
     for role, (stem, image, extra) in images.items():
         picture = itk_to_nifti(image, integer=role == "mask")
-        write_image(manifest.with_name(f"{stem}.nii.gz"), picture, {**described, **extra})
+        write_image(manifest.with_name(f"{stem}.nii.gz"), picture, sidecar={**described, **extra})
     keep_transform(anatomy.to_template, manifest.with_name(from_t1w))
     keep_transform(anatomy.from_template, manifest.with_name(to_t1w))
     outputs = {role: f"{stem}.nii.gz" for role, (stem, _, _) in images.items()}
@@ -75,16 +75,16 @@ def write_run(run: Run, manifest: Path, *, source: Path, anatomy: Path, level: L
     write_series(bold_path, run)
     write_json(bold_path.with_name(f"{bold_path.name.removesuffix('.nii.gz')}.json"), {**timing, **described})
     mean = run.volume(run.bold.mean(axis=0, dtype=np.float64))
-    write_image(manifest.with_name(names["boldref"]), nifti(mean, run.affine), described)
+    write_image(manifest.with_name(names["boldref"]), nifti(mean, run.affine), sidecar=described)
     mask = nifti(run.brain.astype(np.uint8), run.affine)
-    write_image(manifest.with_name(names["mask"]), mask, {**described, "Type": "Brain"})
+    write_image(manifest.with_name(names["mask"]), mask, sidecar={**described, "Type": "Brain"})
     write_confounds(manifest.with_name(names["confounds"]), run)
     folder = os.path.relpath(anatomy.parent, manifest.parent)
     outputs = {**names, "csf": Path(folder, files["template_CSF"]).as_posix()}
     write_manifest(manifest, outputs, quality=run.quality, source=source, level=level, roots=roots)
 
 
-def write_image(path: Path, image: nib.Nifti1Image, sidecar: Mapping[str, Any]) -> None:
+def write_image(path: Path, image: nib.Nifti1Image, *, sidecar: Mapping[str, Any]) -> None:
     """Write a NIfTI image and its JSON sidecar."""
     write_nifti(path, image)
     write_json(path.with_name(f"{path.name.removesuffix('.nii.gz')}.json"), sidecar)

@@ -105,7 +105,7 @@ def preprocess_run(path: Path, *, anatomy: NativeAnatomy, level: Level) -> Run:
         tissues = {name: image.data for name, image in anatomy.template_tissues.items()}
         inside = margin(in_brain(tissues))
         points = to_bold[:3, :3] @ template_points(anatomy, inside) + to_bold[:3, 3:]
-        bold, seen = normalised(run, motion, points)
+        bold, seen = normalised(run, motion=motion, points_mm=points)
     with stage("confounds"):
         brain, quality = brain_of_run(bold, seen, tissues=tissues, inside=inside)
         quality["boundary_cost"] = cost
@@ -177,7 +177,7 @@ def template_points(anatomy: NativeAnatomy, inside: NDArray[np.bool_]) -> NDArra
 
 
 def normalised(
-    run: RawRun, motion: NDArray[np.float64], points_mm: NDArray[np.float64]
+    run: RawRun, *, motion: NDArray[np.float64], points_mm: NDArray[np.float64]
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Return the run at points of its reference, by cubic spline interpolation.
 

@@ -25,7 +25,6 @@ class Level:
     prior_weight: float = 0.25
     realign_iterations: int = 12
     realign_smoothing_mm: float = 5.0
-    compcor_components: int = 6
 
 
 LEVELS = {level.name: level for level in (Level(name="draft", anat_mm=3.0, template_mm=3),)}

@@ -124,7 +124,7 @@ def align(
     to_voxel = np.linalg.inv(affine)
     motion, factor = np.array(guess, dtype=np.float64), 1.0
     for _ in range(iterations):
-        sampled, seen = sample(volume, to_voxel @ motion, target.points_mm, order=order)
+        sampled, seen = sample(volume, target.points_mm, to_voxel=to_voxel @ motion, order=order)
         jacobian = target.jacobian[seen]
         error = sampled[seen] - factor * target.values[seen]
         # einsum, unlike a BLAS product, adds in an order that does not depend on the number of threads
@@ -137,7 +137,7 @@ def align(
     return motion
 
 
-def sample(volume: Array, to_voxel: Array, points_mm: Array, *, order: int = 1) -> tuple[Array, NDArray[np.bool_]]:
+def sample(volume: Array, points_mm: Array, *, to_voxel: Array, order: int = 1) -> tuple[Array, NDArray[np.bool_]]:
     """Return ``volume`` at ``points_mm`` (n, 3) and which of the points lie inside its grid.
 
     ``order`` 1 is trilinear; for 3, cubic, ``volume`` must be what ``spline_coefficients`` returned.
@@ -200,5 +200,5 @@ def mean_aligned(
     points = np.argwhere(np.ones(shape, dtype=bool)) @ affine[:3, :3].T + affine[:3, 3]
     total = np.zeros(len(points))
     for time, transform in enumerate(motion):
-        total += sample(spline_at(time), np.linalg.inv(affine) @ transform, points, order=3)[0]
+        total += sample(spline_at(time), points, to_voxel=np.linalg.inv(affine) @ transform, order=3)[0]
     return (total / len(motion)).reshape(shape)
