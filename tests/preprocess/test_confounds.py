@@ -156,6 +156,15 @@ def test_components_are_named_and_described_as_fmriprep_does(rng):
     assert first["CumulativeVarianceExplained"] == first["VarianceExplained"]
 
 
+def test_components_are_those_of_their_tissue(rng):
+    """The planted course of each tissue is its first component, and not that of the other."""
+    series, masks = run(rng)
+    columns, _ = component_columns(series, masks, drift=cosine_drift(60, 2.0))
+    time = np.arange(60)
+    for name, course in (("c_comp_cor_00", np.sin(time / 3)), ("w_comp_cor_00", np.cos(time / 5))):
+        assert abs(np.corrcoef(columns[name], course)[0, 1]) > 0.9, name
+
+
 @pytest.fixture
 def table(rng):
     series, masks = run(rng)
