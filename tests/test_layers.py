@@ -22,7 +22,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "preprocess": ({"errors", "kernels", "markers", "registry", "io", "preprocess"}, ARRAYS),
     "simulate": ({"", "errors", "kernels", "markers", "registry", "io", "simulate"}, ARRAYS),
     "report": ({"", "errors", "kernels", "markers", "registry", "io", "report"}, {"numpy"}),
-    "steps": ({"errors", "kernels", "markers", "registry", "io", "preprocess", "simulate", "report", "steps"}, {"numpy"}),
+    "steps": ({"errors", "kernels", "markers", "registry", "io", "preprocess", "report", "steps"}, {"numpy"}),
     "cli": ({"", "errors"}, set()),
 }
 

@@ -49,6 +49,7 @@ class Reason(StrEnum):
     UNSTABLE_BACKGROUND = "unstable_background"
     FLOOR = "floor"
     CEILING = "ceiling"
+    REDUCED_CONFOUNDS = "reduced_confounds"
     DRAFT_PROCESSING = "draft_processing"
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from tests.oracles.functional import MOTION, confounds_table
 
 from lbpneuro.errors import InputError
 from lbpneuro.io.confounds import read_confounds
 from lbpneuro.kernels.quality import fd_jenkinson
+from tests.oracles.functional import MOTION, confounds_table
 
 N_TIME = 40
 
@@ -31,14 +31,14 @@ def write(tmp_path, rng):
     return written
 
 
-@pytest.mark.parametrize(("strategy", "count"), [("24p", 24), ("36p", 36), ("acompcor24", 34)])
+@pytest.mark.parametrize(("strategy", "count"), [("24p", 24), ("36p", 36), ("acompcor24", 34), ("acompcor6", 11)])
 def test_strategies(write, strategy, count):
     found = read_confounds(write(), strategy=strategy, n_time=N_TIME)
     assert found.regressors.shape == (N_TIME, count)
     assert len(set(found.names)) == count
     assert np.isfinite(found.regressors).all()
     assert ("global_signal" in found.names) == (strategy == "36p")
-    assert sum("comp_cor" in name for name in found.names) == (10 if strategy == "acompcor24" else 0)
+    assert sum("comp_cor" in name for name in found.names) == {"acompcor24": 10, "acompcor6": 5}.get(strategy, 0)
 
 
 def test_first_row_and_displacement(write):
@@ -118,7 +118,7 @@ def test_words_in_a_column(write):
 
 def test_unknown_strategy(write):
     with pytest.raises(
-        InputError, match=r"`functional.confounds` must be one of 'acompcor24', '24p', '36p'; got '12p'"
+        InputError, match=r"`functional.confounds` must be one of 'acompcor24', 'acompcor6', '24p', '36p'; got '12p'"
     ):
         read_confounds(write(), strategy="12p", n_time=N_TIME)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.oracles.functional import coloured
 from threadpoolctl import threadpool_limits
 
 from lbpneuro.errors import InputError
@@ -17,6 +16,7 @@ from lbpneuro.kernels.correlation import (
     seed_correlation,
 )
 from lbpneuro.kernels.nuisance import band_gain, cleaned, project, residual_basis
+from tests.oracles.functional import coloured
 
 BAND = (0.01, 0.08)
 

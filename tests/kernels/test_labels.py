@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.oracles.functional import slow_region_means
 
 from lbpneuro.errors import InputError
 from lbpneuro.kernels.labels import label_weights, region_means, usable_voxels
+from tests.oracles.functional import slow_region_means
 
 
 def test_by_hand():

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.oracles.functional import slow_fd
 
 from lbpneuro.errors import InputError
 from lbpneuro.kernels.quality import block_jackknife_se, fd_jenkinson, fd_power, kept_volumes, spikes, tsnr
+from tests.oracles.functional import slow_fd
 
 
 def test_power_by_hand():

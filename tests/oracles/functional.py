@@ -22,6 +22,7 @@ SHAPE = (14, 30, 14)
 SETTINGS = {
     "band_hz": [0.01, 0.08],
     "confounds": "24p",
+    "confounds_fallback": None,
     "polynomial": 1,
     "fd_spike_mm": 0.25,
     "fd_mean_mm": [0.2, 0.55],

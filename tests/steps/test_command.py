@@ -135,6 +135,15 @@ def test_a_manifest_stands_for_the_files_it_lists(tmp_path: Path) -> None:
     assert expand_manifests([manifest, other]) == [tmp_path / "a.nii.gz", tmp_path / "b.nii.gz", other]
 
 
+def test_one_bad_run_does_not_take_the_others_along(tmp_path: Path) -> None:
+    good, bad = (tmp_path / f"sub-01_task-rest_run-{n}_bold_desc-embedded_func.json" for n in "12")
+    write_json(good, {"Outputs": {"bold": "a.nii.gz"}})
+    write_json(bad, {"Error": {"reason": "invalid_input", "message": "cut off"}})
+    assert expand_manifests([bad, good]) == [tmp_path / "a.nii.gz"]
+    with pytest.raises(LbpneuroError, match="cut off"):
+        expand_manifests([bad])
+
+
 def test_checksums_and_uris(tmp_path: Path) -> None:
     import gzip
     import hashlib

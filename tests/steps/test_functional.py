@@ -96,6 +96,23 @@ def test_from_files_to_rows(tmp_path, study, weights):
         assert (tmp_path / "out" / name).exists()
 
 
+@pytest.mark.parametrize(("fallback", "status"), [("24p", "flag"), (None, "fail")])
+def test_a_run_too_short_for_its_confounds_has_those_of_the_fallback(tmp_path, study, fallback, status):
+    """200 volumes of 2 s have 56 dimensions in the band: 36 confounds leave less than 25 of them, 24 leave more."""
+    rows, sidecar = run_step(tmp_path, study(n_time=200), confounds="36p", confounds_fallback=fallback)
+    z = row(rows, "pag_vmpfc_z")
+    assert z.status == status
+    assert ("reduced_confounds" if fallback else "too_few_dof") in z.reason
+    assert rows.method.str.startswith(fallback or "36p").all()
+    assert sidecar["Runs"]["task-rest"]["ConfoundStrategy"] == (fallback or "36p")
+
+
+def test_a_run_that_is_long_enough_has_the_confounds_asked_for(tmp_path, study):
+    rows, _ = run_step(tmp_path, study(), confounds="24p", confounds_fallback="acompcor6")
+    assert row(rows, "pag_vmpfc_z").status == "ok"
+    assert rows.method.str.startswith("24p").all()
+
+
 def test_further_outputs(tmp_path, study, weights):
     files = study()
     run_step(tmp_path, files)

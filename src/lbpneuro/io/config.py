@@ -85,8 +85,9 @@ def _known_keys(problem: ValidationError) -> list[str]:
 
 def _unknown_keys(where: str, problem: ValidationError) -> str:
     known = _known_keys(problem)
+    given: Any = problem.instance
     sentences = []
-    for key in sorted(set(map(str, problem.instance)) - set(known)):
+    for key in sorted(set(map(str, given)) - set(known)):
         near = difflib.get_close_matches(key, known, n=1)
         hint = f" Did you mean `{near[0]}`?" if near else ""
         name = f"{where}.{key}" if where else key

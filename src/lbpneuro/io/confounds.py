@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-STRATEGIES = ("acompcor24", "24p", "36p")
+STRATEGIES = ("acompcor24", "acompcor6", "24p", "36p")
 MOTION = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
 GLOBAL = ("csf", "white_matter", "global_signal")
 EXPANSION = ("", "_derivative1", "_power2", "_derivative1_power2")
-COMPONENTS = 5
+COMPONENTS = {"acompcor24": {"WM": 5, "CSF": 5}, "acompcor6": {"WM": 3, "CSF": 2}}
 COMPONENT_PREFIX = {"WM": "w_comp_cor_", "CSF": "c_comp_cor_"}
 
 
@@ -58,7 +58,8 @@ def read_confounds(path: Path, *, strategy: str, n_time: int) -> Confounds:
         ``24p``: six motion parameters, their backward differences, and the squares of both (Friston 1996,
         10.1002/mrm.1910350312); ``36p``: those and the same expansion of CSF, white-matter and global signal
         (Satterthwaite 2013, 10.1016/j.neuroimage.2012.08.052); ``acompcor24``: 24p, 5 white-matter and 5 CSF components
-        of aCompCor (Behzadi 2007, 10.1016/j.neuroimage.2007.04.042), told apart by the ``Mask`` of the JSON sidecar.
+        of aCompCor (Behzadi 2007, 10.1016/j.neuroimage.2007.04.042), told apart by the ``Mask`` of the JSON sidecar;
+        ``acompcor6``: six motion parameters, 3 white-matter and 2 CSF components, for short runs.
     n_time
         Number of volumes of the run.
 
@@ -95,18 +96,19 @@ def read_confounds(path: Path, *, strategy: str, n_time: int) -> Confounds:
 
 def confound_names(table: pd.DataFrame, path: Path, *, strategy: str) -> tuple[str, ...]:
     """Return the columns that a strategy takes from a table, in a fixed order."""
-    names = [f"{base}{form}" for form in EXPANSION for base in MOTION]
+    forms = EXPANSION[:1] if strategy == "acompcor6" else EXPANSION
+    names = [f"{base}{form}" for form in forms for base in MOTION]
     if strategy == "36p":
         names += [f"{base}{form}" for form in EXPANSION for base in GLOBAL]
-    if strategy == "acompcor24":
-        metadata = read_metadata(path)
-        for mask in ("WM", "CSF"):
-            names += _components(table, path, mask=mask, metadata=metadata)
+    components = COMPONENTS.get(strategy, {})
+    metadata = read_metadata(path) if components else {}
+    for mask, most in components.items():
+        names += _components(table, path, mask=mask, metadata=metadata)[:most]
     return tuple(names)
 
 
 def _components(table: pd.DataFrame, path: Path, *, mask: str, metadata: Mapping[str, Any]) -> list[str]:
-    """Return the first five aCompCor columns of a tissue: by the mask in the sidecar, else by their prefix."""
+    """Return the aCompCor columns of a tissue, strongest first: by the mask in the sidecar, else by their prefix."""
     candidates = [name for name in table.columns if re.fullmatch(r"[acw]_comp_cor_\d+", name)]
     known = [name for name in candidates if _mask_of(name, metadata) == mask]
     if not known:
@@ -115,7 +117,7 @@ def _components(table: pd.DataFrame, path: Path, *, mask: str, metadata: Mapping
             f"{'' if metadata else ' and no JSON sidecar that names their masks'}. "
             "Give the sidecar of the table or set functional.confounds to 24p or 36p."
         )
-    return sorted(known, key=lambda name: int(name.rsplit("_", 1)[1]))[:COMPONENTS]
+    return sorted(known, key=lambda name: int(name.rsplit("_", 1)[1]))
 
 
 def _mask_of(name: str, metadata: Mapping[str, Any]) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,9 @@ from lbpneuro.errors import InputError, LbpneuroError, Reason
 if TYPE_CHECKING:
     import nibabel as nib
     import pandas as pd
+
+
+log = logging.getLogger("lbpneuro")
 
 
 @contextmanager
@@ -139,16 +143,26 @@ def expand_manifests(paths: Sequence[Path]) -> list[Path]:
 
     A manifest, ``*_desc-embedded_*.json``, lists its outputs relative to its own folder.
 
+    A manifest that records a failure is left out, with a line in the log: one bad run does not take the others along.
+
     Raises
     ------
     LbpneuroError
-        If a manifest records that its step could not read its input; all markers of the family share that reason.
+        The recorded failure, if nothing is left.
     """
     files: list[Path] = []
+    failures: list[LbpneuroError] = []
     for path in paths:
-        if "_desc-embedded_" not in path.name:
-            files.append(path)
-            continue
-        raise_upstream_error(path)
-        files += [path.parent / name for name in read_json(path)["Outputs"].values()]
+        try:
+            files += _listed(path) if "_desc-embedded_" in path.name else [path]
+        except LbpneuroError as failure:
+            log.error("%s: left out, because %s", path.name, failure)
+            failures.append(failure)
+    if failures and not files:
+        raise failures[0]
     return files
+
+
+def _listed(manifest: Path) -> list[Path]:
+    raise_upstream_error(manifest)
+    return [manifest.parent / name for name in read_json(manifest)["Outputs"].values()]

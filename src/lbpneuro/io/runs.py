@@ -62,6 +62,7 @@ class Scan:
     confounds: Confounds
     weights: Weights
     csf_excluded: bool
+    strategy: str
 
     def without_voxels(self) -> Scan:
         """Return the scan without the voxel matrix and volumes, so that the next run finds the memory free."""
@@ -117,6 +118,7 @@ def read_scan(
     *,
     regions: Mapping[tuple[str, ...], Region],
     settings: Mapping[str, Any],
+    n_runs: int = 1,
 ) -> Scan:
     """Return a run: masked series, confounds, censoring, nuisance model, region means and coverage.
 
@@ -128,6 +130,8 @@ def read_scan(
         From :func:`lbpneuro.io.regions.read_regions`; the midline regions of ``ROIS`` are used.
     settings
         The section ``functional`` of the configuration.
+    n_runs
+        Number of runs of the session, which share the residual dimension that is asked for.
 
     Raises
     ------
@@ -136,8 +140,8 @@ def read_scan(
     """
     series = read_series(files.bold, files.mask)
     t_r = repetition_time(files.bold, header=series.t_r)
-    confounds = read_confounds(files.confounds, strategy=settings["confounds"], n_time=len(series.bold))
-    keep = kept_volumes(confounds.fd_jenkinson, steady=confounds.steady, threshold_mm=settings["fd_spike_mm"])
+    model = nuisance_model(files, n_time=len(series.bold), t_r=t_r, settings=settings, n_runs=n_runs)
+    confounds = model.confounds
     csf = load_probability(files.csf) if files.csf else None
     weights, whole, excluded = roi_weights(series, regions=regions, csf=csf)
     inside = weights[:, series.mask]
@@ -148,13 +152,49 @@ def read_scan(
         t_r=t_r,
         fd_mm=confounds.fd_jenkinson,
         steady=confounds.steady,
-        keep=keep,
-        basis=_basis(files, confounds, keep=keep, t_r=t_r, settings=settings),
+        keep=model.keep,
+        basis=model.basis,
+        reduced=model.strategy != settings["confounds"],
         means=means,
         coverage=coverage,
         voxels=tuple(series.bold[:, _core(row)] for row in inside),
     )
-    return Scan(files=files, run=run, series=series, confounds=confounds, weights=weights, csf_excluded=excluded)
+    return Scan(
+        files=files,
+        run=run,
+        series=series,
+        confounds=confounds,
+        weights=weights,
+        csf_excluded=excluded,
+        strategy=model.strategy,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NuisanceModel:
+    """What is taken out of a run: its confounds, the volumes that are kept, and the basis of what is left."""
+
+    strategy: str
+    confounds: Confounds
+    keep: NDArray[np.bool_]
+    basis: NDArray[np.float64] | None
+
+
+def nuisance_model(
+    files: RunFiles, *, n_time: int, t_r: float, settings: Mapping[str, Any], n_runs: int
+) -> NuisanceModel:
+    """Return the model of the strategy in the settings, or of the fall-back where that leaves too few dimensions.
+
+    Too few is less than this run's share of ``dof_min``. Without a fall-back the first model is returned as it is.
+    """
+    for strategy in filter(None, (settings["confounds"], settings["confounds_fallback"])):
+        confounds = read_confounds(files.confounds, strategy=strategy, n_time=n_time)
+        keep = kept_volumes(confounds.fd_jenkinson, steady=confounds.steady, threshold_mm=settings["fd_spike_mm"])
+        basis = _basis(files, confounds, keep=keep, t_r=t_r, settings=settings)
+        model = NuisanceModel(strategy=strategy, confounds=confounds, keep=keep, basis=basis)
+        if basis is not None and basis.shape[1] >= settings["dof_min"] / n_runs:
+            break
+    return model
 
 
 def _basis(
@@ -238,6 +278,7 @@ def run_facts(scan: Scan) -> dict[str, Any]:
         "Volumes": len(run.keep),
         "VolumesBeforeSteadyState": int((~run.steady).sum()),
         "VolumesKept": int(run.keep.sum()),
+        "ConfoundStrategy": scan.strategy,
         "Confounds": list(scan.confounds.names),
         "ResidualDimension": 0 if run.basis is None else run.basis.shape[1],
         "CSFExcluded": scan.csf_excluded,
@@ -252,4 +293,5 @@ def method_text(scans: Sequence[Scan], settings: Mapping[str, Any]) -> str:
         if all(scan.csf_excluded for scan in scans)
         else "PAG without exclusion of CSF voxels"
     )
-    return f"{settings['confounds']} + {low:g}-{high:g} Hz + censoring in one projection; {csf}"
+    strategies = " / ".join(dict.fromkeys(scan.strategy for scan in scans))
+    return f"{strategies} + {low:g}-{high:g} Hz + censoring in one projection; {csf}"

@@ -2,27 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lbpneuro.errors import InputError
+from lbpneuro.io.files import read_json
+from lbpneuro.io.index import entities
+
+NOT_ENTITIES = ("datatype", "suffix", "ext")
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
     """Return the metadata of a BIDS file, nearer sidecars over farther ones (BIDS inheritance principle).
 
-    A file without any sidecar gives an empty dictionary.
+    A sidecar belongs to a file if it has its suffix and no entity that the file has not. A file without any sidecar
+    gives an empty dictionary. The indexing library's own reader is not used, since it passes over a sidecar that is no
+    valid JSON without a word, and does not see one written after its first look into a folder.
 
     Raises
     ------
     InputError
         If a sidecar is no valid JSON.
     """
-    import bids2table
+    metadata: dict[str, Any] = {}
+    for sidecar in reversed(list(sidecars(path))):
+        metadata |= read_json(sidecar)
+    return metadata
 
-    try:
-        return dict(bids2table.load_bids_metadata(path))
-    except ValueError as error:
-        raise InputError(f"{path}: a JSON sidecar of this file cannot be read: {error}.") from error
-    except FileNotFoundError:
-        return {}
+
+def sidecars(path: Path) -> Iterator[Path]:
+    """Yield the sidecars of a file, the nearest and most specific first, up to the root of its dataset."""
+    own = entities(path)
+    for folder in path.absolute().parents:
+        found = [each for each in folder.glob(f"*{own.get('suffix', '')}.json") if _applies(entities(each), own)]
+        yield from sorted(found, key=lambda each: len(entities(each)), reverse=True)
+        if (folder / "dataset_description.json").is_file() or not _inside_subject(folder):
+            return
+
+
+def _applies(sidecar: dict[str, str], own: dict[str, str]) -> bool:
+    shared = {key: value for key, value in sidecar.items() if key not in NOT_ENTITIES}
+    return sidecar.get("suffix") == own.get("suffix") and shared.items() <= own.items()
+
+
+def _inside_subject(folder: Path) -> bool:
+    return any(part.startswith("sub-") for part in folder.parts)

@@ -130,8 +130,10 @@ def wide_table(table: pd.DataFrame, markers: Sequence[Marker]) -> pd.DataFrame:
     rows = filled[keys].drop_duplicates()
     wide = wide.loc[list(rows.itertuples(index=False, name=None))].reset_index()
     wide["session_id"] = wide["session_id"].where(wide["session_id"] != "n/a")
-    numeric = [column for column in wide.columns.astype(str) if not column.endswith(("__status", "__reason")) and column not in keys]
-    return wide.astype(dict.fromkeys(numeric, "float64"))
+    numbers = [
+        name for (part, _), name in zip(order, wide.columns[len(keys) :], strict=True) if part in ("value", "se")
+    ]
+    return wide.astype(dict.fromkeys(numbers, "float64"))
 
 
 def marker_dictionary(marker: Marker) -> dict[str, Any]:

@@ -58,6 +58,8 @@ class Run:
         Share of each region inside the data.
     voxels : n_roi arrays (n_time, n_voxel) float32
         Unsmoothed series of the voxels of each region.
+    reduced
+        Whether the run was too short for the confounds asked for, and has those of the fall-back.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Run:
     means: Array
     coverage: Array
     voxels: tuple[NDArray[np.float32], ...]
+    reduced: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -327,6 +330,8 @@ def session_flags(data: Functional) -> list[Reason]:
     flags = [flag for run in runs for flag in motion_flags(run, data.settings)] + _time_reasons(kept_s(runs), data)
     if any(_roi_tsnr(run, ROIS.index(roi)) < data.settings["tsnr"][1] for run in runs for roi in BRAINSTEM):
         flags.append(Reason.LOW_TSNR)
+    if any(run.reduced for run in runs):
+        flags.append(Reason.REDUCED_CONFOUNDS)
     if not all(run.resting for run in runs):
         flags.append(Reason.NOT_RESTING_STATE)
     return flags

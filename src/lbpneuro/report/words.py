@@ -68,6 +68,7 @@ _REASON_WORDS: dict[Reason, str] = {
     Reason.UNSTABLE_BACKGROUND: "unstable background contraction",
     Reason.FLOOR: "responses close to the floor",
     Reason.CEILING: "responses close to the ceiling",
+    Reason.REDUCED_CONFOUNDS: "fewer confounds taken out, because the scan is short",
     Reason.DRAFT_PROCESSING: "draft preprocessing (coarse resolution)",
 }
 

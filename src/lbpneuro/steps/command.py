@@ -84,7 +84,9 @@ def family_step(name: str, measure: Measure, argv: Sequence[str]) -> int:
     try:
         files = expand_manifests(options.files)
         caveat = Reason.DRAFT_PROCESSING if is_draft(options.files) else None
-        rows, facts = _measured(name, measure, files, config=config, folder=folder, absent=options.absent, caveat=caveat)
+        rows, facts = _measured(
+            name, measure, files, config=config, folder=folder, absent=options.absent, caveat=caveat
+        )
     except LbpneuroError as error:
         log.error("%s", error)
         who = {"participant": options.participant, "session": options.session}

@@ -30,9 +30,10 @@ def measure(files: list[Path], config: Config, out: OutputFolder) -> Measured:
     scans: list[Scan] = []
     facts: dict[str, Any] = {}
     refused: list[LbpneuroError] = []
-    for run in group_runs(files):
+    runs = group_runs(files)
+    for run in runs:
         try:
-            scans.append(measure_run(run, regions, settings=settings, out=out))
+            scans.append(measure_run(run, regions, n_runs=len(runs), settings=settings, out=out))
             facts[run.name] = run_facts(scans[-1])
         except LbpneuroError as error:
             log.error("%s", error)
@@ -45,9 +46,9 @@ def measure(files: list[Path], config: Config, out: OutputFolder) -> Measured:
 
 
 def measure_run(
-    files: RunFiles, regions: Mapping[Level, Region], *, settings: Mapping[str, Any], out: OutputFolder
+    files: RunFiles, regions: Mapping[Level, Region], *, n_runs: int, settings: Mapping[str, Any], out: OutputFolder
 ) -> Scan:
     """Return one run without its voxels, its further outputs written."""
-    scan = read_scan(files, regions=regions, settings=settings)
+    scan = read_scan(files, regions=regions, settings=settings, n_runs=n_runs)
     write_scan(scan, out.file)
     return scan.without_voxels()
