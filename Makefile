@@ -25,7 +25,11 @@ $(STAMP): requirements.txt pyproject.toml
 demo: $(STAMP) ## simulate a study, analyse it, compare with the truth
 	@$(BIN)/lbpneuro simulate $(DEMO) --participants 8 --seed $(SEED) --nprocs $(CORES) --if-missing
 	@$(BIN)/snakemake --cores $(CORES)
+	@echo; echo "recovered against planted:"
 	@$(BIN)/lbpneuro recovery $(DEMO)/out $(DEMO)/truth.tsv
+	@echo; echo "marker table    $(DEMO)/out/markers_long.tsv (one row per marker), $(DEMO)/out/markers.tsv (one row per person)"
+	@echo "study report    $(DEMO)/out/group.html"
+	@echo "person reports  $(DEMO)/out/sub-*.html"
 
 test: $(STAMP) ## run the test suite, with coverage
 	@$(BIN)/python -m pytest -n $(CORES) --dist loadgroup --cov --cov-report=term:skip-covered $(TESTS)
