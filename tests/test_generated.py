@@ -46,15 +46,12 @@ def rows(tmp_path: Path):
     def values(step, family: str, participant: str) -> dict[tuple[str, ...], float]:
         out = tmp_path / "out" / participant / "emg" / f"{participant}_desc-{family}_markers.tsv"
         files = plan["units"][participant]["files"][family]
-        step.main(["--in", *files, "--out", str(out), "--config", str(tmp_path / "config.json")] + who(participant))
+        where = ["--out", str(out), "--config", str(tmp_path / "config.json")]
+        assert step.main(["--in", *files, *where, "--participant", participant]) == 0
         levels = ["marker", "muscle", "block"]
-        return read_long(out).fillna({level: "-" for level in levels}).set_index(levels)["value"].to_dict()
+        return read_long(out).fillna(dict.fromkeys(levels, "-")).set_index(levels)["value"].to_dict()
 
     return values
-
-
-def who(participant: str) -> list[str]:
-    return ["--participant", participant]
 
 
 def test_plasticity_of_the_tiny_study_by_hand(rows) -> None:
