@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -108,3 +110,12 @@ def test_few_arguments() -> None:
             if isinstance(node, ast.FunctionDef):
                 total = len(node.args.posonlyargs) + len(node.args.args) + len(node.args.kwonlyargs)
                 assert total <= 9, f"{path.name}:{node.name} takes {total} arguments"
+
+
+def test_the_registry_costs_little_more_than_numpy_to_import() -> None:
+    """Every parse of the Snakefile imports it, on a cluster once per job."""
+    listed = "import lbpneuro.registry, sys; print(*sys.modules)"
+    found = subprocess.run([sys.executable, "-c", listed], capture_output=True, text=True, check=True).stdout.split()
+    loaded = {name for name in found if not name.startswith("numpy.")}
+    heavy = HEAVY | {f"scipy.{part}" for part in ("linalg", "optimize", "special", "signal", "ndimage", "stats")}
+    assert not loaded & heavy

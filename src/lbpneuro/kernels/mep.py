@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import scipy  # loads each submodule at its first use, so that the registry costs little to import
 from numpy.typing import NDArray
-from scipy import signal
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -101,9 +101,9 @@ def band_pass(epochs: Array, *, sfreq: float, band: Window) -> Array:
     NaN come out NaN.
     """
     low, high = band[0], min(band[1], 0.45 * sfreq)
-    sos = signal.butter(2, (low, high), btype="bandpass", fs=sfreq, output="sos")
+    sos = scipy.signal.butter(2, (low, high), btype="bandpass", fs=sfreq, output="sos")
     padding = min(epochs.shape[-1] - 1, round(1.5 * sfreq / low))
-    return signal.sosfiltfilt(sos, epochs, axis=-1, padlen=padding)
+    return scipy.signal.sosfiltfilt(sos, epochs, axis=-1, padlen=padding)
 
 
 def peak_to_peak(epochs: Array, mask: Mask) -> Array:
@@ -169,7 +169,7 @@ def _smooth_rectified(epochs: Array, times: Array, *, quiet: Mask) -> Array:
     width = max(1, round(SMOOTHING_S / float(times[1] - times[0])))
     kernel = np.full((1,) * (epochs.ndim - 1) + (width,), 1.0 / width)
     centred = epochs - epochs[..., quiet].mean(axis=-1, keepdims=True)
-    return signal.oaconvolve(np.abs(centred), kernel, mode="same", axes=-1)
+    return scipy.signal.oaconvolve(np.abs(centred), kernel, mode="same", axes=-1)
 
 
 def noise_peak_to_peak(epochs: Array, times: Array, *, masks: Mask, background: Window) -> Array:

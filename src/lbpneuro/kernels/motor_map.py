@@ -19,8 +19,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # loads each submodule at its first use, so that the registry costs little to import
 from numpy.typing import NDArray
-from scipy import linalg, optimize
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -128,7 +128,7 @@ def trial_noise(trials: Array) -> tuple[float, float]:
     coefficients = np.array([floor, 0.3])
     for _ in range(ITERATIONS):
         weight = np.sqrt(np.maximum(count[count >= 2] - 1, 1)) / np.maximum(design @ coefficients, floor)
-        coefficients, _ = optimize.nnls(design * weight[:, None], variance * weight)
+        coefficients, _ = scipy.optimize.nnls(design * weight[:, None], variance * weight)
     return max(float(coefficients[0]), floor), max(float(coefficients[1]), RELATIVE_VARIANCE)
 
 
@@ -153,8 +153,8 @@ def candidate_priors(coords: Array) -> list[Array]:
 
 def log_evidence(data: Array, covariance: Array) -> float:
     """Return the Gaussian log density of ``data`` (n,) under mean 0 and ``covariance``, without its constant."""
-    root = linalg.cholesky(covariance, lower=True)
-    white = linalg.solve_triangular(root, data, lower=True)
+    root = scipy.linalg.cholesky(covariance, lower=True)
+    white = scipy.linalg.solve_triangular(root, data, lower=True)
     return float(-0.5 * white @ white - np.log(np.diag(root)).sum())
 
 
@@ -177,7 +177,7 @@ def fit_map(means: Array, coords: Array, *, additive: Array, relative: Array) ->
         level = working.max()
         if iteration in SELECTIONS:
             prior = max(priors, key=lambda each: log_evidence(working - level, each + np.diag(noise)))
-        log_map = level + prior @ linalg.solve(prior + np.diag(noise), working - level, assume_a="pos")
+        log_map = level + prior @ scipy.linalg.solve(prior + np.diag(noise), working - level, assume_a="pos")
     return FittedMap(log_map=log_map, prior=prior, noise=relative + additive * np.exp(-2 * log_map))
 
 
@@ -202,17 +202,17 @@ def join_maps(fits: Sequence[FittedMap], *, noise_correlation: Array) -> JointMa
     both muscles, so their maps err together.
     """
     noise_sd = np.sqrt(np.stack([fit.noise for fit in fits]))
-    prior = linalg.block_diag(*[fit.prior for fit in fits])
+    prior = scipy.linalg.block_diag(*[fit.prior for fit in fits])
     apart = np.diag(noise_sd.ravel() ** 2)
     n_site = noise_sd.shape[1]
     scaled = noise_sd.ravel()[:, None] * np.kron(_root(noise_correlation), np.eye(n_site))
     together = scaled @ scaled.T
-    posterior = prior - prior @ linalg.solve(prior + together, prior, assume_a="pos")
+    posterior = prior - prior @ scipy.linalg.solve(prior + together, prior, assume_a="pos")
     return JointMap(
         log_map=np.stack([fit.log_map for fit in fits]),
         spread=_root(posterior),
         noise_root=scaled,
-        gain=linalg.solve(prior + apart, prior, assume_a="pos").T,
+        gain=scipy.linalg.solve(prior + apart, prior, assume_a="pos").T,
     )
 
 
@@ -222,7 +222,7 @@ def _root(covariance: Array) -> Array:
     Unlike a Cholesky factor or bare eigenvectors it is a continuous function of the covariance, so that equal random
     numbers give equal draws whatever the last digit of the linear algebra.
     """
-    values, vectors = linalg.eigh((covariance + covariance.T) / 2)
+    values, vectors = scipy.linalg.eigh((covariance + covariance.T) / 2)
     return (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # loads each submodule at its first use, so that the registry costs little to import
 from numpy.typing import NDArray
-from scipy import special
 
 Array = NDArray[np.float64]
 
@@ -28,7 +28,7 @@ class LogRatio:
 
     def interval(self, level: float) -> tuple[float, float]:
         """Return the two-sided confidence interval at ``level`` (e.g. 0.95), from Student's t."""
-        reach = float(special.stdtrit(self.dof, 0.5 + level / 2)) * self.se
+        reach = float(scipy.special.stdtrit(self.dof, 0.5 + level / 2)) * self.se
         return self.value - reach, self.value + reach
 
     def times(self, sign: float) -> LogRatio:
