@@ -18,6 +18,7 @@ SETTINGS = {
     "gm_fraction": [0.35, 0.55],
     "thalamus_ratio": [0.8, 1.25],
     "rescan_cv": {"tiv": 0.005, "gm_total": 0.01, "dlpfc": 0.02, "thalamus": 0.2},
+    "rescan_cv_draft": {"tiv": 0.03, "gm_total": 0.04, "dlpfc": 0.06, "thalamus": 0.25},
 }
 SHAPE = (4, 4, 4)
 VOXEL_MM3 = 1500 * 1000 / 64  # 64 voxels make a brain of 1.5 L
@@ -77,6 +78,23 @@ def test_counts_and_errors():
     assert ratios["thalamus", "R"].se == pytest.approx(112.5 * np.hypot(0.2, 0.005))
     assert ratios["dlpfc", "L"].ci_high == pytest.approx(112.5 + 1.959964 * ratios["dlpfc", "L"].se)
     assert structural.gm_total(brain(gm=0.52, wm=0.4, csf=0.08))[()].n == 64
+
+
+def test_draft_maps_have_the_error_of_their_voxel_size():
+    data = brain(draft=True)
+    assert structural.tiv(data)[()].se == pytest.approx(0.03 * 1500)
+    assert structural.gm_total(data)[()].se == pytest.approx(0.04 * 675)
+    assert structural.gm_total_ratio(data)[()].se == pytest.approx(450 * np.hypot(0.04, 0.03))
+    assert structural.gm_volume(data)["dlpfc", "R"].se == pytest.approx(0.06 * 675 / 4)
+    assert structural.gm_volume_ratio(data)["thalamus", "L"].se == pytest.approx(112.5 * np.hypot(0.25, 0.03))
+
+
+def test_without_a_skull_the_intracranial_volume_is_flagged():
+    data = brain(stripped=True)
+    for function in (structural.tiv, structural.gm_total_ratio, structural.gm_volume_ratio):
+        assert set(reasons(function, data).values()) == {(Reason.SKULL_STRIPPED,)}
+    for function in (structural.gm_total, structural.gm_volume):
+        assert set(reasons(function, data).values()) == {()}
 
 
 def test_mirroring_the_brain_swaps_the_sides_exactly():

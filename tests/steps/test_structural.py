@@ -21,6 +21,7 @@ SETTINGS = {
     "gm_fraction": [0.35, 0.55],
     "thalamus_ratio": [0.8, 1.25],
     "rescan_cv": {"tiv": 0.005, "gm_total": 0.01, "dlpfc": 0.02, "thalamus": 0.2},
+    "rescan_cv_draft": {"tiv": 0.03, "gm_total": 0.04, "dlpfc": 0.06, "thalamus": 0.25},
 }
 REGIONAL = ("gm_volume", "gm_volume_ratio", "gm_coverage")
 TOTALS = ("tiv", "gm_total", "gm_total_ratio")
@@ -211,3 +212,19 @@ def test_a_table_without_the_regions_is_refused(head, step, tmp_path):
     rows, sidecar, _ = step(head(), rois=table)
     assert {row["reason"] for row in rows.values()} == {"invalid_input"}
     assert "lacks dlpfc L, dlpfc R" in sidecar["Error"]["message"]
+
+
+def test_the_sidecar_of_the_head_says_what_kind_of_maps_they_are(head, step):
+    files = head()
+    image = next(path for path in files if path.name.endswith("label-GM_probseg.nii.gz"))
+    t1w = image.with_name("sub-01_desc-preproc_T1w.nii.gz")
+    t1w.write_bytes(image.read_bytes())
+    sidecar = t1w.with_name("sub-01_desc-preproc_T1w.json")
+    errors, reasons = {}, {}
+    for kind, content in (("plain", {"SkullStripped": False}), ("draft", {"SkullStripped": True, "Level": "draft"})):
+        sidecar.write_text(json.dumps(content))
+        rows, _, _ = step([*files, t1w])
+        row = rows["tiv", "n/a", "n/a"]
+        errors[kind], reasons[kind] = row["se"] / row["value"], row["reason"]
+    assert errors == pytest.approx({"plain": 0.005, "draft": 0.03})
+    assert reasons == {"plain": "n/a", "draft": "skull_stripped"}

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from lbpneuro.errors import InputError, Reason
 from lbpneuro.io.images import Image, check_same_grid, load_image, load_probability, place
 from lbpneuro.io.index import entities
 from lbpneuro.io.regions import Name, Region, grid_around, region_bounds, region_weights
+from lbpneuro.io.sidecars import read_metadata
 from lbpneuro.io.transforms import Grid, box_grid, coarse_coordinates, read_transform, resample, target_box
 from lbpneuro.kernels.volumes import segmented, without_background
 
@@ -86,6 +87,12 @@ def read_tissues(files: Sequence[Path]) -> TissueMaps:
     mask = load_image(masks[0]) if masks else None
     check_same_grid([gm, wm, csf, *([mask] if mask else [])])
     return _without_background(TissueMaps(gm=gm, wm=wm, csf=csf, mask=mask))
+
+
+def head_metadata(files: Sequence[Path]) -> dict[str, Any]:
+    """Return what the sidecar of the preprocessed T1w image among BIDS files says; nothing without such an image."""
+    heads = _native(files, suffix="T1w", desc="preproc")
+    return read_metadata(heads[0]) if heads else {}
 
 
 def template_transform(files: Sequence[Path], *, space: str) -> Path | None:

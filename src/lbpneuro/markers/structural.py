@@ -21,8 +21,9 @@ ML_PER_L = 1000.0
 FACT_SHEET = "Structural changes: gray matter of the dorsolateral prefrontal cortex and thalamus"
 APKARIAN = "10.1523/JNEUROSCI.2541-04.2004"
 RESCAN = (
-    "coefficient of variation between scans (structural.rescan_cv) times the value; the coefficients come from a "
-    "rescan simulated on one person and are unverified"
+    "coefficient of variation between scans (structural.rescan_cv; rescan_cv_draft at the draft level) times the value; "
+    "the coefficients come from a rescan simulated on one person, and from two people at two resolutions, and are "
+    "unverified"
 )
 
 Map = NDArray[np.floating[Any]]
@@ -46,6 +47,8 @@ class Structural:
     """Input of the family: tissue probabilities (n_x, n_y, n_z) in the person's own space, and the regions there.
 
     ``regions`` is empty if no transform from template space is at hand; ``settings`` is the section ``structural``.
+    ``draft`` says that the maps are those of the embedded path at its draft level, ``stripped`` that the image had lost
+    its skull before it was segmented.
     """
 
     gm: Map
@@ -54,6 +57,8 @@ class Structural:
     voxel_mm3: float
     regions: Mapping[Level, RegionMap]
     settings: Mapping[str, Any]
+    draft: bool = False
+    stripped: bool = False
 
 
 def region_levels(_config: Mapping[str, Any]) -> list[Level]:
@@ -62,12 +67,16 @@ def region_levels(_config: Mapping[str, Any]) -> list[Level]:
 
 
 def tiv(data: Structural) -> dict[Level, Estimate]:
-    """Return the total intracranial volume (mL), flagged if it or the share of gray matter is not plausible."""
+    """Return the total intracranial volume (mL), flagged if it or the share of gray matter is not plausible.
+
+    Flagged too if the skull was removed before: the mask then used may follow the sulci, and what it leaves out is
+    intracranial.
+    """
     value = _tiv_ml(data)
     if np.isnan(value):
         return {(): Estimate.fail(Reason.INVALID_INPUT)}
     n_voxel = int(np.count_nonzero(segmented(gm=data.gm, wm=data.wm, csf=data.csf)))
-    flags = () if _plausible(data) else (Reason.FAILED_QC,)
+    flags = (*_outer_flags(data), *(() if _plausible(data) else (Reason.FAILED_QC,)))
     return {(): Estimate.of(value, se=_cv(data, "tiv") * value, n=n_voxel, flags=flags)}
 
 
@@ -87,7 +96,7 @@ def gm_total_ratio(data: Structural) -> dict[Level, Estimate]:
         return {(): Estimate.fail(*refusals)}
     value = _gm_ml(data) / _tiv_ml(data) * ML_PER_L
     se = ratio_se(value, numerator_cv=_cv(data, "gm_total"), denominator_cv=_cv(data, "tiv"))
-    return {(): Estimate.of(value, se=se, n=_n_gray(data))}
+    return {(): Estimate.of(value, se=se, n=_n_gray(data), flags=_outer_flags(data))}
 
 
 def gm_volume(data: Structural) -> dict[Level, Estimate]:
@@ -106,7 +115,7 @@ def gm_volume_ratio(data: Structural) -> dict[Level, Estimate]:
     def estimate(level: Level, flags: Sequence[Reason]) -> Estimate:
         value = _region_ml(data, level) / _tiv_ml(data) * ML_PER_L
         se = ratio_se(value, numerator_cv=_cv(data, level[0]), denominator_cv=_cv(data, "tiv"))
-        return Estimate.of(value, se=se, n=_n_region(data, level), flags=flags)
+        return Estimate.of(value, se=se, n=_n_region(data, level), flags=(*flags, *_outer_flags(data)))
 
     return _regional(data, estimate)
 
@@ -164,6 +173,11 @@ def _flags(data: Structural, level: Level) -> tuple[Reason, ...]:
     return () if low * right_ml <= left_ml <= high * right_ml else (Reason.ASYMMETRIC,)
 
 
+def _outer_flags(data: Structural) -> tuple[Reason, ...]:
+    """Return what qualifies the intracranial volume, and so every ratio to it."""
+    return (Reason.SKULL_STRIPPED,) if data.stripped else ()
+
+
 def _plausible(data: Structural) -> bool:
     """Return whether intracranial volume and its share of gray matter are those of an adult."""
     volume = _tiv_ml(data)
@@ -198,7 +212,7 @@ def _n_region(data: Structural, level: Level) -> int:
 
 
 def _cv(data: Structural, quantity: str) -> float:
-    return float(data.settings["rescan_cv"][quantity])
+    return float(data.settings["rescan_cv_draft" if data.draft else "rescan_cv"][quantity])
 
 
 TIV = Marker(

@@ -37,7 +37,7 @@ def write_anatomy(anatomy: Anatomy, manifest: Path, *, source: Path, level: Leve
     prefix = manifest.name.removesuffix(ANAT_MANIFEST)
     from_t1w, to_t1w = (f"{prefix}_from-{a}_to-{b}_mode-image_xfm.h5" for a, b in (("T1w", SPACE), (SPACE, "T1w")))
     images: dict[str, tuple[str, AntsImage, dict[str, Any]]] = {
-        "t1w": (f"{prefix}_desc-preproc_T1w", anatomy.t1w, {"SkullStripped": anatomy.stripped}),
+        "t1w": (f"{prefix}_desc-preproc_T1w", anatomy.t1w, {"SkullStripped": anatomy.stripped, "Level": level.name}),
         "mask": (f"{prefix}_desc-brain_mask", anatomy.mask, {"Type": "Brain"}),
     }
     for tissue, image in anatomy.tissues.items():

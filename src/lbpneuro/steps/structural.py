@@ -27,7 +27,7 @@ def main(argv: list[str]) -> int:
 def measure(files: list[Path], config: Config, out: OutputFolder) -> Measured:
     """Return the maps and regions of one person; without a transform from template space, no regions."""
     regions = require(read_regions(Path(config["functional"]["rois"])), region_levels(config))
-    maps = anatomy.read_tissues(files)
+    maps, head = anatomy.read_tissues(files), anatomy.head_metadata(files)
     transform = anatomy.template_transform(files, space=next(iter(regions.values())).space)
     native = anatomy.native_regions(regions, transform, grid=maps.grid) if transform else {}
     if native:
@@ -40,6 +40,8 @@ def measure(files: list[Path], config: Config, out: OutputFolder) -> Measured:
         voxel_mm3=maps.gm.voxel_mm3,
         regions={level: region_map(region, maps) for level, region in native.items()},
         settings=config["structural"],
+        draft=head.get("Level") == "draft",
+        stripped=head.get("SkullStripped") is True,
     )
     sidecar = {
         "BrainMask": maps.mask.path.name if maps.mask else "tissue probabilities add up to more than one half",
