@@ -191,6 +191,35 @@ def test_crosstalk_of_the_pair():
     assert not meps.has_crosstalk({"BackgroundCrossCorrelation": [{"Muscles": MUSCLES, "Peak": None}]}, MUSCLES)
 
 
+def test_several_runs_are_as_good_as_the_worst(tmp_path):
+    rows = [["trial", "block", "p2p_uv"], [1, "pre", 100], [2, "pre", 200]]
+    crosstalk = [{"Muscles": MUSCLES, "Peak": 0.4}]
+    sidecars = ({"SamplingFrequency": 1500, "BackgroundCrossCorrelation": crosstalk}, {"SamplingFrequency": 4000})
+    paths = [
+        table(tmp_path, rows, sidecar=sidecar, name=f"sub-01_task-plasticity_run-{run}_meps.tsv")
+        for run, sidecar in enumerate(sidecars, start=1)
+    ]
+    _, metadata = meps.read_task(paths, "plasticity")
+    assert meps.sampled_slowly(metadata)
+    assert meps.has_crosstalk(metadata, MUSCLES)
+    _, metadata = meps.read_task(paths[1:], "plasticity")
+    assert not meps.sampled_slowly(metadata)
+    assert not meps.sampled_slowly({})
+    assert not meps.sampled_slowly({"SamplingFrequency": 2000})
+
+
+def test_share_of_rejected_pulses():
+    rows = pd.DataFrame(
+        {
+            "target_muscle": ["FDI"] * 4 + ["APB"],
+            "reject": [1, 1, 0, 0, 0],
+            "reject_reason": ["clipped", "background_high", None, None, None],
+        }
+    )
+    assert meps.rejected_share(rows, "target_muscle") == {"APB": 0.0, "FDI": 0.5}
+    assert meps.rejected_share(rows, "target_muscle", reason="clipped") == {"APB": 0.0, "FDI": 0.25}
+
+
 def test_hemispheres():
     rows = pd.DataFrame({"hemisphere": ["L", "R", "L"]})
     assert {hemi: len(part) for hemi, part in meps.hemispheres(rows, ["L", "R"]).items()} == {"L": 2, "R": 1}
@@ -216,6 +245,8 @@ def test_intensity():
     assert not meps.intensity_changed(pd.DataFrame({"intensity_mso": [np.nan, np.nan]}))
     assert not meps.intensity_changed(pd.DataFrame({"intensity_mso": [60.0, 60.0]}))
     assert meps.intensity_changed(pd.DataFrame({"intensity_mso": [60.0, 64.0]}))
+    for other, changed in ((62.0, False), (62.5, True)):
+        assert meps.intensity_changed(pd.DataFrame({"intensity_mso": [60.0, other]}), more_than=2.0) == changed
 
 
 def test_polarity():

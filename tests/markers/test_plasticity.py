@@ -115,7 +115,12 @@ def test_missing_between():
 
 @pytest.mark.parametrize(
     ("polarity", "reason"),
-    [((1, -1), Reason.MIXED_POLARITY), ((0, 0), Reason.NO_PRIMING), ((), Reason.INVALID_INPUT)],
+    [
+        ((1, -1), Reason.MIXED_POLARITY),
+        ((0, 0), Reason.NO_PRIMING),
+        ((), Reason.INVALID_INPUT),
+        ((1,), Reason.INVALID_INPUT),
+    ],
 )
 def test_bouts_without_one_polarity_have_no_index(polarity, reason):
     data = blocks(polarity=polarity)
@@ -150,6 +155,29 @@ def test_flags(amplitudes, reason):
     estimate = plasticity.hp_index(blocks(amplitudes=amplitudes))[("post10",)]
     assert (estimate.status, estimate.reasons) == (Status.FLAG, (reason,))
     assert np.isfinite(estimate.value)
+
+
+def test_many_rejected_trials_are_flagged():
+    whole = blocks(amplitudes={"post10": block(600, n=35)})
+    for delivered, reasons in ((50, ()), (51, (Reason.MANY_REJECTED,))):
+        data = replace(whole, delivered={**whole.delivered, "post10": delivered})
+        assert plasticity.hp_index(data)[("post10",)].reasons == reasons
+        assert plasticity.hp_index(data)[("post00",)].reasons == ()
+
+
+def test_slow_sampling_is_flagged():
+    for marker in plasticity.MARKERS:
+        found = marker.function(blocks(slow=True))
+        assert {estimate.reasons for estimate in found.values()} == {(Reason.LOW_SAMPLING_RATE,)}
+
+
+def test_more_than_a_fifth_of_clipped_trials_leaves_no_value():
+    assert plasticity.hp_index(blocks(clipped={"post10": 0.20}))[("post10",)].status is Status.OK
+    found = plasticity.hp_index(blocks(clipped={"post10": 0.21}))
+    assert (found[("post10",)].status, found[("post10",)].reasons) == (Status.FAIL, (Reason.CLIPPED,))
+    assert found[("post00",)].status is Status.OK
+    found = plasticity.block_log_ratio(blocks(clipped={"pre": 0.5}))
+    assert {estimate.reasons for estimate in found.values()} == {(Reason.CLIPPED, Reason.NO_BASELINE)}
 
 
 def test_levels():

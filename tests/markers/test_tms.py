@@ -145,6 +145,31 @@ def test_flags_of_quality():
     assert Reason.CROSSTALK not in area[("multifidus_deep", "L")].reasons
 
 
+def test_many_rejected_and_slowly_sampled_trials_are_flagged():
+    few, many = {MUSCLES[0]: 0.30}, {MUSCLES[0]: 0.31}
+    found = [tms.map_area(maps(hemisphere(rejected=share, slow=share is many))) for share in (few, many)]
+    asked = {Reason.MANY_REJECTED, Reason.LOW_SAMPLING_RATE}
+    first, second = ([set(areas[muscle, "L"].reasons) & asked for muscle in MUSCLES] for areas in found)
+    assert first == [set(), set()]
+    assert second == [asked, {Reason.LOW_SAMPLING_RATE}]
+    assert Reason.MANY_REJECTED in tms.overlap_min(maps(hemisphere(rejected=many)))[("L",)].reasons
+
+
+def test_more_than_a_fifth_of_clipped_trials_is_no_map():
+    at_limit, beyond = ({MUSCLES[1]: share} for share in (0.20, 0.21))
+    assert Reason.CLIPPED not in tms.map_area(maps(hemisphere(clipped=at_limit)))[MUSCLES[1], "L"].reasons
+    areas = tms.map_area(maps(hemisphere(clipped=beyond)))
+    assert (areas[MUSCLES[1], "L"].status, areas[MUSCLES[1], "L"].reasons) == (Status.FAIL, (Reason.CLIPPED,))
+    assert areas[MUSCLES[0], "L"].status is not Status.FAIL
+    assert tms.overlap_min(maps(hemisphere(clipped=beyond)))[("L",)].reasons == (Reason.CLIPPED,)
+
+
+@pytest.mark.parametrize("marker", MAP_MARKERS, ids=lambda marker: marker.name)
+def test_a_map_of_several_intensities_is_none(marker):
+    found = marker.function(maps(hemisphere(intensity_changed=True)))
+    assert {estimate.reasons for estimate in found.values()} == {(Reason.INTENSITY_CHANGED,)}
+
+
 def test_one_muscle_alone_has_no_overlap():
     each = hemisphere()
     alone = HemisphereMap(

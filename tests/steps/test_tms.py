@@ -99,6 +99,29 @@ def test_recording_to_rows(tmp_path):
     assert 0.4 < rows.loc[rows["marker"] == "overlap_min", "value"].item() < 0.9
 
 
+def test_quality_of_the_trials_reaches_the_rows(tmp_path):
+    path = lab_table(tmp_path)
+    table = pd.read_csv(path, sep="\t")
+    deep = table["muscle"] == MUSCLES[0]
+    some = table["trial"] % 100 < 2  # two of five pulses at every site
+    table = table.assign(reject=(deep & some).astype(int), reject_reason="background_off_level")
+    path.with_suffix(".json").write_text(json.dumps({"SamplingFrequency": 1500}))
+    table.to_csv(path, sep="\t", index=False)
+    rows, _ = rows_of([path], settings(tmp_path), tmp_path)
+    areas = rows[rows["marker"] == "map_area"].set_index("muscle")["reason"]
+    assert "many_rejected" in areas[MUSCLES[0]]
+    assert "many_rejected" not in areas[MUSCLES[1]]
+    assert areas.str.contains("low_sampling_rate").all()
+    table.assign(reject_reason="clipped").to_csv(path, sep="\t", index=False)
+    rows, _ = rows_of([path], settings(tmp_path), tmp_path)
+    areas = rows[rows["marker"] == "map_area"].set_index("muscle")["reason"]
+    assert areas[MUSCLES[0]] == "clipped"
+    assert "clipped" not in areas[MUSCLES[1]]
+    table.assign(intensity_mso=[60.0] * 300 + [70.0] * (len(table) - 300)).to_csv(path, sep="\t", index=False)
+    rows, _ = rows_of([path], settings(tmp_path), tmp_path)
+    assert set(rows.loc[rows["marker"] != "map_sites_kept", "reason"]) == {"intensity_changed"}
+
+
 def test_error_of_the_recording_reaches_the_rows(tmp_path):
     table = tmp_path / "out" / "sub-01" / "emg" / "sub-01_task-motormap_desc-trials_meps.tsv"
     table.parent.mkdir(parents=True)

@@ -326,14 +326,23 @@ def read_task(files: Sequence[Path], task: str) -> tuple[pd.DataFrame, dict[str,
     """Return the trials of all runs of ``task`` in one table, and their metadata; no rows if not recorded."""
     import pandas as pd
 
-    paths = tables_of_task(files, task)
-    tables = []
-    metadata: dict[str, Any] = {}
-    for run, path in enumerate(paths):
-        table, own = read_meps(path)
-        metadata |= own
-        tables.append(table.assign(trial=[_trial_key(run, trial) for trial in table["trial"]]))
+    runs = [read_meps(path) for path in tables_of_task(files, task)]
+    tables = [
+        table.assign(trial=[_trial_key(run, trial) for trial in table["trial"]]) for run, (table, _) in enumerate(runs)
+    ]
+    metadata = _joined([own for _, own in runs])
     return (pd.concat(tables, ignore_index=True) if tables else empty_table()), metadata
+
+
+def _joined(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The metadata of several runs: the last wins, but the lowest sampling rate counts, and crosstalk in any run."""
+    joined: dict[str, Any] = {}
+    for own in runs:
+        joined |= own
+    rates = [own["SamplingFrequency"] for own in runs if "SamplingFrequency" in own]
+    pairs = [pair for own in runs for pair in own.get("BackgroundCrossCorrelation", [])]
+    lowest = {"SamplingFrequency": min(rates)} if rates else {}
+    return joined | lowest | ({"BackgroundCrossCorrelation": pairs} if pairs else {})
 
 
 def _trial_key(run: int, trial: str) -> str:
@@ -413,6 +422,19 @@ def amplitude_column(each: Grid, contraction: str) -> str:
     return next(name for name in PREFERENCES[contraction] if np.isfinite(each.columns[name]).any())
 
 
+AMPLITUDE_WORDS = {
+    "shape_uv": "the muscle's average response in each trial",
+    "rms_corr_uv": "the root mean square above the background",
+    "p2p_corr_uv": "the peak-to-peak amplitude above that of noise",
+    "p2p_uv": "the peak-to-peak amplitude",
+}
+
+
+def map_method(columns: Mapping[str, str]) -> str:
+    """Return in words what the maps of the hemispheres were made of; ``columns`` by hemisphere."""
+    return f"Smooth map of {' or '.join(AMPLITUDE_WORDS[name] for name in dict.fromkeys(columns.values()))}"
+
+
 def response_evidence(each: Grid, contraction: str) -> tuple[Array, Array]:
     """Return what tells a response from noise: trials (n_muscle, n_site, n_trial) in uV, and thresholds (n_muscle,).
 
@@ -441,6 +463,19 @@ def has_crosstalk(metadata: Mapping[str, Any], muscles: Sequence[str], *, limit:
     return any((pair["Peak"] or 0.0) > limit for pair in pairs if set(pair["Muscles"]) == set(muscles))
 
 
+def sampled_slowly(metadata: Mapping[str, Any]) -> bool:
+    """Return whether the metadata of a trial table give a sampling rate below the recommended one."""
+    return bool(metadata.get("SamplingFrequency", SFREQ_GOOD) < SFREQ_GOOD)
+
+
+def rejected_share(table: pd.DataFrame, by: str, *, reason: str | None = None) -> dict[str, float]:
+    """Return the share of pulses that were rejected, for ``reason`` if one is given, per entry of the column ``by``."""
+    rejected = table["reject"] != 0
+    if reason is not None:
+        rejected &= table["reject_reason"] == reason
+    return {str(entry): float(share) for entry, share in rejected.groupby(table[by]).mean().items()}
+
+
 def block_amplitudes(table: pd.DataFrame, muscle: str, *, path: str) -> tuple[dict[str, Array], dict[str, int]]:
     """Return the kept amplitudes (uV) of a muscle per block, and how many pulses each block had.
 
@@ -453,8 +488,7 @@ def block_amplitudes(table: pd.DataFrame, muscle: str, *, path: str) -> tuple[di
     """
     if table.empty:
         return {}, {}
-    named = table["target_muscle"].notna().any()
-    rows = table[table["target_muscle"] == muscle] if named else table
+    rows = of_muscle(table, muscle)
     if rows.empty:
         names = ", ".join(sorted(table["target_muscle"].dropna().unique()))
         raise InputError(f"{path}: no trial of muscle {muscle!r}; the table has {names}.")
@@ -466,13 +500,16 @@ def block_amplitudes(table: pd.DataFrame, muscle: str, *, path: str) -> tuple[di
     return {name: amplitudes.get(name, np.empty(0)) for name in delivered}, delivered
 
 
-def intensity_changed(table: pd.DataFrame) -> bool:
-    """Return whether trials of different blocks were given at different stimulator outputs (more than 0.5 % apart)."""
-    return (
-        bool(np.ptp(table["intensity_mso"].dropna().to_numpy(dtype=float)) > 0.5)
-        if table["intensity_mso"].notna().any()
-        else False
-    )
+def of_muscle(table: pd.DataFrame, muscle: str) -> pd.DataFrame:
+    """Return the trials of a muscle; all of them if the table names no muscle."""
+    named = table["target_muscle"].notna().any()
+    return table[table["target_muscle"] == muscle] if named else table
+
+
+def intensity_changed(table: pd.DataFrame, *, more_than: float = 0.5) -> bool:
+    """Return whether trials were given at stimulator outputs ``more_than`` % of the maximum apart."""
+    known = table["intensity_mso"].dropna().to_numpy(dtype=float)
+    return bool(known.size and np.ptp(known) > more_than)
 
 
 def bout_polarity(metadata: Mapping[str, Any], *, path: str) -> tuple[int, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,10 @@ BASELINE = "pre"
 AFTER_FIRST_BOUT = "between"
 PRIMING_LEVEL = 0.90
 SHAM = 0
+BOUTS = 2
+CLIPPED_MAX = 0.20
+"""Share of clipped pulses beyond which a block has no value: the largest responses are those that are lost."""
+REJECTED_FLAG = 0.30
 
 DESIGN_DOI = "10.1155/2018/6207508"
 REVIEW = "Thapa & Schabrun 2018, 10.1016/j.clinph.2018.01.060 (group means not verified); 10.1097/pr9.0000000000001141"
@@ -33,7 +37,8 @@ class Blocks:
     """Amplitudes of the kept trials per block in uV, and the protocol.
 
     ``delivered`` counts pulses per block, kept or not. ``polarity`` has one entry per bout: +1 excitatory, -1
-    inhibitory, 0 sham; empty if the protocol is not documented.
+    inhibitory, 0 sham; empty if the protocol is not documented. ``clipped`` is the share of the pulses of a block that
+    left the range of the amplifier; ``slow`` says that the recording was sampled below the recommended rate.
     """
 
     amplitudes_uv: Mapping[str, Array]
@@ -41,6 +46,8 @@ class Blocks:
     polarity: tuple[int, ...]
     intensity_changed: bool
     settings: Mapping[str, Any]
+    clipped: Mapping[str, float] = field(default_factory=dict)
+    slow: bool = False
 
     @property
     def after(self) -> tuple[str, ...]:
@@ -52,6 +59,8 @@ def _absence(blocks: Blocks, name: str) -> Estimate | None:
     """Why a block allows no value; None if it has enough trials."""
     if not blocks.delivered.get(name):
         return Estimate.missing(Reason.NOT_ACQUIRED)
+    if blocks.clipped.get(name, 0.0) > CLIPPED_MAX:
+        return Estimate.fail(Reason.CLIPPED)
     kept = blocks.amplitudes_uv[name].size
     return Estimate.fail(Reason.TOO_FEW_TRIALS, n=kept) if kept < blocks.settings["block_trials_min"] else None
 
@@ -60,15 +69,16 @@ def _protocol_fault(blocks: Blocks) -> Estimate | None:
     """What makes all block comparisons void: no recording, no baseline, or another stimulation intensity."""
     if not blocks.delivered:
         return Estimate.missing(Reason.NOT_ACQUIRED)
-    if _absence(blocks, BASELINE):
-        return Estimate.fail(Reason.NO_BASELINE)
+    if baseline := _absence(blocks, BASELINE):
+        clipped = [reason for reason in baseline.reasons if reason is Reason.CLIPPED]
+        return Estimate.fail(Reason.NO_BASELINE, *clipped)
     return Estimate.fail(Reason.INTENSITY_CHANGED) if blocks.intensity_changed else None
 
 
 def _polarity_fault(blocks: Blocks) -> Estimate | None:
     """Why the sign of a homeostatic response is not known; None if both bouts have the same real polarity."""
     kinds = set(blocks.polarity)
-    if not kinds:
+    if len(blocks.polarity) != BOUTS:
         return Estimate.fail(Reason.INVALID_INPUT)
     if kinds == {SHAM}:
         return Estimate.fail(Reason.NO_PRIMING)
@@ -85,11 +95,18 @@ def _compare(blocks: Blocks, name: str, *, reference: str = BASELINE) -> LogRati
     return log_ratio(blocks.amplitudes_uv[name], blocks.amplitudes_uv[reference])
 
 
+def _many_rejected(kept: int, delivered: int) -> bool:
+    return delivered - kept > REJECTED_FLAG * delivered
+
+
 def _flags(blocks: Blocks, *names: str) -> list[Reason]:
     baseline = float(blocks.amplitudes_uv[BASELINE].mean())
-    few = any(blocks.amplitudes_uv[name].size < blocks.settings["block_trials_flag"] for name in names)
+    kept = {name: blocks.amplitudes_uv[name].size for name in names}
+    few = any(n < blocks.settings["block_trials_flag"] for n in kept.values())
     found = {
         Reason.FEW_TRIALS: few,
+        Reason.MANY_REJECTED: any(_many_rejected(n, blocks.delivered[name]) for name, n in kept.items()),
+        Reason.LOW_SAMPLING_RATE: blocks.slow,
         Reason.FLOOR: baseline < blocks.settings["floor_uv"],
         Reason.CEILING: baseline > blocks.settings["ceiling_uv"],
     }

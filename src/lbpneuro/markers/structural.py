@@ -21,8 +21,8 @@ ML_PER_L = 1000.0
 FACT_SHEET = "Structural changes: gray matter of the dorsolateral prefrontal cortex and thalamus"
 APKARIAN = "10.1523/JNEUROSCI.2541-04.2004"
 RESCAN = (
-    "coefficient of variation between scans (structural.rescan_cv; rescan_cv_draft at the draft level) times the value; "
-    "the coefficients come from a rescan simulated on one person, and from two people at two resolutions, and are "
+    "coefficient of variation between scans (structural.rescan_cv, at the draft level rescan_cv_draft) times the "
+    "value; the coefficients come from a rescan simulated on one person, and from two people at two resolutions, and are "
     "unverified"
 )
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -19,6 +19,11 @@ TITLE = "TMS motor maps"
 
 SITES_MIN = 6
 GRID_SHARE_MIN = 0.8
+CLIPPED_MAX = 0.20
+"""Share of clipped pulses beyond which there is no map: the largest responses are those that are lost."""
+REJECTED_FLAG = 0.30
+INTENSITY_APART_MSO = 2.0
+"""Most that the stimulator output of the pulses of one map may differ (% of its maximum)."""
 
 SMUDGING = (
     "Smudging: motor-cortex representations of the deep multifidus and longissimus overlap more in recurrent low back "
@@ -48,6 +53,14 @@ class HemisphereMap:
         x (right) and y (anterior) from the vertex.
     unstable : (n_muscle,)
         Whether the background varied more than it may.
+    crosstalk
+        Whether the backgrounds of the muscles correlate.
+    rejected, clipped
+        Share of the pulses that were rejected, and of those that left the range of the amplifier, by muscle.
+    intensity_changed
+        Whether the stimulator output differed by more than ``INTENSITY_APART_MSO`` between pulses.
+    slow
+        Whether the recording was sampled below the recommended rate.
     """
 
     muscles: tuple[str, ...]
@@ -57,6 +70,17 @@ class HemisphereMap:
     coords_mm: Array
     unstable: NDArray[np.bool_]
     crosstalk: bool = False
+    rejected: Mapping[str, float] = field(default_factory=dict)
+    clipped: Mapping[str, float] = field(default_factory=dict)
+    intensity_changed: bool = False
+    slow: bool = False
+
+    def fault(self, muscles: Sequence[str]) -> Estimate | None:
+        """Return why the recording allows no map of ``muscles``; None if it does."""
+        if self.intensity_changed:
+            return Estimate.fail(Reason.INTENSITY_CHANGED)
+        clipped = max(self.clipped.get(muscle, 0.0) for muscle in muscles)
+        return Estimate.fail(Reason.CLIPPED) if clipped > CLIPPED_MAX else None
 
     def select(self, muscle: str) -> Array:
         """Return the amplitudes of one muscle (n_site, n_trial)."""
@@ -104,6 +128,8 @@ class MotorMaps:
 
     def _fit(self, each: HemisphereMap, muscles: tuple[str, ...]) -> Fit:
         """Fit ``muscles`` over their common sites and pulses."""
+        if fault := each.fault(muscles):
+            return fault
         rows = [each.muscles.index(muscle) for muscle in muscles]
         trials = each.amplitude[rows]
         trials = np.where(np.isfinite(trials).all(axis=0), trials, np.nan)
@@ -131,6 +157,8 @@ class MotorMaps:
             Reason.FEW_TRIALS: bool((np.median(counts, axis=-1) < self.settings["site_trials_flag"]).any()),
             Reason.UNSTABLE_BACKGROUND: bool(each.unstable[rows].any()),
             Reason.CROSSTALK: len(muscles) > 1 and each.crosstalk,
+            Reason.MANY_REJECTED: max(each.rejected.get(muscle, 0.0) for muscle in muscles) > REJECTED_FLAG,
+            Reason.LOW_SAMPLING_RATE: each.slow,
         }
         return [reason for reason, applies in found.items() if applies]
 

@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lbpneuro.io import meps
+from lbpneuro.kernels.mep import CLIPPED
 from lbpneuro.markers.plasticity import Blocks
 from lbpneuro.steps.command import Config, Measured, OutputFolder, family_step
+
+METHOD = "Differences between blocks in the mean logarithm of the peak-to-peak amplitude"
 
 
 def main(argv: Sequence[str]) -> int:
@@ -27,7 +30,9 @@ def measure(files: list[Path], config: Config, out: OutputFolder) -> Measured:
         polarity=meps.bout_polarity(metadata, path=where),
         intensity_changed=meps.intensity_changed(table),
         settings=settings,
+        clipped=meps.rejected_share(meps.of_muscle(table, settings["muscle"]), "block", reason=CLIPPED),
+        slow=meps.sampled_slowly(metadata),
     )
     out.written.extend(meps.average_of(meps.tables_of_task(files, settings["task"])))
     facts = {"SourceStatus": meps.source_status("plasticity"), "BoutPolarity": list(data.polarity)}
-    return Measured(data=data, method="peak-to-peak amplitude, log", sidecar=facts)
+    return Measured(data=data, method=METHOD, sidecar=facts)
