@@ -22,7 +22,7 @@ FACT_SHEET = "Structural changes: gray matter of the dorsolateral prefrontal cor
 APKARIAN = "10.1523/JNEUROSCI.2541-04.2004"
 RESCAN = (
     "coefficient of variation between scans (structural.rescan_cv, at the draft level rescan_cv_draft) times the "
-    "value; the coefficients come from a rescan simulated on one person, and from two people at two resolutions, and are "
+    "value; the coefficients come from a simulated rescan of one person, and from two people at two resolutions: "
     "unverified"
 )
 
