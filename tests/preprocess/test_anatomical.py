@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from lbpneuro.errors import QualityError
+from lbpneuro.io.transforms import itk_image
 from lbpneuro.preprocess.anatomical import (
     brain_unbiased,
     check_anatomy,
@@ -18,7 +19,6 @@ from lbpneuro.preprocess.anatomical import (
     scaled,
     working_head,
 )
-from lbpneuro.preprocess.itk import itk_image
 from lbpneuro.preprocess.levels import LEVELS
 from tests.oracles import person
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy.ndimage import map_coordinates
 
-from lbpneuro.io.transforms import Grid, read_transform, source_coordinates
+from lbpneuro.io.transforms import Grid, itk_image, read_transform, source_coordinates
 from lbpneuro.preprocess.composite import keep_transform
-from lbpneuro.preprocess.itk import ants_session, itk_image
+from lbpneuro.preprocess.itk import ants_session
 
 
 @pytest.fixture(scope="module")

@@ -135,9 +135,10 @@ def test_agrees_with_fsl_on_a_real_epi(real_data):
     """T1w (skull-stripped) and EPI of one person: within 2 mm of FLIRT in the mean; header alone is 12 mm off."""
     import nibabel as nib
 
+    from lbpneuro.io.transforms import itk_image
     from lbpneuro.preprocess.anatomical import filled, working_head
     from lbpneuro.preprocess.coregister import coregister
-    from lbpneuro.preprocess.itk import ants_session, itk_image, on_grid
+    from lbpneuro.preprocess.itk import ants_session, on_grid
 
     folder = real_data("coreg_qa")
     anatomy, epi = (nib.load(folder / f"{name}.nii.gz") for name in ("highres", "example_func"))

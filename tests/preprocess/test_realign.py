@@ -124,8 +124,9 @@ def test_mean_of_aligned_volumes_is_sharper_than_the_plain_mean(someone, bold):
 
 @pytest.mark.slow
 def test_ants_finds_the_same_motion(bold, found):
+    from lbpneuro.io.transforms import itk_image
     from lbpneuro.preprocess.coregister import matrix_of
-    from lbpneuro.preprocess.itk import ants_session, itk_image
+    from lbpneuro.preprocess.itk import ants_session
 
     series, affine = bold
     points = brain_points(series, affine)

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from lbpneuro.errors import ConfigError, InputError
-from lbpneuro.preprocess.itk import grid_affine, itk_image, orthonormal
+from lbpneuro.io.transforms import itk_image, orthonormal
+from lbpneuro.preprocess.itk import grid_affine
 from lbpneuro.preprocess.levels import LEVELS, level
 from lbpneuro.preprocess.templates import on_template_grid, package_file, subsample, template
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from lbpneuro.simulate.grids import Grid, mni_grid
-from lbpneuro.simulate.transforms import PointMap, write_composite
+from lbpneuro.simulate.transforms import PointMap, write_point_map
 from lbpneuro.simulate.warps import exponential, random_velocity
 
 
@@ -25,7 +25,7 @@ def point_map(request):
 def test_ants_moves_points_alike(point_map, rng, tmp_path):
     import ants
 
-    write_composite(tmp_path / "xfm.h5", point_map)
+    write_point_map(tmp_path / "xfm.h5", point_map)
     points = rng.uniform(-50, 50, (200, 3))
     lps = pd.DataFrame(points * [-1, -1, 1], columns=list("xyz"))
     moved = ants.apply_transforms_to_points(3, lps, [str(tmp_path / "xfm.h5")]).to_numpy() * [-1, -1, 1]
@@ -35,7 +35,7 @@ def test_ants_moves_points_alike(point_map, rng, tmp_path):
 
 def test_equal_maps_give_equal_bytes(point_map, tmp_path):
     for name in ("a.h5", "b.h5"):
-        write_composite(tmp_path / name, point_map)
+        write_point_map(tmp_path / name, point_map)
     assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
 
 

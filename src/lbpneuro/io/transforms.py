@@ -1,4 +1,4 @@
-"""Images from template space into a person's own space, by the ITK transforms that fMRIPrep writes.
+"""ITK transforms and images: template space brought into a person's own space by the transforms that fMRIPrep writes.
 
 A transform maps the points of the target image to those of the source image (antsApplyTransforms pulls values), so
 ``from-<template>_to-T1w`` brings template images to the T1w image.
@@ -8,18 +8,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lbpneuro.errors import InputError, Reason
+from lbpneuro.io.files import atomic
 from lbpneuro.io.images import Grid
+
+# ITK looks at this once, when it is first used; its results are the same everywhere only with a single thread
+os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = "1"
 
 Array = NDArray[np.floating[Any]]
 Transform = Any  # ants.ANTsTransform: the package carries no types
+AntsImage = Any
 
 LPS = np.diag([-1.0, -1.0, 1.0])  # ITK counts left and posterior as positive, NIfTI right and anterior
 SHEAR_TOLERANCE = 1e-3
@@ -28,6 +33,16 @@ COARSE_VOXELS = 4
 PADDING_VOXELS = 80
 COORDINATE_REACH_MM = 600.0
 COORDINATE_STEP_MM = 25.0
+PACKED_FROM = 100  # parameters, in a composite
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransformRecord:
+    """One transform as ITK stores it: ``kind`` ("AffineTransform_double_3_3"), ``parameters`` (n,), ``fixed`` (m,)."""
+
+    kind: str
+    parameters: Array
+    fixed: Array
 
 
 def read_transform(path: Path) -> Transform:
@@ -40,7 +55,8 @@ def read_transform(path: Path) -> Transform:
     """
     if not path.is_file():
         raise InputError(f"{path}: there is no such file, or the link leads to none.", reason=Reason.FILE_MISSING)
-    ants = _ants()
+    import ants
+
     try:
         transform = ants.read_transform(str(path), precision="double")
     except Exception as error:  # ITK raises RuntimeError, antspyx KeyError or ValueError, by what it stumbles over
@@ -51,6 +67,34 @@ def read_transform(path: Path) -> Transform:
     if transform.dimension != 3:
         raise InputError(f"{path}: expected a transform in three dimensions, found {transform.dimension}.")
     return transform
+
+
+def write_composite(path: Path, records: Sequence[TransformRecord]) -> None:
+    """Write transforms as one ITK composite (.h5), the one that is applied to a point first as the last.
+
+    Equal records give equal bytes: the ITK writer, which stamps times and the name of the system, is not used.
+    """
+    import h5py
+
+    precision = records[0].kind.partition("_")[2]
+    with atomic(path) as temporary, h5py.File(temporary, "w", libver="earliest") as file:
+        for name, text in (("ITKVersion", "5.4.0"), ("HDFVersion", "1.12"), ("OSName", "n/a"), ("OSVersion", "n/a")):
+            _write_text(file, name, text=text)
+        group = file.create_group("TransformGroup")
+        _write_text(group.create_group("0"), "TransformType", text=f"CompositeTransform_{precision}")
+        for number, record in enumerate(records, start=1):
+            entry = group.create_group(str(number))
+            _write_text(entry, "TransformType", text=record.kind)
+            entry.create_dataset("TransformFixedParameters", data=record.fixed)
+            long = record.parameters.size > PACKED_FROM
+            packing = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if long else {}
+            entry.create_dataset("TransformParameters", data=record.parameters, **packing)
+
+
+def _write_text(group: Any, name: str, *, text: str) -> None:
+    import h5py
+
+    group.create_dataset(name, data=[text], dtype=h5py.string_dtype("ascii"))
 
 
 def resample(
@@ -80,7 +124,9 @@ def resample(
     empty = np.zeros(fine.shape, dtype=np.float32)
     if not empty.size:
         return empty
-    moved = transform.apply_to_image(_itk_image(data, source), _itk_image(empty, fine), interpolation="linear")
+    moved = transform.apply_to_image(
+        itk_image(data, source.affine), itk_image(empty, fine.affine), interpolation="linear"
+    )
     split = [number for pair in zip(target.shape, times, strict=True) for number in pair]
     return np.asarray(moved.numpy().reshape(split).mean(axis=(1, 3, 5)), dtype=np.float32)
 
@@ -140,6 +186,40 @@ def box_grid(grid: Grid, *, start: Sequence[int], shape: Sequence[int]) -> Grid:
     return Grid(affine=affine, shape=tuple(shape))
 
 
+def is_sheared(affine: Array) -> bool:
+    """Tell whether the axes of an affine (4, 4) are not at right angles, beyond rounding in the header."""
+    direction = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    return bool(np.abs(direction - orthonormal(direction)).max() > SHEAR_TOLERANCE)
+
+
+def itk_image(data: NDArray[Any], affine: Array) -> AntsImage:
+    """Return the ITK image of ``data`` (n_x, n_y, n_z) on the grid of ``affine`` (voxel to mm).
+
+    Raises
+    ------
+    InputError
+        If the affine is sheared, which ITK cannot represent.
+    """
+    import ants
+
+    if is_sheared(affine):
+        raise InputError("The axes of the image are not at right angles (sheared affine); resample it first.")
+    lps = LPS @ affine[:3, :3]
+    spacing = np.linalg.norm(lps, axis=0)
+    return ants.from_numpy(
+        np.ascontiguousarray(data, dtype=np.float32),
+        origin=tuple(LPS @ affine[:3, 3]),
+        spacing=tuple(spacing),
+        direction=orthonormal(lps / spacing),
+    )
+
+
+def orthonormal(matrix: Array) -> NDArray[np.float64]:
+    """Return the orthonormal 3 x 3 matrix nearest to ``matrix`` (headers store rounded direction cosines)."""
+    left, _, right = np.linalg.svd(matrix)
+    return np.asarray(left @ right, dtype=np.float64)
+
+
 def _subsamples(grid: Grid, spacing_mm: float) -> tuple[int, int, int]:
     """Return how many points along each axis of a voxel are no farther apart than ``spacing_mm``."""
     voxel_mm = np.linalg.norm(grid.affine[:3, :3], axis=0)
@@ -166,27 +246,3 @@ def _coarse(grid: Grid) -> Grid:
 def _triple(numbers: NDArray[np.integer[Any]]) -> tuple[int, int, int]:
     x, y, z = (int(number) for number in numbers)
     return x, y, z
-
-
-def _ants() -> ModuleType:
-    """Return the package ants, told to use one thread: its results then do not depend on the machine."""
-    os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = "1"
-    import ants
-
-    return ants
-
-
-def _itk_image(data: Array, grid: Grid) -> Any:
-    """Return an ITK image; InputError if the axes of the grid are not at right angles."""
-    lps = LPS @ grid.affine[:3, :3]
-    spacing = np.linalg.norm(lps, axis=0)
-    direction = lps / spacing
-    left, _, right = np.linalg.svd(direction)
-    if np.abs(direction - left @ right).max() > SHEAR_TOLERANCE:
-        raise InputError("The axes of the image are not at right angles (sheared affine); resample it first.")
-    return _ants().from_numpy(
-        np.ascontiguousarray(data, dtype=np.float32),
-        origin=tuple(LPS @ grid.affine[:3, 3]),
-        spacing=tuple(spacing),
-        direction=left @ right,
-    )

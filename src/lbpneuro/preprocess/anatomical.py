@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from lbpneuro.errors import QualityError
-from lbpneuro.preprocess.itk import AntsImage, itk_image, on_grid, voxel_ml
+from lbpneuro.io.transforms import AntsImage, itk_image
+from lbpneuro.preprocess.itk import on_grid, voxel_ml
 from lbpneuro.preprocess.levels import Level
 from lbpneuro.preprocess.progress import stage
 from lbpneuro.preprocess.raw_images import read_head

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from scipy import ndimage, optimize
 
 from lbpneuro.errors import QualityError
-from lbpneuro.preprocess.itk import LPS, AntsImage, grid_affine, on_grid
+from lbpneuro.io.transforms import LPS, AntsImage
+from lbpneuro.preprocess.itk import grid_affine, on_grid
 from lbpneuro.preprocess.realign import rigid, sample
 
 Array = NDArray[np.floating]

@@ -13,10 +13,9 @@ from scipy import ndimage
 
 from lbpneuro.errors import InputError
 from lbpneuro.io.images import Image, load_image, load_probability
-from lbpneuro.io.transforms import Grid, read_transform, source_coordinates
+from lbpneuro.io.transforms import Grid, itk_image, read_transform, source_coordinates
 from lbpneuro.preprocess.confounds import confound_columns, non_steady_state
 from lbpneuro.preprocess.coregister import check_coregistration, coregister, coregistration_quality
-from lbpneuro.preprocess.itk import itk_image
 from lbpneuro.preprocess.levels import Level
 from lbpneuro.preprocess.progress import stage
 from lbpneuro.preprocess.raw_images import RawRun, read_run

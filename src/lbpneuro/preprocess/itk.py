@@ -1,4 +1,4 @@
-"""ITK images from and to NIfTI, and an ANTs session whose results do not depend on threads, seeds or leftovers."""
+"""ITK images on their grids, and an ANTs session whose results do not depend on threads, seeds or leftovers."""
 
 from __future__ import annotations
 
@@ -7,15 +7,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-# ITK looks at this once, when it is first used; results are reproducible to the bit only with a single thread
-os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = "1"
-
-LPS = np.diag([-1.0, -1.0, 1.0])  # ITK counts left and posterior as positive, NIfTI right and anterior
-AntsImage = Any
+from lbpneuro.io.transforms import LPS, AntsImage
 
 
 @contextmanager
@@ -34,26 +29,6 @@ def ants_session(seed: int = 1) -> Iterator[Path]:
             yield Path(folder)
         finally:
             tempfile.tempdir = before
-
-
-def itk_image(array: np.ndarray, affine: np.ndarray) -> AntsImage:
-    """Return the ITK image of ``array`` (x, y, z) on the grid ``affine`` (voxel to RAS mm, without shear)."""
-    import ants
-
-    lps = LPS @ affine[:3, :3]
-    spacing = np.linalg.norm(lps, axis=0)
-    return ants.from_numpy(
-        np.ascontiguousarray(array, dtype=np.float32),
-        origin=tuple(LPS @ affine[:3, 3]),
-        spacing=tuple(spacing),
-        direction=orthonormal(lps / spacing),
-    )
-
-
-def orthonormal(matrix: np.ndarray) -> np.ndarray:
-    """Return the orthonormal 3 x 3 matrix nearest to ``matrix`` (headers store rounded direction cosines)."""
-    left, _, right = np.linalg.svd(matrix)
-    return left @ right
 
 
 def grid_affine(image: AntsImage) -> np.ndarray:

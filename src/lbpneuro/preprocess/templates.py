@@ -11,7 +11,7 @@ import numpy as np
 
 from lbpneuro.errors import InputError
 from lbpneuro.io.images import block
-from lbpneuro.preprocess.itk import AntsImage, itk_image
+from lbpneuro.io.transforms import AntsImage, itk_image
 
 SPACE = "MNI152NLin2009cAsym"
 TISSUES = ("CSF", "GM", "WM")

@@ -16,7 +16,7 @@ from lbpneuro.simulate.grids import Grid, mni_grid
 from lbpneuro.simulate.people import Visit
 from lbpneuro.simulate.study import Study
 from lbpneuro.simulate.template import TISSUES
-from lbpneuro.simulate.transforms import write_composite
+from lbpneuro.simulate.transforms import write_point_map
 from lbpneuro.simulate.truth import TruthRow
 
 if TYPE_CHECKING:
@@ -64,8 +64,8 @@ def write_derived_anatomy(folder: Path, visit: Visit, *, head: Anatomy) -> None:
     for prefix in (visit.prefix, start):
         write_json(folder / f"{prefix}_desc-brain_mask.json", {"Type": "Brain", "RawSources": [_raw_t1w(visit)]})
         write_json(folder / f"{prefix}_desc-preproc_T1w.json", {"SkullStripped": False})
-    write_composite(folder / f"{visit.prefix}_from-{SPACE}_to-T1w_mode-image_xfm.h5", head.to_template)
-    write_composite(folder / f"{visit.prefix}_from-T1w_to-{SPACE}_mode-image_xfm.h5", head.from_template)
+    write_point_map(folder / f"{visit.prefix}_from-{SPACE}_to-T1w_mode-image_xfm.h5", head.to_template)
+    write_point_map(folder / f"{visit.prefix}_from-T1w_to-{SPACE}_mode-image_xfm.h5", head.from_template)
 
 
 def write_functional(study: Study, visit: Visit, *, head: Anatomy) -> list[TruthRow]:
