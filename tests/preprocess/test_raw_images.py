@@ -105,6 +105,21 @@ def test_no_orientation(bold, t1w, series):
         refused(path, "neither qform nor sform", read=read)
 
 
+def test_sheared_axes(t1w, bold, series):
+    sheared = np.array([[3.0, 0.3, 0, 0], [0, 3, 0, 0], [0, 0, 3, 0], [0, 0, 0, 1]])
+    for path, data, read in ((bold, series, read_run), (t1w, series[..., 0], read_head)):
+        nib.save(nib.Nifti1Image(data, sheared), path)
+        refused(path, "right angles", read=read)
+
+
+def test_a_damaged_run(bold, series):
+    """The checksum of gzip is looked at: a flipped bit is no signal."""
+    content = bytearray(save(bold, series).read_bytes())
+    content[-6] ^= 1
+    bold.write_bytes(content)
+    refused(bold, "corrupt")
+
+
 def test_nan_around_a_head_becomes_background(t1w, series):
     data = series[..., 0].copy()
     data[0] = np.nan

@@ -74,13 +74,23 @@ def read_confounds(path: Path, *, strategy: str, n_time: int) -> Confounds:
     InputError
         Naming file and column if a column is absent, a value is not a number, or the rows are not those of the volumes.
     """
-    check_option("functional.confounds", strategy, allowed=STRATEGIES)
+    return select_confounds(read_table(path, n_time=n_time), path, strategy=strategy)
+
+
+def read_table(path: Path, *, n_time: int) -> pd.DataFrame:
+    """Return the whole table of a run of ``n_time`` volumes; InputError if its rows are not those of the volumes."""
     table = read_tsv(path)
     if len(table) != n_time:
         raise InputError(
             f"{path}: expected {n_time} rows, one per volume of the run, found {len(table)}; "
             "the table belongs to another run or is cut off."
         )
+    return table
+
+
+def select_confounds(table: pd.DataFrame, path: Path, *, strategy: str) -> Confounds:
+    """Return what :func:`read_confounds` does, from its table that is read already."""
+    check_option("functional.confounds", strategy, allowed=STRATEGIES)
     names = confound_names(table, path, strategy=strategy)
     regressors = np.column_stack([_regressor(table, name, path=path) for name in names])
     motion = np.column_stack([_column(table, name, path=path) for name in MOTION])

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lbpneuro.errors import InputError, QualityError
-from lbpneuro.io.confounds import Confounds, read_confounds
+from lbpneuro.io.confounds import Confounds, read_table, select_confounds
 from lbpneuro.io.images import Image, load_probability, place
 from lbpneuro.io.index import entities
 from lbpneuro.io.regions import Region, region_bounds, region_weights
@@ -24,6 +24,12 @@ from lbpneuro.markers.functional import BRAINSTEM, ROIS, Run
 
 NOT_OF_THE_RUN = ("sub", "ses", "space", "res", "den", "desc", "label", "datatype", "suffix", "ext")
 CSF_MAX = 0.2
+CONFOUNDS_WORDS = {
+    "24p": "24 motion terms",
+    "36p": "24 motion terms and the white-matter, CSF and global signals with their expansions",
+    "acompcor24": "24 motion terms and ten aCompCor components",
+    "acompcor6": "6 motion terms and five aCompCor components",
+}
 log = logging.getLogger("lbpneuro")
 
 Weights = NDArray[np.float32]
@@ -136,7 +142,7 @@ def read_scan(
     Raises
     ------
     InputError
-        What :func:`read_series`, :func:`repetition_time` and :func:`read_confounds` refuse.
+        What :func:`read_series`, :func:`repetition_time` and :func:`lbpneuro.io.confounds.read_confounds` refuse.
     """
     series = read_series(files.bold, files.mask)
     t_r = repetition_time(files.bold, header=series.t_r)
@@ -187,8 +193,9 @@ def nuisance_model(
 
     Too few is less than this run's share of ``dof_min``. Without a fall-back the first model is returned as it is.
     """
+    table = read_table(files.confounds, n_time=n_time)
     for strategy in filter(None, (settings["confounds"], settings["confounds_fallback"])):
-        confounds = read_confounds(files.confounds, strategy=strategy, n_time=n_time)
+        confounds = select_confounds(table, files.confounds, strategy=strategy)
         keep = kept_volumes(confounds.fd_jenkinson, steady=confounds.steady, threshold_mm=settings["fd_spike_mm"])
         basis = _basis(files, confounds, keep=keep, t_r=t_r, settings=settings)
         model = NuisanceModel(strategy=strategy, confounds=confounds, keep=keep, basis=basis)
@@ -286,12 +293,11 @@ def run_facts(scan: Scan) -> dict[str, Any]:
 
 
 def method_text(scans: Sequence[Scan], settings: Mapping[str, Any]) -> str:
-    """Return in a few words how the values of a session were made."""
+    """Return in a sentence how the values of a session were made."""
     low, high = settings["band_hz"]
-    csf = (
-        "CSF voxels excluded from PAG"
-        if all(scan.csf_excluded for scan in scans)
-        else "PAG without exclusion of CSF voxels"
+    strategies = " or ".join(dict.fromkeys(CONFOUNDS_WORDS[scan.strategy] for scan in scans))
+    csf = "left out" if all(scan.csf_excluded for scan in scans) else "not left out"
+    return (
+        f"Correlation of unsmoothed region means; {strategies}, drift, frequencies outside {low:g}-{high:g} Hz and "
+        f"censored volumes are removed in one regression; voxels of the PAG with cerebrospinal fluid are {csf}"
     )
-    strategies = " / ".join(dict.fromkeys(scan.strategy for scan in scans))
-    return f"{strategies} + {low:g}-{high:g} Hz + censoring in one projection; {csf}"

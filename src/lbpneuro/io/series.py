@@ -59,14 +59,14 @@ def read_series(path: Path, mask: Path) -> Series:
     """
     image = open_image(path)
     brain = load_image(mask)
-    _check_series(image, path)
+    check_series(image, path)
     _check_grid(image, brain, path=path)
     inside = brain.data > 0.5
     shape = image.shape
     order = np.ravel_multi_index(np.nonzero(inside), shape[:3], order="F")
     bold = np.empty((shape[3], len(order)), dtype=np.float32)
     total = np.zeros(int(np.prod(shape[:3])))
-    for index, volume in enumerate(_volumes(image, path)):
+    for index, volume in enumerate(volumes(image, path)):
         bold[index] = volume[order]
         total += volume
     mean = (total / shape[3]).reshape(shape[:3], order="F").astype(np.float32)
@@ -74,7 +74,8 @@ def read_series(path: Path, mask: Path) -> Series:
     return Series(path=path, bold=bold, mask=inside, mean=mean, affine=affine, t_r=header_t_r(image))
 
 
-def _check_series(image: nib.Nifti1Image, path: Path) -> None:
+def check_series(image: nib.Nifti1Image, path: Path) -> None:
+    """Raise InputError unless an opened image has four dimensions, two volumes or more, and real values."""
     if len(image.shape) != 4 or image.shape[3] < 2:
         raise InputError(f"{path}: expected a four-dimensional BOLD series, found the shape {image.shape}.")
     if image.get_data_dtype().kind not in "iuf":
@@ -99,8 +100,16 @@ def _rows(affine: NDArray[np.floating[Any]]) -> str:
     return str(np.round(np.asarray(affine)[:3], 3).tolist())
 
 
-def _volumes(image: nib.Nifti1Image, path: Path) -> Iterator[NDArray[np.floating[Any]]]:
-    """Yield the volumes of an image as flat, scaled arrays in file (Fortran) order."""
+def volumes(image: nib.Nifti1Image, path: Path) -> Iterator[NDArray[Any]]:
+    """Yield the volumes of a series (see ``check_series``) as flat, scaled arrays in file (Fortran) order.
+
+    One volume at a time is decompressed. A yielded array holds until the next one is asked for.
+
+    Raises
+    ------
+    InputError
+        If the file is truncated or corrupt (size and checksum).
+    """
     n_voxel = int(np.prod(image.shape[:3]))
     raw = np.empty(n_voxel, dtype=image.get_data_dtype())
     slope, inter = image.dataobj.slope, image.dataobj.inter

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from lbpneuro.errors import InputError, Reason
 from lbpneuro.io.images import Image, load_image, open_image
-from lbpneuro.io.series import header_t_r, repetition_time
+from lbpneuro.io.series import check_series, header_t_r, repetition_time, volumes
+from lbpneuro.io.transforms import is_sheared
 
 if TYPE_CHECKING:
     import nibabel as nib
@@ -62,6 +63,7 @@ def read_run(path: Path) -> RawRun:
             f"{path}: expected a BOLD run of at least {FEWEST_VOLUMES} volumes, found the shape {image.shape}.",
             reason=Reason.TOO_FEW_VOLUMES if len(image.shape) == 4 else None,
         )
+    check_series(image, path)
     check_orientation(image, path)
     check_slices(image.shape[:3], path)
     t_r = repetition_time(path, header=header_t_r(image))
@@ -70,13 +72,9 @@ def read_run(path: Path) -> RawRun:
 
 def run_values(image: nib.Nifti1Image, path: Path) -> NDArray[np.float32]:
     """Return the scaled values of a run as float32; InputError if they are cut short, not finite or constant."""
-    try:
-        series = np.asarray(image.dataobj, dtype=np.float32)
-    except Exception as error:  # gzip, zlib, mmap and nibabel each raise their own for missing bytes
-        raise InputError(
-            f"{path}: the header declares {image.shape} voxels, but the data are missing or cut off ({error}); "
-            "copy or download the file again."
-        ) from error
+    series = np.empty(image.shape, dtype=np.float32, order="F")
+    for index, volume in enumerate(volumes(image, path)):
+        series[..., index] = volume.reshape(image.shape[:3], order="F")
     if not np.isfinite(series).all():
         raise InputError(f"{path}: {1 - np.isfinite(series).mean():.1%} of the values are NaN or infinite.")
     if not (series != series[..., :1]).any():
@@ -85,11 +83,16 @@ def run_values(image: nib.Nifti1Image, path: Path) -> NDArray[np.float32]:
 
 
 def check_orientation(image: nib.Nifti1Image, path: Path) -> None:
-    """Raise InputError if the header has neither qform nor sform: left and right are then unknown."""
+    """Raise InputError if the header has neither qform nor sform (left and right are then unknown), or a shear."""
     if int(image.header["sform_code"]) == 0 and int(image.header["qform_code"]) == 0:
         raise InputError(
             f"{path}: the header has neither qform nor sform, so left and right are unknown; "
             "convert the scan again from its DICOM files."
+        )
+    if is_sheared(np.asarray(image.affine)):
+        raise InputError(
+            f"{path}: the axes of the image are not at right angles (sheared affine), which ITK cannot represent; "
+            "convert the scan again from its DICOM files, or resample it to an upright grid."
         )
 
 
