@@ -224,11 +224,11 @@ def plasticity(base: Path, prefix: str) -> list[Path]:
     return [path]
 
 
-def waves(column: str, sizes: dict[str, float]) -> pd.DataFrame:
+def waves(column: str, sizes: dict[str, float], *, hemi: str = "L") -> pd.DataFrame:
     time_ms = np.arange(-20, 80, 0.5)
     shape = np.exp(-(((time_ms - 24) / 5) ** 2)) * np.sin((time_ms - 24) / 2.4)
     tables = [
-        pd.DataFrame({column: name, "time_ms": time_ms, "mean_uv": size * shape, "sem_uv": 12.0})
+        pd.DataFrame({column: name, "hemisphere": hemi, "time_ms": time_ms, "mean_uv": size * shape, "sem_uv": 12.0})
         for name, size in sizes.items()
     ]
     return pd.concat(tables)

@@ -74,7 +74,9 @@ def test_volumes_of_a_known_head(head, step):
         assert row["value"] == pytest.approx(0.45 * template_mm3 / 1000 / np.prod(heads.SCALE), rel=0.003)
         assert rows["gm_coverage", "thalamus", hemi]["value"] == 1
     assert {row["status"] for row in rows.values()} == {"ok"}
-    assert {row["method"] for row in rows.values()} == {"tissue probability in label"}
+    assert {row["method"] for row in rows.values()} == {
+        "Tissue probabilities summed over the brain and over labelled regions"
+    }
     assert {row["source"] for row in rows.values()} == {"fmriprep"}
     assert sidecar["RegionEvidence"]["dlpfc_L"] == "design"
     assert "misses 45-70 %" in sidecar["ThalamusCaveat"]

@@ -12,7 +12,7 @@ from lbpneuro.io.regions import read_regions, require
 from lbpneuro.markers.structural import RegionMap, Structural, region_levels
 from lbpneuro.steps.command import Config, Measured, OutputFolder, family_step
 
-METHOD = "tissue probability in label"
+METHOD = "Tissue probabilities summed over the brain and over labelled regions"
 THALAMUS = (
     "Thalamic intensity lies between gray and white matter: tissue probability misses 45-70 % of the thalamus. "
     "Its values rank people measured alike; they are not its anatomical volume."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -104,23 +105,37 @@ def plot_mep_waveforms(visit: Visit) -> Drawing:
 
 
 def waveforms(visit: Visit, family: str, *, by: str) -> Drawing:
-    """Draw the average waveforms of a run, one line per entry of the column ``by``."""
-    table = read_tsv(visit.file(family, desc="average", suffix="emg", ext=".tsv"))
-    blanked = visit.config["mep"]["artifact_window_ms"]
+    """Draw the average waveforms of a run: a panel per stimulated hemisphere, a line per entry of the column ``by``."""
+    table = read_tsv(visit.file(family, desc="average", suffix="emg", ext=".tsv"), dtype={"hemisphere": str})
+    sides = table["hemisphere"].fillna("n/a")
+    hemispheres = sorted(sides.unique())
     with line_style():
         figure = new_figure(height=2.7)
-        panel = figure.subplots()
-        panel.axvspan(*blanked, color=RULE, alpha=0.6, linewidth=0)
-        panel.axhline(0, color=RULE, linewidth=0.8)
-        for colour, (label, wave) in zip(SERIES, table.groupby(by, sort=False), strict=False):
-            panel.plot(wave["time_ms"], wave["mean_uv"], color=colour, label=level_words((str(label),)))
-            if "sem_uv" in wave:
-                low, high = wave["mean_uv"] - wave["sem_uv"], wave["mean_uv"] + wave["sem_uv"]
-                panel.fill_between(wave["time_ms"], low, high, color=colour, alpha=0.2, linewidth=0)
-        panel.set(xlabel="time after the pulse (ms)", ylabel="EMG (µV)")
-        panel.set_xlim(*SHOWN_MS)
-        panel.legend(loc="upper right")
-        panel.text(
-            np.mean(blanked), 0.98, "pulse", transform=panel.get_xaxis_transform(), ha="center", va="top", color=MUTED
-        )
+        panels = figure.subplots(1, len(hemispheres), squeeze=False, sharey=True)[0]
+        for panel, hemi in zip(panels, hemispheres, strict=True):
+            _waves(panel, table[sides == hemi], by=by, blanked=visit.config["mep"]["artifact_window_ms"])
+            if len(hemispheres) > 1:
+                panel.set_title(level_words((hemi,), ("hemi",)) or "hemisphere not stated")
+        panels[0].set_ylabel("EMG (µV)")
+        panels[-1].legend(loc="upper right")
         return Drawing(as_svg(figure))
+
+
+def _waves(panel: Axes, table: pd.DataFrame, *, by: str, blanked: Sequence[float]) -> None:
+    """Lines with a band of one standard error; the time of the pulse is shaded."""
+    panel.axvspan(*blanked, color=RULE, alpha=0.6, linewidth=0)
+    panel.axhline(0, color=RULE, linewidth=0.8)
+    for colour, (label, wave) in zip(SERIES, table.groupby(by, sort=False), strict=False):
+        panel.plot(wave["time_ms"], wave["mean_uv"], color=colour, label=level_words((str(label),)))
+        low, high = wave["mean_uv"] - wave["sem_uv"], wave["mean_uv"] + wave["sem_uv"]
+        panel.fill_between(wave["time_ms"], low, high, color=colour, alpha=0.2, linewidth=0)
+    panel.set(xlabel="time after the pulse (ms)", xlim=SHOWN_MS)
+    panel.text(
+        float(np.mean(blanked)),
+        0.98,
+        "pulse",
+        transform=panel.get_xaxis_transform(),
+        ha="center",
+        va="top",
+        color=MUTED,
+    )
