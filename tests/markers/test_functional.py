@@ -121,18 +121,15 @@ def test_one_large_displacement(rng):
     fd[100] = 5.0
     assert estimates(a_run(rng, fd=fd))["pag_vmpfc_z"].status is Status.OK
     fd[100] = 5.001
-    found = estimates(a_run(rng, fd=fd))
-    assert found["pag_vmpfc_z"].status is Status.FLAG
-    assert found["pag_vmpfc_z"].reasons == found["fd_mean"].reasons == (Reason.MODERATE_MOTION,)
+    assert estimates(a_run(rng, fd=fd))["pag_vmpfc_z"].reasons == (Reason.HIGH_MOTION,)
 
 
 def test_share_of_spikes(rng):
     fd = np.full(301, 0.05)
-    fd[1:60] = 0.3  # 59 of 300 known displacements: less than 20 %
-    assert estimates(a_run(rng, n_time=301, fd=fd, n_confounds=0))["pag_vmpfc_z"].status is Status.OK
-    fd[60] = 0.3
-    found = estimates(a_run(rng, n_time=301, fd=fd, n_confounds=0))["pag_vmpfc_z"]
-    assert (found.status, found.reasons) == (Status.FLAG, (Reason.MODERATE_MOTION,))
+    fd[1:61] = 0.3  # 60 of 300 known displacements: exactly 20 %
+    assert Reason.HIGH_MOTION not in estimates(a_run(rng, n_time=301, fd=fd, n_confounds=0))["pag_vmpfc_z"].reasons
+    fd[61] = 0.3
+    assert estimates(a_run(rng, n_time=301, fd=fd, n_confounds=0))["pag_vmpfc_z"].reasons == (Reason.HIGH_MOTION,)
 
 
 def test_volumes_before_the_steady_state_do_not_count(rng):

@@ -352,27 +352,22 @@ def run_refusals(run: Run, settings: Mapping[str, Any]) -> list[Reason]:
 
 
 def motion_refusals(run: Run, settings: Mapping[str, Any]) -> list[Reason]:
-    """Return ``high_motion`` if the mean displacement is above its second limit."""
+    """Return ``high_motion`` if the mean, the largest displacement or the share of spikes is beyond its limit."""
     fd = _steady_fd(run)
     if not fd.size:
         return [Reason.TOO_FEW_VOLUMES]
-    return [Reason.HIGH_MOTION] if fd.mean() > settings["fd_mean_mm"][1] else []
+    moved = float(np.mean(spikes(fd, threshold_mm=settings["fd_spike_mm"])))
+    beyond = (
+        fd.mean() > settings["fd_mean_mm"][1] or fd.max() > settings["fd_max_mm"] or moved > settings["spike_fraction"]
+    )
+    return [Reason.HIGH_MOTION] if beyond else []
 
 
 def motion_flags(run: Run, settings: Mapping[str, Any]) -> list[Reason]:
-    """Return ``moderate_motion`` for a run that is not refused but moved: on average, too often, or too far at once.
-
-    What the stringent criteria of Parkes 2018 (NeuroImage 171:415) exclude and the lenient ones do not;
-    kept time has a gate of its own.
-    """
+    """Return ``moderate_motion`` for a run whose mean displacement is above the first limit but passes."""
     if motion_refusals(run, settings):
         return []
-    fd = _steady_fd(run)
-    moved = float(np.mean(spikes(fd, threshold_mm=settings["fd_spike_mm"])))
-    beyond = (
-        fd.mean() > settings["fd_mean_mm"][0] or fd.max() > settings["fd_max_mm"] or moved >= settings["spike_fraction"]
-    )
-    return [Reason.MODERATE_MOTION] if beyond else []
+    return [Reason.MODERATE_MOTION] if _steady_fd(run).mean() > settings["fd_mean_mm"][0] else []
 
 
 def kept_s(runs: Sequence[Run]) -> float:
