@@ -1,0 +1,360 @@
+"""What every kernel keeps: inputs untouched, the same answer twice, float64 out, and one bad element stays alone.
+
+A public function that is added to the kernels without an entry here fails the first test.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lbpneuro.kernels
+from lbpneuro.kernels import mep, motor_map, nuisance
+
+Function = Callable[..., Any]
+BAND = (0.01, 0.08)
+SFREQ = 2000.0
+TIMES = np.arange(-0.3, 0.2, 1 / SFREQ)
+QUIET = (-0.25, -0.02)
+WINDOW = (0.01, 0.05)
+COORDS = np.stack(np.meshgrid(np.arange(-40.0, 1, 10), np.arange(-20.0, 21, 10)), axis=-1).reshape(-1, 2)
+
+
+def public_functions() -> dict[str, Function]:
+    """Every function of the kernels that another module may call, by module and name."""
+    found = {}
+    for module in pkgutil.iter_modules(lbpneuro.kernels.__path__):
+        if module.name.startswith("_"):
+            continue
+        content = importlib.import_module(f"lbpneuro.kernels.{module.name}")
+        for name, function in inspect.getmembers(content, inspect.isfunction):
+            if function.__module__ == content.__name__ and not name.startswith("_"):
+                found[f"{module.name}.{name}"] = function
+    return found
+
+
+def bold(rng: np.random.Generator) -> np.ndarray:
+    return 100 + rng.standard_normal((150, 6))
+
+
+def keep() -> np.ndarray:
+    return np.arange(150) % 20 != 3
+
+
+def basis(rng: np.random.Generator) -> np.ndarray:
+    confounds = rng.standard_normal((150, 3))
+    return nuisance.residual_basis(confounds, t_r=2.0, band_hz=BAND, polynomial=1, keep=keep())
+
+
+def gain(rng: np.random.Generator) -> dict[str, np.ndarray]:
+    frequencies, held = nuisance.band_gain(basis(rng), t_r=2.0, band_hz=BAND, keep=keep())
+    return {"gain": held, "frequencies_hz": frequencies}
+
+
+def epochs(rng: np.random.Generator, *, n_trial: int = 6) -> np.ndarray:
+    response = 2e-4 * np.exp(-(((TIMES - 0.025) / 0.006) ** 2)) * np.sin(TIMES * 800)
+    return response + 5e-6 * rng.standard_normal((n_trial, 2, TIMES.size))
+
+
+def masks() -> np.ndarray:
+    return np.stack([mep.within(TIMES, WINDOW)] * 2)
+
+
+def mep_settings() -> mep.MepSettings:
+    windows = [WINDOW, WINDOW]
+    more = {"band": (20.0, 450.0), "hum": 50.0, "correction": "quadrature", "background_max": 1e-4}
+    return mep.MepSettings(windows=windows, background=QUIET, blank=(-0.002, 0.005), **more)
+
+
+def site_map(rng: np.random.Generator) -> np.ndarray:
+    height = np.exp(-np.sum((COORDS - [-20, 0]) ** 2, axis=1) / 400)
+    return 100 * height * rng.uniform(0.8, 1.2, (2, len(COORDS)))
+
+
+def trials(rng: np.random.Generator) -> np.ndarray:
+    return (site_map(rng)[..., None] + 5) * rng.lognormal(0, 0.4, (2, len(COORDS), 6))
+
+
+def fitted(rng: np.random.Generator) -> motor_map.JointMap:
+    return motor_map.fit_trials(trials(rng), COORDS.copy())
+
+
+def probability(rng: np.random.Generator) -> np.ndarray:
+    return rng.uniform(0, 0.33, (3, 4, 5, 6))
+
+
+TIMED = {"times": TIMES}
+RESPONSE = {"masks": masks(), "background": QUIET}
+CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
+    "correlation.unit_norm": lambda rng: {"projected": bold(rng)},
+    "correlation.correlation": lambda rng: {"projected": bold(rng)},
+    "correlation.seed_correlation": lambda rng: {"seed": bold(rng)[:, 0], "projected": bold(rng)},
+    "correlation.fisher_z": lambda rng: {"r": rng.uniform(-1, 1, 5)},
+    "correlation.fisher_z_se": lambda rng: {"dimension": rng.uniform(3, 90, 5)},
+    "correlation.effective_dimension": lambda rng: {"pair": rng.standard_normal((basis(rng).shape[1], 2)), **gain(rng)},
+    "correlation.coloured_covariances": lambda rng: {
+        "series": rng.standard_normal((basis(rng).shape[1], 3)),
+        **gain(rng),
+    },
+    "correlation.pooled_z": lambda rng: {"z": rng.standard_normal(3), "dimension": rng.uniform(9, 40, 3)},
+    "labels.label_weights": lambda rng: {"labels": rng.integers(0, 400, 50), "ids": [3, 128, 300]},
+    "labels.usable_voxels": lambda rng: {"series": bold(rng)},
+    "labels.region_means": lambda rng: {"series": bold(rng), "weights": rng.uniform(0, 1, (2, 6))},
+    "nuisance.frequencies_hz": lambda rng: {"n_time": 150, "t_r": 2.0},
+    "nuisance.cosines": lambda rng: {"n_time": 150, "orders": np.arange(4)},
+    "nuisance.orders_in": lambda rng: {"band_hz": BAND, "n_time": 150, "t_r": 2.0},
+    "nuisance.legendre": lambda rng: {"n_time": 150, "degree": 2},
+    "nuisance.residual_basis": lambda rng: {
+        "confounds": bold(rng),
+        "t_r": 2.0,
+        "band_hz": BAND,
+        "polynomial": 1,
+        "keep": keep(),
+    },
+    "nuisance.low_pass_basis": lambda rng: {
+        "n_time": 150,
+        "t_r": 2.0,
+        "high_hz": 0.08,
+        "keep": keep(),
+        "band_share": 0.5,
+    },
+    "nuisance.unit_columns": lambda rng: {"columns": bold(rng)},
+    "nuisance.complement": lambda rng: {"basis": basis(rng), "nuisance": rng.standard_normal((keep().sum(), 2))},
+    "nuisance.band_gain": lambda rng: {"basis": basis(rng), "t_r": 2.0, "band_hz": BAND, "keep": keep()},
+    "nuisance.project": lambda rng: {"basis": basis(rng), "series": bold(rng), "keep": keep()},
+    "nuisance.cleaned": lambda rng: {
+        "basis": basis(rng),
+        "projected": rng.standard_normal((basis(rng).shape[1], 3)),
+        "keep": keep(),
+    },
+    "quality.fd_power": lambda rng: {"motion": rng.normal(0, 0.1, (20, 6))},
+    "quality.fd_jenkinson": lambda rng: {"motion": rng.normal(0, 0.1, (20, 6))},
+    "quality.rigid_matrices": lambda rng: {"motion": rng.normal(0, 0.1, (20, 6))},
+    "quality.spikes": lambda rng: {"fd_mm": rng.uniform(0, 1, 20), "threshold_mm": 0.5},
+    "quality.kept_volumes": lambda rng: {
+        "fd_mm": rng.uniform(0, 1, 20),
+        "steady": np.arange(20) > 1,
+        "threshold_mm": 0.5,
+    },
+    "quality.tsnr": lambda rng: {"series": bold(rng), "keep": keep()},
+    "quality.block_jackknife_se": lambda rng: {"statistic": np.mean, "n_time": 90},
+    "volumes.tissue_volume": lambda rng: {"probability": probability(rng), "voxel_mm3": 8.0},
+    "volumes.regional_volume": lambda rng: {
+        "probability": probability(rng),
+        "weights": probability(rng),
+        "voxel_mm3": 8.0,
+    },
+    "volumes.coverage": lambda rng: {"weights": probability(rng), "inside": probability(rng) > 0.1},
+    "volumes.segmented": lambda rng: {"gm": probability(rng), "wm": probability(rng), "csf": probability(rng)},
+    "volumes.without_background": lambda rng: {"probability": probability(rng), "background": probability(rng) < 0.1},
+    "volumes.ratio_se": lambda rng: {"ratio": 0.4, "numerator_cv": 0.01, "denominator_cv": 0.02},
+    "plasticity.log_amplitude": lambda rng: {"p2p_uv": rng.lognormal(6, 0.5, (2, 20))},
+    "plasticity.log_ratio": lambda rng: {"block_uv": rng.lognormal(6, 0.5, 20), "reference_uv": rng.lognormal(6, 1, 9)},
+    "mep.within": lambda rng: {**TIMED, "window": WINDOW},
+    "mep.subtract_hum": lambda rng: {"epochs": epochs(rng), **TIMED, "frequency": 50.0, "window": QUIET},
+    "mep.blank_pulse": lambda rng: {"epochs": epochs(rng), **TIMED, "window": (-0.002, 0.005)},
+    "mep.subtract_decay": lambda rng: {"epochs": epochs(rng), **TIMED, "start": 0.005, "baseline": QUIET},
+    "mep.band_pass": lambda rng: {"epochs": epochs(rng), "sfreq": SFREQ, "band": (20.0, 450.0)},
+    "mep.peak_to_peak": lambda rng: {"epochs": epochs(rng), "mask": masks()},
+    "mep.root_mean_square": lambda rng: {"epochs": epochs(rng), "mask": masks()},
+    "mep.shape_amplitude": lambda rng: {"epochs": epochs(rng), "spans": masks()},
+    "mep.above_background": lambda rng: {
+        "amplitude": rng.uniform(1, 9, (6, 2)),
+        "background": rng.uniform(1, 3, (6, 2)),
+        "correction": "quadrature",
+    },
+    "mep.response_span": lambda rng: {"epochs": epochs(rng), **TIMED, **RESPONSE},
+    "mep.noise_peak_to_peak": lambda rng: {"epochs": epochs(rng), **TIMED, **RESPONSE},
+    "mep.onset_latency": lambda rng: {"epochs": epochs(rng), **TIMED, **RESPONSE, "present": np.ones((6, 2), bool)},
+    "mep.touches_limits": lambda rng: {
+        "epochs": epochs(rng),
+        "mask": masks(),
+        "limits": np.array([[-1e-4, 1e-4], [-1, 1]]),
+    },
+    "mep.cross_correlation_peak": lambda rng: {
+        "first": epochs(rng)[:, 0],
+        "second": epochs(rng)[:, 1],
+        "max_lag": 3,
+    },
+    "mep.without_artefact": lambda rng: {"epochs": epochs(rng), **TIMED, "settings": mep_settings()},
+    "mep.background_reasons": lambda rng: {"background_rms": rng.uniform(0, 2e-4, (6, 2)), "settings": mep_settings()},
+    "mep.rejection": lambda rng: {
+        "raw": epochs(rng),
+        "masks": masks(),
+        "reasons": np.full((6, 2), mep.KEPT, dtype="<U24"),
+        "limits": np.array([[-1e-4, 1e-4], [-1, 1]]),
+    },
+    "mep.measure_responses": lambda rng: {"epochs": epochs(rng), **TIMED, "sfreq": SFREQ, "settings": mep_settings()},
+    "mep.response_windows": lambda rng: {"muscles": ["a"], "windows_ms": {"a": [10, 50]}},
+    "motor_map.active_map": lambda rng: {"site_means": site_map(rng), "tau": 0.2},
+    "motor_map.share_of_maximum": lambda rng: {"site_means": site_map(rng)},
+    "motor_map.map_area": lambda rng: {"site_means": site_map(rng), "tau": 0.2, "cell_cm2": 1.0},
+    "motor_map.map_volume": lambda rng: {"site_means": site_map(rng), "tau": 0.2},
+    "motor_map.centre_of_gravity": lambda rng: {"site_means": site_map(rng), "coords": COORDS, "tau": 0.2},
+    "motor_map.overlap_min": lambda rng: {"first": site_map(rng), "second": site_map(rng)[::-1], "tau": 0.2},
+    "motor_map.grid_spacing": lambda rng: {"coords": COORDS},
+    "motor_map.border_sites": lambda rng: {"coords": COORDS},
+    "motor_map.site_means": lambda rng: {"trials": trials(rng), "min_trials": 2},
+    "motor_map.trial_noise": lambda rng: {"trials": trials(rng)[0]},
+    "motor_map.candidate_priors": lambda rng: {"coords": COORDS},
+    "motor_map.log_evidence": lambda rng: {"data": rng.standard_normal(4), "covariance": np.eye(4)},
+    "motor_map.fit_map": lambda rng: {
+        "means": site_map(rng)[0],
+        "coords": COORDS,
+        "additive": np.full(len(COORDS), 4.0),
+        "relative": np.full(len(COORDS), 0.05),
+    },
+    "motor_map.join_maps": lambda rng: {
+        "fits": [
+            motor_map.fit_map(each, COORDS, additive=np.full(len(COORDS), 4.0), relative=np.full(len(COORDS), 0.05))
+            for each in site_map(rng)
+        ],
+        "noise_correlation": np.array([[1.0, 0.3], [0.3, 1.0]]),
+    },
+    "motor_map.residual_correlation": lambda rng: {"trials": trials(rng)},
+    "motor_map.fit_trials": lambda rng: {"trials": trials(rng), "coords": COORDS},
+    "motor_map.draw_maps": lambda rng: {"joint": fitted(rng), "n_draws": 20, "rng": np.random.default_rng(3)},
+    "motor_map.calibrated": lambda rng: {
+        "functional": lambda maps: motor_map.map_volume(maps, tau=0.2)[..., 0],
+        "draws": motor_map.draw_maps(fitted(rng), n_draws=20, rng=np.random.default_rng(3)),
+        "bounds": (0.0, np.inf),
+    },
+}
+# of images, which are read as float32
+FROM_FLOAT32 = ("labels.", "nuisance.project", "quality.tsnr", "volumes.tissue", "volumes.regional", "volumes.coverage")
+ZERO_WITHOUT_DATA = ("motor_map.active_map", "motor_map.map_area")  # nothing is active
+EVERY_KERNEL = pytest.mark.parametrize("name", CASES)
+
+
+def arrays(content: Any) -> Iterator[np.ndarray]:
+    """Every array within arguments or a result: in sequences, mappings and dataclasses."""
+    if isinstance(content, np.ndarray):
+        yield content
+    elif dataclasses.is_dataclass(content) and not isinstance(content, type):
+        yield from arrays([getattr(content, field.name) for field in dataclasses.fields(content)])
+    elif isinstance(content, dict):
+        yield from arrays(list(content.values()))
+    elif isinstance(content, list | tuple):
+        for part in content:
+            yield from arrays(part)
+
+
+def called(name: str, **changed: Any) -> Any:
+    return public_functions()[name](**{**CASES[name](np.random.default_rng(11)), **changed})
+
+
+def test_every_public_kernel_is_listed() -> None:
+    assert set(CASES) == set(public_functions())
+
+
+@EVERY_KERNEL
+def test_inputs_stay_as_they_are_and_the_answer_is_the_same_twice(name: str) -> None:
+    function, results = public_functions()[name], []
+    for _ in range(2):
+        arguments = CASES[name](np.random.default_rng(11))
+        before = [array.copy() for array in arrays(arguments)]
+        for array in arrays(arguments):
+            array.setflags(write=False)
+        results.append(list(arrays([function(**arguments)])))
+        for array, copy in zip(arrays(arguments), before, strict=True):
+            np.testing.assert_array_equal(array, copy)
+    for first, second in zip(*results, strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+@EVERY_KERNEL
+def test_numbers_come_out_as_float64(name: str) -> None:
+    for array in arrays([called(name)]):
+        assert array.dtype.kind != "f" or array.dtype == np.float64
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name.startswith(FROM_FLOAT32)])
+def test_images_in_single_precision_give_float64(name: str) -> None:
+    single = {
+        key: value.astype(np.float32) if isinstance(value, np.ndarray) and value.dtype == np.float64 else value
+        for key, value in CASES[name](np.random.default_rng(11)).items()
+    }
+    double = {
+        key: value.astype(np.float64) if isinstance(value, np.ndarray) and value.dtype == np.float32 else value
+        for key, value in single.items()
+    }
+    function = public_functions()[name]
+    for found, expected in zip(arrays([function(**single)]), arrays([function(**double)]), strict=True):
+        assert found.dtype == expected.dtype
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "argument", "axis_in", "axis_out"),
+    [
+        ("correlation.unit_norm", "projected", 1, 1),
+        ("correlation.seed_correlation", "projected", 1, 0),
+        ("correlation.fisher_z", "r", 0, 0),
+        ("correlation.fisher_z_se", "dimension", 0, 0),
+        ("nuisance.project", "series", 1, 1),
+        ("nuisance.cleaned", "projected", 1, 1),
+        ("labels.usable_voxels", "series", 1, 0),
+        ("quality.tsnr", "series", 1, 0),
+        ("quality.spikes", "fd_mm", 0, 0),
+        ("volumes.tissue_volume", "probability", 0, 0),
+        ("volumes.regional_volume", "probability", 0, 0),
+        ("plasticity.log_amplitude", "p2p_uv", 0, 0),
+        ("mep.subtract_hum", "epochs", 0, 0),
+        ("mep.blank_pulse", "epochs", 0, 0),
+        ("mep.band_pass", "epochs", 0, 0),
+        ("mep.peak_to_peak", "epochs", 0, 0),
+        ("mep.root_mean_square", "epochs", 0, 0),
+        ("mep.above_background", "amplitude", 0, 0),
+        ("motor_map.active_map", "site_means", 0, 0),
+        ("motor_map.share_of_maximum", "site_means", 0, 0),
+        ("motor_map.map_area", "site_means", 0, 0),
+        ("motor_map.map_volume", "site_means", 0, 0),
+        ("motor_map.centre_of_gravity", "site_means", 0, 0),
+        ("motor_map.overlap_min", "first", 0, 0),
+        ("motor_map.site_means", "trials", 0, 0),
+    ],
+)
+def test_one_element_of_nan_changes_no_other(name: str, argument: str, axis_in: int, axis_out: int) -> None:
+    whole = CASES[name](np.random.default_rng(11))[argument]
+    spoilt = np.moveaxis(whole.astype(float), axis_in, 0)
+    spoilt[1] = np.nan
+    with np.errstate(invalid="ignore"):
+        found = np.moveaxis(called(name, **{argument: np.moveaxis(spoilt, 0, axis_in)}), axis_out, 0)
+    expected = np.moveaxis(called(name), axis_out, 0)
+    others = [place for place in range(len(expected)) if place != 1]
+    assert np.isfinite(expected[others]).any()
+    np.testing.assert_allclose(found[others], expected[others], rtol=1e-9, atol=1e-15)
+    assert found.dtype.kind == "b" or not np.isfinite(found[1]).any() or name in ZERO_WITHOUT_DATA
+
+
+@pytest.mark.parametrize("name", ["mep.subtract_decay", "mep.shape_amplitude", "mep.noise_peak_to_peak"])
+def test_what_is_taken_over_trials_leaves_a_bad_trial_out(name: str) -> None:
+    spoilt = epochs(np.random.default_rng(11))
+    spoilt[1] = np.nan
+    found, expected = called(name, epochs=spoilt), called(name, epochs=np.delete(spoilt, 1, axis=0))
+    np.testing.assert_allclose(np.delete(found, 1, axis=0) if found.ndim > 1 else found, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("name", "argument", "shift", "tolerance"),
+    [
+        ("nuisance.project", "series", 1e4, 5e-3),
+        ("nuisance.residual_basis", "confounds", 1e4, 5e-3),
+        ("mep.peak_to_peak", "epochs", 0.01, 1e-8),
+        ("mep.noise_peak_to_peak", "epochs", 0.01, 1e-8),
+        ("quality.fd_power", "motion", 5.0, 1e-9),
+    ],
+)
+def test_a_constant_in_the_data_does_not_matter(name: str, argument: str, shift: float, tolerance: float) -> None:
+    data = CASES[name](np.random.default_rng(11))[argument]
+    if shift > 1e3:  # BOLD comes as float32, which keeps 1e4 to 5e-4
+        data = data.astype(np.float32)
+    shifted = (data + np.asarray(shift, dtype=data.dtype)).astype(data.dtype)
+    np.testing.assert_allclose(called(name, **{argument: shifted}), called(name, **{argument: data}), atol=tolerance)
