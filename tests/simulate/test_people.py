@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy import stats
 
+from lbpneuro.simulate.anatomy import AnatomySettings, volume_changes
+from lbpneuro.simulate.bold import BoldSettings, latent_correlation
 from lbpneuro.simulate.people import Visit, nrs_table, participants_table, person, rmdq_table
 from lbpneuro.simulate.seeding import generator
+from lbpneuro.simulate.stimulation import PlasticitySettings, log_responses
 
 
 def people(n: int = 40, **settings):
@@ -55,3 +59,24 @@ def test_names_of_a_visit():
     passing = [Visit(one, session, 1).passing("size").random() for session in (1, 2)]
     assert lasting[0] == lasting[1]
     assert np.ptp(passing) > 0
+
+
+def test_without_effect_the_groups_are_one_and_with_it_they_part_in_proportion():
+    numbers = range(1, 161)
+    in_pain = np.array([number % 2 == 1 for number in numbers])
+    null, once, twice = (np.array([planted_in(n, effect=effect) for n in numbers]) for effect in (0.0, 1.0, 2.0))
+    t, _ = stats.ttest_ind(null[in_pain], null[~in_pain])
+    assert np.abs(t).max() < 3
+    np.testing.assert_array_equal(once[~in_pain], null[~in_pain])
+    first, second = ((each - null)[in_pain].mean(axis=0) for each in (once, twice))
+    assert (np.sign(first) == [-1, -1, -1, -1, 1, 1]).all()
+    np.testing.assert_allclose(second / first, 2, atol=0.15)
+
+
+def planted_in(number: int, *, effect: float) -> list[float]:
+    """What is planted in one person: volumes of four regions, Fisher z of the connection, response to both bouts."""
+    visit = Visit(person(number, seed=4, effect=effect), 0, 4)
+    volumes = volume_changes(visit, AnatomySettings())
+    connectivity = latent_correlation(visit, BoldSettings())[0, 1]
+    responses = log_responses(visit, PlasticitySettings())
+    return [*volumes.values(), float(np.arctanh(connectivity)), responses["post10"] - responses["pre"]]
