@@ -22,8 +22,8 @@ FACT_SHEET = "Functional changes: descending pain modulation, periaqueductal gra
 YU = "10.1016/j.nicl.2014.08.019"
 TIME_TOLERANCE_S = 1e-6
 DIRECTION = (
-    f"Contested: higher than in controls and falling with current pain in {YU}; no difference at rest in a larger "
-    "cohort (10.1007/s11682-025-01047-0); lower in migraine (10.1038/srep20298). No meta-analysis."
+    f"Contested: higher than in controls and falling with current pain in {YU}; none reported at rest by a larger "
+    "cohort (abstract of 10.1007/s11682-025-01047-0); lower in migraine (10.1038/srep20298). No meta-analysis."
 )
 SE_Z = (
     "1 / sqrt(d - 2), d the effective dimension: residual dimensions, discounted for the slope of the two spectra "

@@ -20,6 +20,10 @@ LEVELS: tuple[Level, ...] = tuple((roi, hemi) for roi in ROIS for hemi in HEMISP
 ML_PER_L = 1000.0
 FACT_SHEET = "Structural changes: gray matter of the dorsolateral prefrontal cortex and thalamus"
 APKARIAN = "10.1523/JNEUROSCI.2541-04.2004"
+GM_DIRECTION = (
+    f"Weak: lower in {APKARIAN} (neocortex only) and in one small study; larger cohorts (130 people, PMC5425308) found "
+    "no difference."
+)
 RESCAN = (
     "coefficient of variation between scans (structural.rescan_cv, at the draft level rescan_cv_draft) times the "
     "value; the coefficients come from a simulated rescan of one person, and from two people at two resolutions: "
@@ -247,7 +251,7 @@ GM_TOTAL = Marker(
     n_counts="voxels with a gray-matter probability above one half",
     version="1",
     bounds=(0.0, np.inf),
-    direction_source=f"Weak: lower in {APKARIAN} (neocortex only); later cohorts found no difference.",
+    direction_source=GM_DIRECTION,
     evidence=Evidence.DESIGN,
     se_method=RESCAN,
 )
@@ -266,7 +270,7 @@ GM_TOTAL_RATIO = Marker(
     n_counts="voxels with a gray-matter probability above one half",
     version="1",
     bounds=(0.0, ML_PER_L),
-    direction_source=f"Weak: lower in {APKARIAN} (neocortex only); later cohorts found no difference.",
+    direction_source=GM_DIRECTION,
     evidence=Evidence.DESIGN,
     se_method=f"error propagation for a ratio of independent quantities; {RESCAN}",
 )
@@ -276,7 +280,8 @@ REGIONAL_SOURCE = (
     f"DLPFC: weak and reversible, lower in {APKARIAN} (density) and thinner on the left in "
     "10.1523/JNEUROSCI.5280-10.2011, not among the differences of the largest cohort, "
     "10.1097/j.pain.0000000000002524. "
-    f"Thalamus: contested, lower on the right in {APKARIAN}, not confirmed later."
+    f"Thalamus: contested, lower on the right in {APKARIAN} and in one small study, not confirmed in larger cohorts "
+    "(10.1016/j.jpain.2015.10.003)."
 )
 
 GM_VOLUME = Marker(
