@@ -82,6 +82,28 @@ def test_a_later_session_without_t1w_uses_the_earlier_one(tmp_path: Path) -> Non
     assert units["sub-01_ses-b"]["files"]["structural"] == []
 
 
+def test_bold_without_any_anatomy_is_a_job_that_will_say_so(tmp_path: Path) -> None:
+    tree(tmp_path / "raw", ["sub-01/func/sub-01_task-rest_bold.nii.gz"])
+    unit = load_plan(settings(tmp_path))["units"]["sub-01"]
+    (job,) = unit["preprocess_func"].items()
+    assert names(job[1]) == {"sub-01_task-rest_bold.nii.gz"}
+    assert unit["files"]["functional"] == [job[0]]
+    assert unit["preprocess_anat"] == {}
+
+
+def test_tissue_maps_of_a_derivative_without_bold_leave_the_bold_to_the_embedded_path(tmp_path: Path) -> None:
+    tree(tmp_path / "raw", ["sub-01/anat/sub-01_T1w.nii.gz", "sub-01/func/sub-01_task-rest_bold.nii.gz"])
+    tree(tmp_path / "smriprep", [FMRIPREP[0].format("01", tissue) for tissue in ("GM", "WM", "CSF")])
+    plan = load_plan(settings(tmp_path, derivatives={"smriprep": str(tmp_path / "smriprep")}))
+    unit = plan["units"]["sub-01"]
+    assert names(unit["files"]["structural"]) == {
+        f"sub-01_label-{tissue}_probseg.nii.gz" for tissue in ("GM", "WM", "CSF")
+    }
+    assert names(unit["preprocess_anat"]) == {"sub-01_desc-embedded_anat.json"}
+    (job,) = unit["preprocess_func"].values()
+    assert names(job) == {"sub-01_task-rest_bold.nii.gz", "sub-01_desc-embedded_anat.json"}
+
+
 def test_rest_is_preferred_and_a_task_can_be_asked_for(tmp_path: Path) -> None:
     runs = [f"sub-01/func/sub-01_task-{task}_bold.nii.gz" for task in ("rest", "oneback")]
     tree(tmp_path / "raw", ["sub-01/anat/sub-01_T1w.nii.gz", *runs])
@@ -166,15 +188,25 @@ def test_the_plan_is_read_from_its_cache_until_the_tree_changes(tmp_path: Path) 
     assert load_plan(config)["participants"] == ["sub-01", "sub-02"]
 
 
+def test_results_written_into_the_dataset_do_not_make_a_new_plan(tmp_path: Path) -> None:
+    raw = tree(tmp_path / "raw", ["sub-01/anat/sub-01_T1w.nii.gz"])
+    config = settings(tmp_path)
+    first = load_plan(config)
+    tree(raw / "derivatives" / "lbpneuro", ["sub-01/anat/sub-01_desc-structural_markers.tsv"])
+    assert load_plan(config)["signature"] == first["signature"]
+
+
 @pytest.mark.parametrize(
     ("dataset", "said"),
     [
         ({"participants": ["07"]}, "no folder for participant 07; there are 01"),
         ({"derivatives": {"fmriprep": "/nowhere/at/all"}}, "the dataset 'fmriprep' is not a folder"),
+        ({"sessions": ["03"]}, "nobody has a session 03; there is none at all"),
+        ({"task": "rst"}, "nobody has a BOLD run of task rst; there are rest"),
     ],
 )
 def test_what_is_not_there_is_named(tmp_path: Path, dataset: dict, said: str) -> None:
-    tree(tmp_path / "raw", ["sub-01/anat/sub-01_T1w.nii.gz"])
+    tree(tmp_path / "raw", ["sub-01/anat/sub-01_T1w.nii.gz", "sub-01/func/sub-01_task-rest_bold.nii.gz"])
     with pytest.raises(InputError, match=said):
         load_plan(settings(tmp_path, **dataset))
 

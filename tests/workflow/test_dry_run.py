@@ -18,7 +18,7 @@ STUDIES = {
     "sessions and runs": (TWO_SESSIONS, {"preprocess_anat": 1, "preprocess_func": 3, "meps": 1, "structural": 2}),
     "anatomy only": (STUDY[:1], {"preprocess_anat": 1, "preprocess_func": 0, "meps": 0}),
     "TMS only": (STUDY[2:], {"preprocess_anat": 0, "preprocess_func": 0, "meps": 1}),
-    "BOLD without anatomy": (STUDY[1:2], {"preprocess_anat": 0, "preprocess_func": 0, "functional": 1}),
+    "BOLD without anatomy": (STUDY[1:2], {"preprocess_anat": 0, "preprocess_func": 1, "functional": 1}),
 }
 
 

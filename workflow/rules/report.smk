@@ -54,6 +54,7 @@ rule participant:
 
 rule group:
     input:
+        STUDY.reports(),
         rules.cohort_tables.output,
         rules.describe.output,
         rules.group_report.output,

@@ -27,7 +27,7 @@ rule participant_table:
 
 rule cohort_tables:
     input:
-        STUDY.cohort_tables,
+        STUDY.tables(),
     output:
         f"{OUT}/markers_long.tsv",
     log:

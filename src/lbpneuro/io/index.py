@@ -23,12 +23,13 @@ def entities(path: str | Path) -> dict[str, str]:
 def tree_signature(roots: Iterable[Path]) -> str:
     """Return a digest of the folders below ``roots``; it changes when a file is added, removed or renamed.
 
-    Only folders are looked at (their time stamps change with their entries), so that a study of thousands of
-    files is checked in milliseconds.
+    Only the folders of participants are looked at (their time stamps change with their entries), so that a study of
+    thousands of files is checked in milliseconds, and results written into ``derivatives/`` do not count.
     """
     digest = hashlib.sha256()
     for root in roots:
-        for folder in _folders(root):
+        participants = sorted(path for path in root.glob("sub-*") if path.is_dir())
+        for folder in (folder for participant in participants for folder in _folders(participant)):
             digest.update(f"{folder}\0{folder.stat().st_mtime_ns}\n".encode())
     return digest.hexdigest()
 

@@ -36,7 +36,7 @@ def load_plan(config: Config) -> Plan:
     for name, root in roots.items():
         if not root.is_dir():
             raise InputError(
-                f"{root}: the dataset {name!r} is not a folder; check the path, or make the demo data first."
+                f"{root}: the dataset {name!r} is not a folder; check the path (`make demo` writes the demo data)."
             )
     signature = config_hash([tree_signature(roots.values()), config["dataset"], config["functional"]["rois"]])
     cache = Path(config["dataset"]["work_dir"]) / "plan.json"
@@ -60,6 +60,7 @@ def make_plan(config: Config, roots: Mapping[str, Path]) -> Plan:
         if _selected(row, config):
             by_subject[row.get("sub", "")].append(row)
     common = list(by_subject.pop("", []))
+    _check_asked_for(config, rows, roots["raw"])
     units = [
         unit
         for label in labels
@@ -82,6 +83,19 @@ def _participants(config: Config, rows: Sequence[Row], raw: Path) -> list[str]:
     if not chosen:
         raise InputError(f"{raw}: no participant folder (sub-<label>) was found; is this the root of a BIDS dataset?")
     return chosen
+
+
+def _check_asked_for(config: Config, rows: Sequence[Row], raw: Path) -> None:
+    """Refuse a session or a task that nobody has, which would make everything missing without a word."""
+    asked = {"ses": config["dataset"]["sessions"], "task": [config["dataset"]["task"] or ""]}
+    words = {"ses": "session", "task": "BOLD run of task"}
+    for key, labels in asked.items():
+        of_kind = [row for row in rows if key == "ses" or row.get("suffix") == "bold"]
+        present = sorted({row[key] for row in of_kind if row.get(key)})
+        unknown = sorted(set(filter(None, labels)) - set(present))
+        if unknown:
+            there = f"there are {_some(present)}" if present else "there is none at all"
+            raise InputError(f"{raw}: nobody has a {words[key]} {', '.join(unknown)}; {there}.")
 
 
 def _some(labels: Sequence[str], most: int = 10) -> str:
@@ -136,7 +150,10 @@ def _unit(
     folder = f"sub-{label}" + (f"/ses-{session}" if session else "")
     prefix = folder.replace("/", "_")
     anat, preprocess_anat = _anatomy(own, base=out / folder / "anat" / prefix)
-    func, preprocess_func = _functional(own, shared, anat or anatomy, config=config, base=out / folder / "func")
+    # A derivative may have the tissue maps but no BOLD; the way to the template is then made from the raw T1w.
+    way = preprocess_anat or _embedded_anatomy(own, base=out / folder / "anat" / prefix)
+    manifests = [_planned(Path(path)) for path in way] or anatomy
+    func, preprocess_func = _functional(own, shared, manifests, config=config, base=out / folder / "func")
     tables, meps = _emg(own, shared, base=out / folder / "emg")
     wanted = {"structural": anat, "functional": func, "tms": tables, "plasticity": tables}
     return {
@@ -146,7 +163,7 @@ def _unit(
         "session": f"ses-{session}" if session else None,
         "files": {name: _present(files) for name, files in wanted.items()},
         "absent": {name: _dangling(files) for name, files in wanted.items()},
-        "preprocess_anat": preprocess_anat,
+        "preprocess_anat": way if preprocess_func else preprocess_anat,
         "preprocess_func": preprocess_func,
         "meps": meps,
     }
@@ -176,13 +193,22 @@ def _anatomy(rows: Sequence[Row], *, base: Path) -> tuple[list[Row], dict[str, l
     if maps:
         extra = [row for row in derived if _is_transform(row) or _is_native(row)]
         return [*maps, *extra], {}
-    raw = _first(row for row in rows if matches(row, dataset="raw", suffix="T1w") and row["ext"].startswith(".nii"))
+    raw = _raw_anatomy(rows)
     if raw is None:
         return [], {}
-    if not raw["exists"]:
-        return [raw], {}
+    jobs = _embedded_anatomy(rows, base=base)
+    return [_planned(Path(path)) for path in jobs] or [raw], jobs
+
+
+def _raw_anatomy(rows: Sequence[Row]) -> Row | None:
+    return _first(row for row in rows if matches(row, dataset="raw", suffix="T1w") and row["ext"].startswith(".nii"))
+
+
+def _embedded_anatomy(rows: Sequence[Row], *, base: Path) -> dict[str, list[str]]:
+    """Return the job that makes the anatomy from the raw T1w image, where that is there."""
+    raw = _raw_anatomy(rows)
     manifest = base.with_name(f"{base.name}_desc-embedded_anat.json")
-    return [_planned(manifest)], {str(manifest): [raw["path"]]}
+    return {str(manifest): [raw["path"]]} if raw and raw["exists"] else {}
 
 
 def _is_transform(row: Row) -> bool:
@@ -201,7 +227,7 @@ def _first(rows: Iterable[Row]) -> Row | None:
 
 
 def _functional(
-    own: Sequence[Row], shared: Sequence[Row], anat: Sequence[Row], *, config: Config, base: Path
+    own: Sequence[Row], shared: Sequence[Row], manifests: Sequence[Row], *, config: Config, base: Path
 ) -> tuple[list[Row], dict[str, list[str]]]:
     """Return the files of the functional step and the jobs that make those which are not there."""
     space = config["dataset"]["space"]
@@ -215,9 +241,7 @@ def _functional(
         return [*runs, *(row for run in runs for row in _companions(run, derived)), *_best_resolution(csf)], {}
     raw = [row for row in own if matches(row, dataset="raw", datatype="func", suffix="bold")]
     runs = _runs_of_interest([row for row in raw if row["ext"].startswith(".nii")], config)
-    manifests = [row for row in anat if row["path"].endswith("_desc-embedded_anat.json")]
-    if not manifests or not any(row["exists"] for row in runs):
-        return list(runs) if not all(row["exists"] for row in runs) else [], {}
+    # Without any anatomy the job gets the run alone and records that there is no way to the template.
     jobs = {
         str(base / f"{Path(row['path']).name.removesuffix(row['ext'])}_desc-embedded_func.json"): [
             row["path"],

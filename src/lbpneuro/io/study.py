@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ JOBS = ("preprocess_anat", "preprocess_func", "meps")
 InputFunction = Callable[[Any], list[str]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Study:
     """Settings and plan of a study, and the paths of the workflow."""
 
@@ -57,8 +58,16 @@ class Study:
         return lambda wildcards: _option("--absent", self.plan["units"][wildcards.prefix]["absent"][family])
 
     def rows(self, wildcards: Any) -> list[str]:
-        """Return the rows of all families of one participant and session."""
-        return [self.family_rows(name, wildcards.folder, wildcards.prefix) for name in FAMILIES]
+        """Return the rows of all families of one participant and session; with ``run.finished_only`` those there are.
+
+        A family has finished when its rows and all that they were made from are there: Snakemake removes the output
+        of a job before it runs, so that what a failed job left behind is never taken for its result.
+        """
+        unit = self.plan["units"][wildcards.prefix]
+        wanted = {name: self.family_rows(name, unit["folder"], unit["prefix"]) for name in FAMILIES}
+        if not self.config["run"]["finished_only"]:
+            return list(wanted.values())
+        return [path for name, path in wanted.items() if _all_there([path, *made_from(unit, name)])]
 
     def family_rows(self, family: str, folder: str, prefix: str) -> str:
         """Return the path of the rows of a family; with wildcards as arguments, the output pattern of its rule."""
@@ -66,13 +75,17 @@ class Study:
 
     def tables(self, participant: str | None = None) -> list[str]:
         """Return the tables of all participants and sessions, or of one participant."""
-        units = [u for u in self.plan["units"].values() if participant in (None, u["participant"])]
-        return [f"{self.out}/{unit['folder']}/{unit['prefix']}_markers.tsv" for unit in units]
+        if participant is not None:
+            return self.tables_of[participant]
+        return [path for paths in self.tables_of.values() for path in paths]
 
-    def cohort_tables(self, _wildcards: Any = None) -> list[str]:
-        """Return the tables that the cohort is made of: all, or with ``run.finished_only`` those that exist."""
-        wanted = self.tables()
-        return [path for path in wanted if Path(path).is_file()] if self.config["run"]["finished_only"] else wanted
+    @cached_property
+    def tables_of(self) -> dict[str, list[str]]:
+        """The tables of every participant, looked up by thousands of jobs."""
+        tables: dict[str, list[str]] = {name: [] for name in self.plan["participants"]}
+        for unit in self.plan["units"].values():
+            tables[unit["participant"]].append(f"{self.out}/{unit['folder']}/{unit['prefix']}_markers.tsv")
+        return tables
 
     def reports(self) -> list[str]:
         """Return the report of every participant."""
@@ -101,6 +114,23 @@ class Study:
 SHARED_SECTIONS: Mapping[str, tuple[str, ...]] = {"tms": ("mep",), "plasticity": ("mep",)}
 
 REGION_FAMILIES = ("structural", "functional")
+
+
+def made_from(unit: Mapping[str, Any], family: str) -> list[str]:
+    """Return all files that the rows of a ``family`` are made from: those its step reads, and those that made these."""
+    jobs = {path: files for kind in JOBS for path, files in unit[kind].items()}
+    direct = unit["files"][family]
+    return [*direct, *(file for path in direct for file in jobs.get(path, ()))]
+
+
+def any_rows(out_dir: Path, plan: Plan) -> bool:
+    """Return whether any participant of the study has been analysed."""
+    folders = {(unit["folder"], datatype) for unit in plan["units"].values() for datatype in DATATYPES.values()}
+    return any(any((out_dir / folder / datatype).glob("*_markers.tsv")) for folder, datatype in sorted(folders))
+
+
+def _all_there(paths: Iterable[str]) -> bool:
+    return all(Path(path).is_file() for path in paths)
 
 
 def _option(name: str, values: list[str]) -> str:

@@ -236,6 +236,37 @@ def join_rows(paths: Iterable[Path], markers: Sequence[Marker], *, index_columns
     return table.reindex(columns=long_columns(index_columns))
 
 
+def participant_table(
+    paths: Iterable[Path],
+    markers: Sequence[Marker],
+    *,
+    index_columns: Sequence[str],
+    config: Mapping[str, Any],
+    participant: str,
+    session: str | None,
+) -> pd.DataFrame:
+    """Return the long table of one participant and session from the rows of the families at ``paths``.
+
+    A marker that none of the files holds, because the job of its family did not finish, has rows with the reason
+    step_failed.
+    """
+    import pandas as pd
+
+    files = list(paths)
+    found = [join_rows(files, markers, index_columns=index_columns)] if files else []
+    known = {name for table in found for name in table["marker"]}
+    lost = empty_rows(
+        [marker for marker in markers if marker.name not in known],
+        estimate=Estimate.fail(Reason.STEP_FAILED),
+        config=config,
+        participant=participant,
+        session=session,
+    )
+    if not lost:
+        return found[0]
+    return pd.concat([*found, long_table(lost, index_columns=index_columns)], ignore_index=True)
+
+
 def cohort_table(
     paths: Iterable[Path],
     plan: Mapping[str, Any],

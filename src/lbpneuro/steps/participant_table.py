@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lbpneuro.io.files import write_json, write_tsv
-from lbpneuro.io.tables import join_rows, long_dictionary
+from lbpneuro.io.files import read_json, write_json, write_tsv
+from lbpneuro.io.tables import long_dictionary, participant_table
 from lbpneuro.registry import INDEX_COLUMNS, MARKERS
 from lbpneuro.steps.command import parser, start_log
 
 
 def main(argv: Sequence[str]) -> int:
-    """Join the rows of the families, in registry order, and write them with their dictionary."""
+    """Join the rows of the families, in registry order, and write them with their dictionary.
+
+    A family whose job did not finish is not among the inputs; its rows say so.
+    """
     start_log()
     options = parser(__doc__ or "").parse_args(argv)
-    write_tsv(options.out, join_rows(options.files, MARKERS, index_columns=INDEX_COLUMNS))
+    table = participant_table(
+        options.files,
+        MARKERS,
+        index_columns=INDEX_COLUMNS,
+        config=read_json(options.config),
+        participant=options.participant,
+        session=options.session,
+    )
+    write_tsv(options.out, table)
     write_json(options.out.with_suffix(".json"), long_dictionary(MARKERS, INDEX_COLUMNS))
     return 0
