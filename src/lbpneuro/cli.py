@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -16,7 +17,10 @@ from lbpneuro import __version__
 from lbpneuro.errors import ConfigError, LbpneuroError
 
 LEVELS = ("participant", "group")
-GROUP_RULES = ("cohort_tables", "describe", "group_report", "group")
+GROUP_RULES = ("participant_table", "participant_report", "cohort_tables", "describe", "group_report", "group")
+SHOWN_FAILURES = 10
+INTERRUPTED = 130
+SECONDS_TO_STOP = 20
 
 EPILOG = """\
 sub-commands (each has its own --help):
@@ -35,7 +39,10 @@ Values describe measurements; nothing that lbpneuro writes is a diagnosis.
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a sub-command or an analysis; return 0, 1 if a participant failed, or 2 if the request cannot be met."""
+    """Run a sub-command or an analysis.
+
+    Return 0, 1 if a participant failed, 2 if the request cannot be met, or 130 if it was stopped from the keyboard.
+    """
     arguments = list(sys.argv[1:] if argv is None else argv)
     commands = {"simulate": simulate, "markers": markers, "status": status, "selftest": selftest, "recovery": recovery}
     try:
@@ -47,6 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except BrokenPipeError:
         return 0
+    except KeyboardInterrupt:
+        print("lbpneuro: stopped; what has finished is kept, and the same command goes on from there.", file=sys.stderr)
+        return INTERRUPTED
 
 
 # -- analysis ---------------------------------------------------------------------------------------------------------
@@ -86,10 +96,25 @@ def _add_selection(group: argparse._ArgumentGroup) -> None:
     )
 
 
+def at_least_one(text: str) -> int:
+    """Return a whole number of 1 or more; an argument type."""
+    number = int(text) if text.isdecimal() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of 1 or more, found {text!r}")
+    return number
+
+
 def _add_running(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add("--nprocs", "--nthreads", "--n-cpus", type=int, metavar="N", help="processes side by side (default: all cores)")
-    add("--mem-mb", "--mem_mb", type=int, metavar="MB", help="memory that all jobs together may use")
+    add(
+        "--nprocs",
+        "--nthreads",
+        "--n-cpus",
+        type=at_least_one,
+        metavar="N",
+        help="processes side by side (default: all cores)",
+    )
+    add("--mem-mb", "--mem_mb", type=at_least_one, metavar="MB", help="memory that all jobs together may use")
     add("-w", "--work-dir", type=Path, metavar="DIR", help="scratch folder (default: OUTPUT_DIR_work)")
     add("--config-file", type=Path, metavar="YAML", help="settings laid over the defaults")
     add("--random-seed", type=int, metavar="N", help="seed of every random number")
@@ -107,26 +132,35 @@ def analyse(argv: Sequence[str]) -> int:
     config = resolve(read_config(options.config_file, _overrides(options)))
     out, work = (Path(config["dataset"][key]) for key in ("out_dir", "work_dir"))
     _check_apart(Path(config["dataset"]["bids_dir"]), out)
+    _show_problems(config, first="participant" in options.level)
     if not options.skip_bids_validation:
         validate_bids(Path(config["dataset"]["bids_dir"]))
-    _show_problems(config)
     settings = {level: work / f"settings_{level}.json" for level in LEVELS}
     for level, path in settings.items():
         write_json(path, {**config, "run": {**config["run"], "finished_only": level == "group"}})
     runs = [level for level in LEVELS if level in options.level]
     if options.dry_run:
-        return snakemake("all" if len(runs) == 2 else runs[0], settings["participant"], options, extra)
-    with locked(out):
+        return snakemake("all" if len(runs) == 2 else runs[0], settings[runs[0]], options, extra)
+    with locked(out), locked(work):
         codes = [snakemake(level, settings[level], options, extra) for level in runs]
     return max(report_status(out), *(1 if code else 0 for code in codes))
 
 
-def _show_problems(config: dict[str, Any]) -> None:
-    """Say what is wrong with participants.tsv; the run goes on without what it lacks."""
+def _show_problems(config: dict[str, Any], *, first: bool) -> None:
+    """Say what is wrong with participants.tsv; the run goes on without what it lacks.
+
+    A run that is not the ``first`` (group alone) is refused where nobody has been analysed.
+    """
     from lbpneuro.io.participants import participants_problems
     from lbpneuro.io.plan import load_plan
+    from lbpneuro.io.study import any_rows
 
     plan = load_plan(config)
+    if not first and not any_rows(Path(config["dataset"]["out_dir"]), plan):
+        raise ConfigError(
+            f"{config['dataset']['out_dir']}: nobody has been analysed yet; run the level `participant` first, "
+            "or both: `participant group`."
+        )
     for problem in participants_problems(Path(config["dataset"]["bids_dir"]), plan["participants"]):
         print(f"note: {problem}")
     print(f"{len(plan['participants'])} participants, {len(plan['units'])} participant-sessions")
@@ -159,7 +193,8 @@ def _overrides(options: argparse.Namespace) -> dict[str, Any]:
         from lbpneuro.io.files import read_json
 
         dataset["filters"] = read_json(options.bids_filter_file)
-    return {"dataset": dataset, **({"run": {"random_seed": options.random_seed}} if options.random_seed else {})}
+    seed = {"run": {"random_seed": options.random_seed}} if options.random_seed is not None else {}
+    return {"dataset": dataset, **seed}
 
 
 def _derivatives(pairs: Sequence[str]) -> dict[str, str]:
@@ -171,23 +206,54 @@ def _derivatives(pairs: Sequence[str]) -> dict[str, str]:
 
 
 def _check_apart(bids_dir: Path, out: Path) -> None:
-    if bids_dir == out:
-        raise ConfigError(f"{out}: the output must not be the raw dataset itself; name another folder.")
+    """Refuse to write where the raw data are; ``derivatives/`` inside the dataset is what BIDS foresees."""
+    raw, target = bids_dir.resolve(), out.resolve()
+    inside = target.is_relative_to(raw) and not target.is_relative_to(raw / "derivatives")
+    if inside or target == raw / "derivatives":
+        raise ConfigError(
+            f"{out}: the output must not be the raw dataset itself or lie inside it; name another folder, "
+            f"for example {bids_dir / 'derivatives' / 'lbpneuro'}."
+        )
 
 
 def snakemake(level: str, settings: Path, options: argparse.Namespace, extra: Sequence[str]) -> int:
-    """Run Snakemake for one level in the work folder; return its exit code."""
+    """Run Snakemake for one level in the work folder, show how far it is, and return its exit code."""
     from lbpneuro.io.resources import snakefile, workflow_folder
 
     command = [sys.executable, "-m", "snakemake", level, "--snakefile", str(snakefile()), "--configfile", str(settings)]
     command += ["--directory", str(settings.parent), "--cores", str(options.nprocs or os.cpu_count() or 1)]
+    command += ["--nolock"]  # the locks of `analyse` go with the process; those of Snakemake outlive it
     command += ["--workflow-profile", str(workflow_folder() / "profiles" / "default")]
     command += ["--resources", f"mem_mb={options.mem_mb}"] if options.mem_mb else []
     command += ["--profile", options.profile] if options.profile else []
     command += ["--dry-run"] if options.dry_run else []
     if level == "group":
         command += ["--allowed-rules", *GROUP_RULES]
-    return subprocess.run([*command, *extra], check=False).returncode  # noqa: S603
+    return follow([*command, *extra])
+
+
+def follow(command: Sequence[str]) -> int:
+    """Run a command, show what matters of its output, and return its exit code; on Ctrl-C let it end its jobs."""
+    from lbpneuro.io.progress import condensed
+
+    pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    with subprocess.Popen(command, text=True, errors="replace", **pipe) as process:  # type: ignore[call-overload]  # noqa: S603
+        try:
+            for line in condensed(process.stdout):
+                print(line, flush=True)
+        except KeyboardInterrupt:
+            _end(process)
+            raise
+    return int(process.returncode)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Wait for a process that got the same Ctrl-C; tell it again if it did not."""
+    try:
+        process.communicate(timeout=SECONDS_TO_STOP)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGINT)
+        process.communicate()
 
 
 def validate_bids(bids_dir: Path) -> None:
@@ -225,8 +291,11 @@ def report_status(out: Path) -> int:
     counts = table["state"].value_counts()
     print("\n" + ", ".join(f"{count} {state}" for state, count in counts.items()) + " (participant-session x family)")
     failed = table[table["state"].isin(["failed", "unfinished"])]
-    for row in failed.head(10).to_dict("records"):
-        print(f"  {row['participant_id']} {row['family']}: {row['state']} {row['reason']} {row['message']}".rstrip())
+    for row in failed.head(SHOWN_FAILURES).to_dict("records"):
+        who = " ".join(filter(None, (row["participant_id"], row["session_id"])))
+        print(f"  {who} {row['family']}: {row['state']} {row['reason']} {row['message']}".rstrip())
+    if len(failed) > SHOWN_FAILURES:
+        print(f"  and {len(failed) - SHOWN_FAILURES} more: lbpneuro status {out}")
     for name in ("markers.tsv", "markers_long.tsv", "group.html"):
         if (out / name).is_file():
             print(f"  {out / name}")
@@ -274,10 +343,11 @@ def markers(argv: Sequence[str]) -> int:
     """Print the catalogue of markers."""
     parser = argparse.ArgumentParser(prog="lbpneuro markers", description="The catalogue of markers.")
     parser.add_argument("--format", choices=("text", "tsv", "json"), default="text")
-    parser.add_argument("--family", help="only this family")
-    options = parser.parse_args(argv)
     from lbpneuro.io.catalogue import catalogue
-    from lbpneuro.registry import MARKERS
+    from lbpneuro.registry import FAMILIES, MARKERS
+
+    parser.add_argument("--family", choices=tuple(FAMILIES), help="only this family")
+    options = parser.parse_args(argv)
 
     chosen = [marker for marker in MARKERS if options.family in (None, marker.family)]
     print(catalogue(chosen, options.format), end="")

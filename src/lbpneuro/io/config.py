@@ -28,9 +28,11 @@ def read_config(path: Path | None = None, overrides: Mapping[str, Any] | None = 
         If the file is no YAML mapping, or a key or value is not in the schema.
     """
     merged = _read_yaml(default_config())
-    for layer in (_read_yaml(path) if path else {}, overrides or {}):
-        merged = merge(merged, layer)
-    validate(merged, origin=str(path or default_config()))
+    if path:
+        merged = merge(merged, _read_yaml(path))
+        validate(merged, origin=str(path))
+    merged = merge(merged, overrides or {})
+    validate(merged, origin="settings of this run")
     return merged
 
 
@@ -54,6 +56,8 @@ def _read_yaml(path: Path) -> Config:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: expected a YAML file of settings, but {error}.") from error
+    if content is None:  # an empty file, or nothing but comments
+        return {}
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: expected sections of settings, found {type(content).__name__}.")
     return content

@@ -38,7 +38,10 @@ def study_status(out_dir: Path, markers: Sequence[Marker]) -> pd.DataFrame:
         for family in dict.fromkeys(marker.family for marker in markers):
             names = [marker.name for marker in markers if marker.family == family]
             own = table[table["marker"].isin(names)] if table is not None else None
-            rows.append({**_who(unit), "family": family, **_state(own), "message": _message(out_dir, unit, family)})
+            state = _state(own)
+            cut_off = state["state"] == "unfinished" or str(Reason.STEP_FAILED) in state["reason"].split(";")
+            message = _where_to_look(out_dir, unit, family) if cut_off else _message(out_dir, unit, family)
+            rows.append({**_who(unit), "family": family, **state, "message": message})
     return pd.DataFrame(rows)
 
 
@@ -76,8 +79,16 @@ def _summary(rows: pd.DataFrame, reasons: Sequence[str]) -> str:
 
 
 def _message(out_dir: Path, unit: dict[str, Any], family: str) -> str:
+    """What the step said of its input."""
     found = sorted((out_dir / unit["folder"]).glob(f"*/{unit['prefix']}_desc-{family}_markers.json"))
     return read_json(found[0]).get("Error", {}).get("message", "") if found else ""
+
+
+def _where_to_look(out_dir: Path, unit: dict[str, Any], family: str) -> str:
+    """The log of a job that did not finish, or the folder of those before it."""
+    logs = Path("logs") / unit["folder"]
+    own = logs / f"{unit['prefix']}_{family}.log"
+    return f"its job did not finish; see {own if (out_dir / own).is_file() else logs}"
 
 
 def status_text(table: pd.DataFrame, form: str) -> str:
