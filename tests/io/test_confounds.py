@@ -83,6 +83,20 @@ def test_components_are_told_apart_by_the_sidecar(write):
     assert found.names[24:] == tuple(f"a_comp_cor_{i:02d}" for i in (6, 7, 8, 9, 10, 0, 1, 2, 3, 4))
 
 
+def test_components_are_taken_by_number_not_by_spelling(write):
+    """The strongest of a tissue may be number 98, and number 100 follows 99."""
+    names = {
+        f"{prefix}_comp_cor_{i:02d}": f"a_comp_cor_{96 + 6 * (prefix == 'c') + i:02d}"
+        for prefix in "wc"
+        for i in range(6)
+    }
+    metadata = {f"a_comp_cor_{i}": {"Mask": "WM" if i < 102 else "CSF"} for i in range(96, 108)}
+    found = read_confounds(
+        write(lambda table: table.rename(columns=names), metadata), strategy="acompcor24", n_time=N_TIME
+    )
+    assert found.names[24:29] == tuple(f"a_comp_cor_{i}" for i in (96, 97, 98, 99, 100))
+
+
 @pytest.mark.parametrize("n_time", [N_TIME + 1, N_TIME - 1])
 def test_rows_are_not_those_of_the_volumes(write, n_time):
     with pytest.raises(

@@ -109,6 +109,14 @@ def test_a_run_too_short_for_its_confounds_has_those_of_the_fallback(tmp_path, s
     assert sidecar["Runs"]["task-rest"]["ConfoundStrategy"] == (fallback or "36p")
 
 
+def test_two_runs_share_the_dimension_that_is_asked_for(tmp_path, study):
+    """36 confounds leave 20 of 56 dimensions in each of two runs: 40 together, enough without the fall-back."""
+    files = [path for run in "12" for path in study(n_time=200, stem=f"sub-01_task-rest_run-{run}")]
+    rows, sidecar = run_step(tmp_path, files, confounds="36p", confounds_fallback="24p")
+    assert [run["ConfoundStrategy"] for run in sidecar["Runs"].values()] == ["36p", "36p"]
+    assert "reduced_confounds" not in row(rows, "pag_vmpfc_z").reason
+
+
 def test_a_run_that_is_long_enough_has_the_confounds_asked_for(tmp_path, study):
     rows, _ = run_step(tmp_path, study(), confounds="24p", confounds_fallback="acompcor6")
     assert row(rows, "pag_vmpfc_z").status == "ok"

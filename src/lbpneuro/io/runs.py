@@ -91,7 +91,7 @@ def group_runs(files: Sequence[Path]) -> list[RunFiles]:
         If a run lacks its brain mask or its confounds (reason ``file_missing``), or no file is a preprocessed BOLD
         series.
     """
-    named = [(path, entities(path)) for path in sorted(files)]
+    named = [(path, entities(path)) for path in sorted(files) if path.suffix != ".json"]
     runs = [path for path, name in named if name.get("suffix") == "bold" and name.get("desc") == "preproc"]
     if not runs:
         raise InputError(

@@ -65,7 +65,5 @@ def region_means(
     kept = weights[:, touched[usable]].astype(np.float64)
     whole = np.asarray(weights.sum(axis=1, dtype=np.float64) if whole is None else whole, dtype=np.float64)
     total = kept.sum(axis=1)
-    # a mean is a sum around each voxel's own mean, so that the large constant of BOLD costs no digits
-    level = inside[:, usable].mean(axis=0)
-    means = ((inside[:, usable] - level) @ kept.T + level @ kept.T) / np.where(total > 0, total, np.nan)
+    means = inside[:, usable] @ kept.T / np.where(total > 0, total, np.nan)
     return means, total / np.where(whole > 0, whole, np.nan)
