@@ -186,6 +186,8 @@ def test_the_steps_of_the_cohort_name_who_did_not_finish(study: Path) -> None:
     names = {path.name for path in out.iterdir() if path.is_file()}
     assert names >= {"participants.tsv", "markers.tsv", "markers.parquet", "markers.json", "README", ".bidsignore"}
     assert "2 participants (2 participant-sessions)" in (out / "logs" / "CITATION.md").read_text()
+    provenance = json.loads((out / "logs" / "provenance.json").read_text())
+    assert provenance["Inputs"] == {"bids:raw:sub-01/anat/sub-01_T1w.nii.gz": "crc32:00000000 length:0"}
 
 
 def test_the_last_lines_of_a_run_say_what_failed_and_where_the_tables_are(study: Path, called, capsys) -> None:

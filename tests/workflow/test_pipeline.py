@@ -181,7 +181,7 @@ def test_a_second_run_does_nothing(study: Path, out: Path) -> None:
 def test_bytes_do_not_depend_on_cores_threads_or_hash_seed(study: Path, out: Path, tmp_path: Path) -> None:
     again = tmp_path / "out"
     analyse(study, again, "--nprocs", 1, PYTHONHASHSEED="7", OMP_NUM_THREADS="2", OPENBLAS_NUM_THREADS="2")
-    for name in [*TABLES, "group.html", "sub-01.html", "logs/CITATION.md"]:
+    for name in [*TABLES, "group.html", "sub-01.html", "logs/CITATION.md", "logs/provenance.json"]:
         assert (again / name).read_bytes() == (out / name).read_bytes(), name
 
 

@@ -51,6 +51,7 @@ markers.tsv        the same, one row per participant and session (markers.json e
 markers.parquet    the long table with types
 group.html         the cohort at a glance; sub-*.html, one page per participant
 logs/CITATION.md   methods text of what ran, with versions and sources
+logs/provenance.json   software versions, settings, and every input with its checksum
 
 {NOT_A_DIAGNOSIS}
 """

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import platform
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from lbpneuro.io.config import config_hash
+from lbpneuro.io.files import read_json
 
 SOFTWARE = ("lbpneuro", "numpy", "scipy", "pandas", "nibabel", "nilearn", "mne", "antspyx", "snakemake")
 TRAILER_BYTES = 8
@@ -51,3 +55,53 @@ def source_name(paths: Sequence[Path], roots: Mapping[str, Path]) -> str:
     """Return the names of the datasets that hold ``paths``, joined; what lbpneuro made itself came from raw data."""
     uris = (bids_uri(path, roots) for path in paths)
     return "+".join(sorted({uri.split(":")[1] or "raw" for uri in uris if uri.startswith("bids:")}))
+
+
+def study_provenance(config: Mapping[str, Any], units: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return logs/provenance.json: versions, settings with their digest, and every input with its checksum.
+
+    The same study, settings and software give the same bytes on every machine: no time stamps, no absolute paths.
+
+    Parameters
+    ----------
+    config
+        Settings of the study, resolved.
+    units
+        The participant-sessions of the plan; their sidecars name what was read.
+    """
+    settings = portable_settings(config)
+    folders = [Path(config["dataset"]["out_dir"]) / unit["folder"] for unit in units]
+    return {
+        "Description": "What the marker tables were made with and from; inputs are BIDS URIs with their checksum.",
+        "Version": version("lbpneuro"),
+        "SettingsHash": config_hash(settings),
+        "Settings": settings,
+        "SoftwareVersions": {"python": platform.python_version(), **software_versions()},
+        "Inputs": recorded_inputs(folders),
+    }
+
+
+PLACES = ("bids_dir", "out_dir", "work_dir", "derivatives")
+
+
+def portable_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that bear on results, without the places of a machine; the regions by their checksum."""
+    dataset = {key: value for key, value in config["dataset"].items() if key not in PLACES}
+    functional = {**config["functional"], "rois": checksum(Path(config["functional"]["rois"]))}
+    run = {key: value for key, value in config["run"].items() if key != "finished_only"}
+    return {**config, "dataset": dataset, "functional": functional, "run": run}
+
+
+def recorded_inputs(folders: Iterable[Path]) -> dict[str, str]:
+    """Return {BIDS URI: checksum} of all that the sidecars below ``folders`` name as sources, sorted by URI.
+
+    A source that a sidecar names without a checksum is n/a.
+    """
+    inputs: dict[str, str] = {}
+    for path in (path for folder in folders for path in sorted(folder.glob("*/*.json"))):
+        sources = read_json(path).get("Sources", [])
+        known = sources if isinstance(sources, Mapping) else {}
+        inputs.update(known)
+        for uri in sources:
+            inputs.setdefault(uri, "n/a")
+    return dict(sorted(inputs.items()))

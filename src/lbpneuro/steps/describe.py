@@ -1,4 +1,4 @@
-"""Step: what makes the output a BIDS dataset, and the methods text of what ran."""
+"""Step: what makes the output a BIDS dataset, the methods text of what ran, and where results came from."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from pathlib import Path
 
 from lbpneuro.io.description import BIDSIGNORE, README, citation, dataset_description
 from lbpneuro.io.files import read_json, write_json, write_text
+from lbpneuro.io.plan import load_plan
+from lbpneuro.io.provenance import study_provenance
 from lbpneuro.io.tables import read_long
 from lbpneuro.registry import FAMILIES, MARKERS
 from lbpneuro.steps.command import parser, start_log
 
 
 def main(argv: Sequence[str]) -> int:
-    """Write dataset_description.json, README, .bidsignore, and the methods text as ``--out``."""
+    """Write dataset_description.json, README, .bidsignore, logs/provenance.json, and the methods as ``--out``."""
     start_log()
     options = parser(__doc__ or "").parse_args(argv)
     config = read_json(options.config)
@@ -21,6 +23,8 @@ def main(argv: Sequence[str]) -> int:
     write_json(out / "dataset_description.json", dataset_description(config))
     write_text(out / ".bidsignore", BIDSIGNORE)
     write_text(out / "README", README)
+    units = load_plan(config)["units"].values()
+    write_json(options.out.with_name("provenance.json"), study_provenance(config, units))
     tables = [read_long(path) for path in options.files]
     write_text(options.out, citation(tables, config, MARKERS, FAMILIES))
     return 0
