@@ -76,8 +76,19 @@ def test_counts_and_errors():
     assert volumes["dlpfc", "L"].se == pytest.approx(0.02 * 675 / 4)
     assert volumes["thalamus", "R"].se == pytest.approx(0.2 * 675 / 4)
     assert ratios["thalamus", "R"].se == pytest.approx(112.5 * np.hypot(0.2, 0.005))
-    assert ratios["dlpfc", "L"].ci_high == pytest.approx(112.5 + 1.959964 * ratios["dlpfc", "L"].se)
+    assert ratios["dlpfc", "L"].ci_high == pytest.approx(112.5 + 1.959964 * ratios["dlpfc", "L"].se, rel=1e-3)
     assert structural.gm_total(brain(gm=0.52, wm=0.4, csf=0.08))[()].n == 64
+
+
+def test_intervals_hold_the_truth_when_the_error_is_large():
+    """Of 4000 rescans with a log-normal error of 20 %: 95 % of the intervals, and as many misses on either side."""
+    spread = np.sqrt(np.log1p(0.2**2))
+    factors = np.exp(spread * np.random.default_rng(0).standard_normal(4000))
+    found = [structural._measured(6 * factor, 0.2, n=1) for factor in factors]
+    below, above = (np.mean([e.ci_high < 6 for e in found]), np.mean([e.ci_low > 6 for e in found]))
+    assert below == pytest.approx(0.025, abs=0.008)
+    assert above == pytest.approx(0.025, abs=0.008)
+    assert min(e.ci_low for e in found) > 0
 
 
 def test_draft_maps_have_the_error_of_their_voxel_size():

@@ -18,6 +18,7 @@ ROIS = ("dlpfc", "thalamus")
 HEMISPHERES = ("L", "R")
 LEVELS: tuple[Level, ...] = tuple((roi, hemi) for roi in ROIS for hemi in HEMISPHERES)
 ML_PER_L = 1000.0
+Z_975 = 1.959964
 FACT_SHEET = "Structural changes: gray matter of the dorsolateral prefrontal cortex and thalamus"
 APKARIAN = "10.1523/JNEUROSCI.2541-04.2004"
 GM_DIRECTION = (
@@ -26,8 +27,8 @@ GM_DIRECTION = (
 )
 RESCAN = (
     "coefficient of variation between scans (structural.rescan_cv, at the draft level rescan_cv_draft) times the "
-    "value; the coefficients come from a simulated rescan of one person, and from two people at two resolutions: "
-    "unverified"
+    "value, interval of a log-normal error; the coefficients come from a simulated rescan of one person, and from two "
+    "people at two resolutions: unverified"
 )
 
 Map = NDArray[np.floating[Any]]
@@ -81,7 +82,7 @@ def tiv(data: Structural) -> dict[Level, Estimate]:
         return {(): Estimate.fail(Reason.INVALID_INPUT)}
     n_voxel = int(np.count_nonzero(segmented(gm=data.gm, wm=data.wm, csf=data.csf)))
     flags = (*_outer_flags(data), *(() if _plausible(data) else (Reason.FAILED_QC,)))
-    return {(): Estimate.of(value, se=_cv(data, "tiv") * value, n=n_voxel, flags=flags)}
+    return {(): _measured(value, _cv(data, "tiv"), n=n_voxel, flags=flags)}
 
 
 def gm_total(data: Structural) -> dict[Level, Estimate]:
@@ -90,7 +91,7 @@ def gm_total(data: Structural) -> dict[Level, Estimate]:
     if refusals:
         return {(): Estimate.fail(*refusals)}
     value = _gm_ml(data)
-    return {(): Estimate.of(value, se=_cv(data, "gm_total") * value, n=_n_gray(data))}
+    return {(): _measured(value, _cv(data, "gm_total"), n=_n_gray(data))}
 
 
 def gm_total_ratio(data: Structural) -> dict[Level, Estimate]:
@@ -99,8 +100,7 @@ def gm_total_ratio(data: Structural) -> dict[Level, Estimate]:
     if refusals:
         return {(): Estimate.fail(*refusals)}
     value = _gm_ml(data) / _tiv_ml(data) * ML_PER_L
-    se = ratio_se(value, numerator_cv=_cv(data, "gm_total"), denominator_cv=_cv(data, "tiv"))
-    return {(): Estimate.of(value, se=se, n=_n_gray(data), flags=_outer_flags(data))}
+    return {(): _measured(value, _ratio_cv(data, "gm_total"), n=_n_gray(data), flags=_outer_flags(data))}
 
 
 def gm_volume(data: Structural) -> dict[Level, Estimate]:
@@ -108,7 +108,7 @@ def gm_volume(data: Structural) -> dict[Level, Estimate]:
 
     def estimate(level: Level, flags: Sequence[Reason]) -> Estimate:
         value = _region_ml(data, level)
-        return Estimate.of(value, se=_cv(data, level[0]) * value, n=_n_region(data, level), flags=flags)
+        return _measured(value, _cv(data, level[0]), n=_n_region(data, level), flags=flags)
 
     return _regional(data, estimate)
 
@@ -118,8 +118,8 @@ def gm_volume_ratio(data: Structural) -> dict[Level, Estimate]:
 
     def estimate(level: Level, flags: Sequence[Reason]) -> Estimate:
         value = _region_ml(data, level) / _tiv_ml(data) * ML_PER_L
-        se = ratio_se(value, numerator_cv=_cv(data, level[0]), denominator_cv=_cv(data, "tiv"))
-        return Estimate.of(value, se=se, n=_n_region(data, level), flags=(*flags, *_outer_flags(data)))
+        qualified = (*flags, *_outer_flags(data))
+        return _measured(value, _ratio_cv(data, level[0]), n=_n_region(data, level), flags=qualified)
 
     return _regional(data, estimate)
 
@@ -213,6 +213,20 @@ def _n_gray(data: Structural) -> int:
 
 def _n_region(data: Structural, level: Level) -> int:
     return int(np.count_nonzero(data.regions[level].weights >= 0.5))
+
+
+def _measured(value: float, cv: float, *, n: int, flags: Sequence[Reason] = ()) -> Estimate:
+    """Return a volume whose error is the share ``cv`` of what is measured.
+
+    The interval is that of a log-normal error: a symmetric one, as wide as the measured value is large, would miss the
+    truth too often where the error made the value small.
+    """
+    factor = np.exp(Z_975 * np.sqrt(np.log1p(cv**2)))
+    return Estimate.of(value, se=cv * value, ci=(value / factor, value * factor), n=n, flags=flags)
+
+
+def _ratio_cv(data: Structural, quantity: str) -> float:
+    return float(ratio_se(1.0, numerator_cv=_cv(data, quantity), denominator_cv=_cv(data, "tiv")))
 
 
 def _cv(data: Structural, quantity: str) -> float:
