@@ -18,10 +18,14 @@ if TYPE_CHECKING:
 
 NORMAL_95 = 1.959964
 SHOWN_MS = (-25.0, 85.0)
+MAP_COLOURS = "cividis"
 
 
 def plot_muscle_maps(visit: Visit) -> Drawing:
     """Draw the site maps of the muscles side by side, and where they overlap."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
     sites = read_tsv(visit.file("tms", desc="sitemap", suffix="meps", ext=".tsv"), dtype={"hemisphere": str})
     tau = float(visit.config["tms"]["tau"])
     hemispheres = sorted(sites["hemisphere"].fillna("n/a").unique())
@@ -30,6 +34,8 @@ def plot_muscle_maps(visit: Visit) -> Drawing:
         grid = figure.subplots(len(hemispheres), 3, squeeze=False)
         for panels, hemi in zip(grid, hemispheres, strict=True):
             _hemisphere(panels, sites[sites["hemisphere"].fillna("n/a") == hemi], visit=visit, hemi=hemi, tau=tau)
+        scale = ScalarMappable(Normalize(0, 1), cmap=MAP_COLOURS)
+        figure.colorbar(scale, ax=grid.ravel().tolist(), label="share of the largest site", fraction=0.02, pad=0.02)
         return Drawing(as_svg(figure))
 
 
@@ -69,7 +75,7 @@ def _map(panel: Axes, share: pd.Series, *, tau: float) -> None:
     size = _spacing(places)
     squares = [Rectangle((x - size / 2, y - size / 2), size, size) for x, y in places]
     panel.add_collection(
-        PatchCollection(squares, array=share.to_numpy(), cmap="cividis", clim=(0, 1), edgecolor="none")
+        PatchCollection(squares, array=share.to_numpy(), cmap=MAP_COLOURS, clim=(0, 1), edgecolor="none")
     )
     active = places[share.to_numpy() >= tau]
     panel.plot(active[:, 0], active[:, 1], "o", fillstyle="none", color="white", markersize=4, markeredgewidth=0.8)
