@@ -14,10 +14,10 @@ from lbpneuro.io.regions import (
     COLUMNS,
     Region,
     atlas_path,
+    grid_around,
     load_atlas,
     read_regions,
     region_bounds,
-    region_grid,
     region_weights,
     require,
 )
@@ -254,9 +254,9 @@ def test_what_lies_outside_the_grid_is_left_out(regions):
     assert weights.sum() == sum(x * x + y * y + z * z <= 25 for x in range(6) for y in range(6) for z in range(6))
 
 
-def test_region_grid_holds_the_region(regions):
+def test_the_grid_around_a_region_holds_it(regions):
     for name in (("thalamus", "L"), ("pag", "n/a"), ("vmpfc", "n/a")):
-        grid = region_grid(regions[name], voxel_mm=1.0, margin_mm=3.0)
+        grid = grid_around(region_bounds(regions[name]), voxel_mm=1.0, margin_mm=3.0)
         weights = region_weights(regions[name], affine=grid.affine, shape=grid.shape)
         assert weights[[0, -1]].sum() == weights[:, [0, -1]].sum() == weights[:, :, [0, -1]].sum() == 0
         wide = region_weights(regions[name], affine=MNI_2MM, shape=MNI_SHAPE)

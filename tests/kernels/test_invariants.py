@@ -104,7 +104,6 @@ CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
         **gain(rng),
     },
     "correlation.pooled_z": lambda rng: {"z": rng.standard_normal(3), "dimension": rng.uniform(9, 40, 3)},
-    "labels.label_weights": lambda rng: {"labels": rng.integers(0, 400, 50), "ids": [3, 128, 300]},
     "labels.usable_voxels": lambda rng: {"series": bold(rng)},
     "labels.region_means": lambda rng: {"series": bold(rng), "weights": rng.uniform(0, 1, (2, 6))},
     "nuisance.frequencies_hz": lambda rng: {"n_time": 150, "t_r": 2.0},

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lbpneuro.errors import InputError
-from lbpneuro.kernels.labels import label_weights, region_means, usable_voxels
+from lbpneuro.kernels.labels import region_means, usable_voxels
 from tests.oracles.functional import slow_region_means
 
 
@@ -17,29 +17,6 @@ def test_by_hand():
     means, coverage = region_means(series, weights=weights)
     assert means == pytest.approx(np.array([[1.5, 10 / 3], [4.5, 22 / 3]]))
     assert coverage == pytest.approx([1, 1])
-
-
-@pytest.mark.parametrize("dtype", [np.int16, np.int32, np.uint16, np.int64, np.float32])
-def test_ids_keep_their_meaning_in_any_type_and_order(dtype):
-    labels = np.array([0, 3, 127, 128, 300, 128, 44], dtype=dtype)
-    weights = label_weights(labels, ids=[300, 3, 128, 129, 127])
-    assert weights.tolist() == [
-        [0, 0, 0, 0, 1, 0, 0],
-        [0, 1, 0, 0, 0, 0, 0],
-        [0, 0, 0, 1, 0, 1, 0],
-        [0, 0, 0, 0, 0, 0, 0],
-        [0, 0, 1, 0, 0, 0, 0],
-    ]
-    means, coverage = region_means(np.arange(14.0).reshape(2, 7), weights=weights)
-    assert means[0] == pytest.approx([4, 1, 4, np.nan, 2], nan_ok=True)
-    assert np.isnan(coverage[3])
-
-
-@pytest.mark.parametrize("dtype", [np.uint8, np.int8])
-def test_eight_bit_labels(dtype):
-    ids = [3, 127] if dtype is np.int8 else [3, 127, 128]
-    assert label_weights(np.array(ids, dtype=dtype), ids=ids).tolist() == np.eye(len(ids)).tolist()
-    assert not label_weights(np.array([44], dtype=dtype), ids=[300]).any()
 
 
 @pytest.mark.parametrize("seed", range(20))

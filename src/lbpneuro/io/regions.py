@@ -137,11 +137,6 @@ def region_bounds(region: Region) -> tuple[Points, Points]:
     return _membership(region)[1]
 
 
-def region_grid(region: Region, *, voxel_mm: float, margin_mm: float) -> Grid:
-    """Return the smallest upright grid that holds a region with a margin on all sides."""
-    return grid_around(region_bounds(region), voxel_mm=voxel_mm, margin_mm=margin_mm)
-
-
 def grid_around(bounds: tuple[Points, Points], *, voxel_mm: float, margin_mm: float) -> Grid:
     """Return the smallest upright grid that holds a box in mm with a margin on all sides."""
     low, high = bounds

@@ -2,32 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lbpneuro.kernels._checks import check_length
 
 Array = NDArray[np.float64]
-
-
-def label_weights(labels: ArrayLike, *, ids: Sequence[int]) -> Array:
-    """Return the 0/1 weights of labelled regions, in the order of ``ids``.
-
-    Parameters
-    ----------
-    labels : (n_voxel,) of any integer type
-        Label of each voxel. Compared as 64-bit integers, so that ids above 127 or 255 keep their meaning.
-    ids : n_roi integers
-        Wanted labels; one that no voxel has gives a row of zeros.
-
-    Returns
-    -------
-    (n_roi, n_voxel) float64
-    """
-    wide = np.asarray(labels).astype(np.int64)
-    return (wide == np.asarray(ids, dtype=np.int64)[:, None]).astype(np.float64)
 
 
 def usable_voxels(series: NDArray[np.floating]) -> NDArray[np.bool_]:
