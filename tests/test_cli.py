@@ -219,6 +219,12 @@ def test_the_exit_code_tells_that_snakemake_failed(study: Path, monkeypatch) -> 
     assert cli.main([str(study / "raw"), str(study / "out"), "participant", "--skip-bids-validation"]) == 1
 
 
+def test_a_work_folder_that_cannot_be_written_is_named(study: Path, capsys) -> None:
+    (study / "w").write_text("a file, not a folder")
+    assert run(study, "participant", "-w", str(study / "w")) == 2
+    assert "cannot be written" in capsys.readouterr().err
+
+
 def test_two_runs_on_the_same_output_are_refused(study: Path, capsys, called: list) -> None:
     from lbpneuro.io.files import locked
 

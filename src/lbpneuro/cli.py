@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lbpneuro import __version__
-from lbpneuro.errors import ConfigError, LbpneuroError
+from lbpneuro.errors import ConfigError, LbpneuroError, OutputError
 
 LEVELS = ("participant", "group")
 GROUP_RULES = ("participant_table", "participant_report", "cohort_tables", "describe", "group_report", "group")
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments and arguments[0] in commands:
             return commands[arguments[0]](arguments[1:])
         return analyse(arguments)
-    except LbpneuroError as error:
+    except (LbpneuroError, OutputError) as error:
         print(f"lbpneuro: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:

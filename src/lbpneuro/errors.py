@@ -84,6 +84,14 @@ class ConfigError(LbpneuroError):
     reason = Reason.INVALID_INPUT
 
 
+class OutputError(OSError):
+    """A result cannot be written: the disk is full or the folder read-only.
+
+    It is no LbpneuroError, so that it never becomes a row of the marker table: the job fails, and the next run does
+    it again.
+    """
+
+
 class CoverageError(LbpneuroError):
     """Too little of a region lies inside the data."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from lbpneuro.errors import InputError, LbpneuroError, Reason
+from lbpneuro.errors import InputError, LbpneuroError, OutputError, Reason
 from lbpneuro.io import files
 
 
@@ -33,7 +33,7 @@ def test_an_earlier_result_survives_a_failure(tmp_path: Path) -> None:
 def test_a_full_disk_is_named_and_leaves_nothing(tmp_path: Path) -> None:
     path = tmp_path / "table.tsv"
     with (
-        pytest.raises(InputError, match=r"table.tsv: cannot be written \(No space left"),
+        pytest.raises(OutputError, match=r"table.tsv: cannot be written \(No space left"),
         files.atomic(path) as temporary,
     ):
         temporary.write_text("half")
@@ -43,8 +43,14 @@ def test_a_full_disk_is_named_and_leaves_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
 def test_a_really_full_device(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="No space left"), files.atomic(tmp_path / "x.txt"):
+    with pytest.raises(OutputError, match="No space left"), files.atomic(tmp_path / "x.txt"):
         Path("/dev/full").write_text("does not fit")
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("a file, not a folder")
+    with pytest.raises(OutputError, match=r"x.tsv: cannot be written"):
+        files.write_text(tmp_path / "out" / "deep" / "x.tsv", "")
 
 
 def test_a_second_run_on_one_output_is_refused(tmp_path: Path) -> None:

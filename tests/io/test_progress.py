@@ -17,7 +17,9 @@ Finished jobid: 10 (Rule: functional)
 /usr/bin/bash: line 1: 15902 Killed   python -m lbpneuro tms --in {files}
 RuleException:
 CalledProcessError in file "tms.smk", line 51:
-Command 'set -euo pipefail; python -m lbpneuro tms'
+Command 'set -euo pipefail; python -m lbpneuro tms --in x --out y &> '/a b/tms.log'' returned non-zero exit status 1.
+Trying to restart job 3.
+Command 'set -euo pipefail; python -m lbpneuro tms --in x --out y &> '/a b/tms.log'' returned non-zero exit status 1.
 ERROR sub-01_events.tsv: row 3: expected a number
 
 Nothing to be done (all requested files are present and up to date).
@@ -30,6 +32,7 @@ def test_progress_errors_and_answers_are_kept() -> None:
     assert shown[3].startswith("/usr/bin/bash: line 1: 15902 Killed   python -m lbpneuro tms")
     assert shown[3].endswith(" ...")
     assert shown[4:] == [
+        "  failed: tms, see /a b/tms.log",
         "ERROR sub-01_events.tsv: row 3: expected a number",
         "Nothing to be done (all requested files are present and up to date).",
     ]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from lbpneuro.errors import CoverageError, InputError, LbpneuroError
-from lbpneuro.io.files import expand_manifests, write_json
+from lbpneuro.errors import CoverageError, InputError, LbpneuroError, OutputError
+from lbpneuro.io.files import atomic, expand_manifests, write_json
 from lbpneuro.io.provenance import bids_uri, checksum, source_name
 from lbpneuro.io.tables import read_long
 from lbpneuro.markers.structural import RegionMap, Structural, region_levels
@@ -94,6 +95,19 @@ def test_a_defect_is_not_hidden(job, tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError):
         job(measure, a_file(tmp_path))
     assert not list((tmp_path / "out").rglob("*_markers.tsv"))
+
+
+def test_a_full_disk_fails_the_job_and_is_no_row(job, tmp_path: Path) -> None:
+    """Rows would be taken for the result for ever; a failed job is done again by the next run."""
+
+    def measure(files, config, out):
+        with atomic(out.file("anat", "dseg", ".nii.gz")) as temporary:
+            temporary.write_bytes(b"half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OutputError, match=r"dseg\.nii\.gz: cannot be written .No space left"):
+        job(measure, a_file(tmp_path))
+    assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
 
 
 def test_no_files_are_missing_data_and_are_never_read(job) -> None:

@@ -7,11 +7,11 @@ import json
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lbpneuro.errors import InputError, LbpneuroError, Reason
+from lbpneuro.errors import InputError, LbpneuroError, OutputError, Reason
 
 if TYPE_CHECKING:
     import nibabel as nib
@@ -27,20 +27,22 @@ def atomic(path: Path) -> Iterator[Path]:
 
     Raises
     ------
-    InputError
+    OutputError
         If the folder cannot be written to or the disk is full; nothing half-written is left.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".part{os.getpid()}_{path.name}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         temporary.replace(path)
+    except OutputError:
+        raise
     except OSError as error:
-        raise InputError(
+        raise OutputError(
             f"{path}: cannot be written ({error.strerror or error}); free space or choose a writable output folder."
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        _remove(temporary)
 
 
 @contextmanager
@@ -68,6 +70,12 @@ def locked(folder: Path) -> Iterator[None]:
         except BlockingIOError as error:
             raise InputError(f"{folder}: another run writes here; wait for it, or choose another folder.") from error
         yield
+
+
+def _remove(path: Path) -> None:
+    """Remove what was begun; a folder that cannot be reached holds nothing."""
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
