@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from types import SimpleNamespace
 
+import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
 
+from lbpneuro.io.images import load_probability
+from lbpneuro.io.runs import roi_weights
 from lbpneuro.kernels.quality import fd_jenkinson, fd_power
 from lbpneuro.simulate import bold
 from lbpneuro.simulate.confounds import expansion, principal_components
 from lbpneuro.simulate.grids import mni_grid
+from lbpneuro.simulate.imaging_files import csf_of_seed
 from lbpneuro.simulate.motion import (
     MotionSettings,
     framewise_displacement,
@@ -21,6 +26,7 @@ from lbpneuro.simulate.motion import (
 )
 from lbpneuro.simulate.people import Visit, person
 from lbpneuro.simulate.template import region_shares
+from lbpneuro.simulate.template import regions as regions_of_lbpneuro
 
 VOXEL_MM = 4.0
 
@@ -64,6 +70,27 @@ def test_population_correlation_is_that_of_an_endless_run(both_regions):
     expected = bold.population_correlation((shares[0], shares[1]), maps, correlation=correlation, settings=settings)
     assert correlation[0, 1] - expected > 0.2  # noise matters in this test
     assert np.arctanh(found) == pytest.approx(np.arctanh(expected), abs=0.03)
+
+
+def test_voxels_of_csf_are_no_seed_unless_too_few_are_left():
+    weights = np.array([1, 1, 0.5, 0], dtype=np.float32)
+    kept = bold.without_csf(weights, np.array([0.1, 0.2, 0.21, 0.9], dtype=np.float32))
+    assert kept.tolist() == [1, 1, 0, 0]
+    assert bold.without_csf(weights, np.array([0.9, 0.9, 0, 0], dtype=np.float32)).tolist() == weights.tolist()
+
+
+def test_the_seed_of_the_truth_is_the_one_that_is_measured(study_folder):
+    path = next((study_folder / "fmriprep").rglob("*_space-*_label-CSF_probseg.nii.gz"))
+    bold_path = next(path.parents[1].rglob("*_desc-preproc_bold.nii.gz"))
+    image = nib.load(bold_path)
+    voxel_mm = float(image.header.get_zooms()[0])
+    series = SimpleNamespace(affine=image.affine, mask=np.ones(image.shape[:3], dtype=bool))
+    regions = {key: regions_of_lbpneuro()[key] for key in (bold.SEED, bold.TARGET)}
+    measured, _, excluded = roi_weights(series, regions=regions, csf=load_probability(path))
+    whole = region_shares(bold.SEED, voxel_mm)
+    planted = bold.without_csf(whole, csf_of_seed(path, mni_grid(voxel_mm), voxel_mm=voxel_mm))
+    np.testing.assert_allclose(planted, measured[0], atol=1e-6)
+    assert excluded == (planted.sum() < whole.sum())
 
 
 def test_coloured_noise_has_unit_variance_and_the_stated_share_in_the_band():

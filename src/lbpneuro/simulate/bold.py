@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from lbpneuro.io.runs import CSF_MAX
 from lbpneuro.simulate.anatomy import Anatomy, rigid_affine
 from lbpneuro.simulate.grids import Array, Grid, Volume, centred_grid, mni_grid, sample, sample_all
 from lbpneuro.simulate.motion import MotionSettings, jenkinson_displacement, motion_parameters
@@ -326,12 +327,20 @@ def population_correlation(
     return covariance(0, 1) / float(np.sqrt(covariance(0, 0) * covariance(1, 1)))
 
 
-def bold_truth(visit: Visit, maps: Maps, *, voxel_mm: float, settings: BoldSettings) -> list[TruthRow]:
-    """Return the planted values of the functional markers."""
-    weights = tuple(region_shares(key, voxel_mm).ravel()[maps.inside] for key in (SEED, TARGET))
-    r = population_correlation(
-        (weights[0], weights[1]), maps, correlation=latent_correlation(visit, settings), settings=settings
-    )
+def without_csf(weights: Volume, csf: Volume) -> Volume:
+    """Return the weights of the seed without the voxels of CSF, or all of them if less than half would be left.
+
+    This is the seed that connectivity is computed of: fewer voxels average less noise out, and it matters to r.
+    """
+    tissue = np.where(csf > CSF_MAX, np.float32(0), weights)
+    return tissue if tissue.sum(dtype=float) >= 0.5 * weights.sum(dtype=float) else weights
+
+
+def bold_truth(visit: Visit, maps: Maps, *, csf: Volume, voxel_mm: float, settings: BoldSettings) -> list[TruthRow]:
+    """Return the planted values of the functional markers; ``csf`` is its probability in the voxels of the seed."""
+    seed, target = (region_shares(key, voxel_mm) for key in (SEED, TARGET))
+    weights = (without_csf(seed, csf).ravel()[maps.inside], target.ravel()[maps.inside])
+    r = population_correlation(weights, maps, correlation=latent_correlation(visit, settings), settings=settings)
     return [truth_row(visit, "pag_vmpfc_r", value=r), truth_row(visit, "pag_vmpfc_z", value=np.arctanh(r))]
 
 

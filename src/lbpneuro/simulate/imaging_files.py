@@ -9,13 +9,15 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from lbpneuro.io.files import write_json, write_nifti, write_tsv
+from lbpneuro.io.images import load_probability
+from lbpneuro.io.series import mean_in_voxels
 from lbpneuro.simulate.anatomy import Anatomy, anatomy, anatomy_truth, t1w_intensity, template_space
-from lbpneuro.simulate.bold import BoldSettings, Courses, Maps, Matrix, bold_mm, bold_truth, raw_run, template_run
+from lbpneuro.simulate.bold import SEED, BoldSettings, Courses, Maps, Matrix, bold_mm, bold_truth, raw_run, template_run
 from lbpneuro.simulate.confounds import confounds
-from lbpneuro.simulate.grids import Grid, mni_grid
+from lbpneuro.simulate.grids import Grid, Volume, mni_grid
 from lbpneuro.simulate.people import Visit
 from lbpneuro.simulate.study import Study
-from lbpneuro.simulate.template import TISSUES
+from lbpneuro.simulate.template import TISSUES, region_shares
 from lbpneuro.simulate.transforms import write_point_map
 from lbpneuro.simulate.truth import TruthRow
 
@@ -89,7 +91,17 @@ def write_functional(study: Study, visit: Visit, *, head: Anatomy) -> list[Truth
         write_nifti(folder / f"{start}_{name}.nii.gz", image)
     write_json(folder / f"{start}_desc-preproc_bold.json", {**bold_metadata(settings), "SkullStripped": True})
     write_json(folder / f"{start}_desc-brain_mask.json", {"Type": "Brain", "RawSources": [_raw_bold(visit)]})
-    return bold_truth(visit, maps, voxel_mm=voxel_mm, settings=settings)
+    tissue = study.fmriprep / visit.folder / "anat" / f"{visit.prefix}_space-{SPACE}_label-CSF_probseg.nii.gz"
+    csf = csf_of_seed(tissue, grid, voxel_mm=voxel_mm)
+    return bold_truth(visit, maps, csf=csf, voxel_mm=voxel_mm, settings=settings)
+
+
+def csf_of_seed(path: Path, grid: Grid, *, voxel_mm: float) -> Volume:
+    """Return the CSF probability of a map in the voxels of the seed of connectivity, 0 elsewhere."""
+    touched = np.argwhere(region_shares(SEED, voxel_mm) > 0)
+    csf = np.zeros(grid.shape, dtype=np.float32)
+    csf[tuple(touched.T)] = mean_in_voxels(load_probability(path), affine=grid.affine, voxels=touched)
+    return csf
 
 
 def write_raw_bold(path: Path, visit: Visit, *, head: Anatomy, time: Courses, study: Study) -> None:
