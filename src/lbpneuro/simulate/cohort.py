@@ -118,6 +118,7 @@ def write_visit(study: Study, visit: Visit) -> list[TruthRow]:
     With one thread for linear algebra: its sums depend on the number of threads in the last digit, and several
     processes with several threads each would be slower than either.
     """
+    import scipy.linalg  # noqa: F401  # its own BLAS can be limited only once it is loaded
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):
