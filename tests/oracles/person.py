@@ -9,7 +9,8 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
-from lbpneuro.preprocess.templates import BRAIN_FILE, package_file
+from lbpneuro.io.resources import package_file
+from lbpneuro.preprocess.templates import BRAIN_FILE
 
 VOXEL_MM = 4.0
 T_R = 2.0

