@@ -110,6 +110,7 @@ FAMILIES = ("structural", "functional", "tms", "plasticity")
         ("functional", {"fd_max_mm": 7.0}, {"functional"}),
         ("structural", {"coverage_min": 0.7}, {"structural"}),
         ("mep", {"hum": False}, {"tms", "plasticity"}),
+        ("run", {"random_seed": 7}, {"tms"}),
         ("run", {"finished_only": True}, set()),
     ],
 )
@@ -147,6 +148,9 @@ def test_who_is_in_the_study_and_settings_have_digests(study: Study) -> None:
     fewer = Study(study.config, {**study.plan, "units": {}}, study.config_path)
     assert fewer.members() != study.members()
     assert study.settings("tms") != study.settings("mep")
+    other = with_setting(study, "tms", bootstrap=7)
+    assert other.settings("tms") != study.settings("tms")
+    assert other.settings("mep", "tms.task") == study.settings("mep", "tms.task")
 
 
 def test_the_plan_is_kept_with_the_results(study: Study) -> None:

@@ -20,7 +20,14 @@ rule meps:
     params:
         config=STUDY.config_path,
         who=STUDY.who,
-        settings=STUDY.settings("mep", "tms", "plasticity"),
+        settings=STUDY.settings(
+            "mep",
+            "tms.task",
+            "tms.muscles",
+            "tms.contraction",
+            "plasticity.task",
+            "plasticity.muscle",
+        ),
     shell:
         "python -m lbpneuro meps --in {input:q} --out {output:q} --config {params.config:q} {params.who} &> {log:q}"
 

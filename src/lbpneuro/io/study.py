@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -93,13 +94,13 @@ class Study:
 
     def trigger(self, family: str) -> str:
         """Return what a family's rule depends on besides its files: marker versions and settings."""
-        sections = {name: self.config[name] for name in (family, *SHARED_SECTIONS.get(family, ()))}
+        settings = self.settings(family, *SHARED_SETTINGS.get(family, ()))
         regions = checksum(Path(self.config["functional"]["rois"])) if family in REGION_FAMILIES else None
-        return f"{method_version(family)} {config_hash([sections, regions])}"
+        return f"{method_version(family)} {config_hash([settings, regions])}"
 
-    def settings(self, *sections: str) -> str:
-        """Return a digest of some sections of the settings."""
-        return config_hash([self.config[section] for section in sections])
+    def settings(self, *names: str) -> str:
+        """Return a digest of some of the settings: whole sections, or ``section.key``."""
+        return config_hash([reduce(getitem, name.split("."), self.config) for name in names])
 
     def members(self) -> str:
         """Return a digest of who is in the study."""
@@ -111,7 +112,8 @@ class Study:
             write_json(Path(self.out) / "logs" / name, content)
 
 
-SHARED_SECTIONS: Mapping[str, tuple[str, ...]] = {"tms": ("mep",), "plasticity": ("mep",)}
+SHARED_SETTINGS: Mapping[str, tuple[str, ...]] = {"tms": ("mep", "run.random_seed"), "plasticity": ("mep",)}
+"""What a family depends on besides its own section."""
 
 REGION_FAMILIES = ("structural", "functional")
 
