@@ -176,6 +176,14 @@ def test_no_signal_at_all(rng):
     assert found["roi_tsnr", "pag"].status is Status.OK
 
 
+def test_one_series_in_both_regions_has_no_correlation(rng):
+    """r of exactly 1 means the same data twice, and its Fisher z is infinite."""
+    run = a_run(rng)
+    found = estimates(replace(run, means=run.means[:, [0, 0]]))
+    for name in ("pag_vmpfc_z", "pag_vmpfc_r"):
+        assert (found[name].status, found[name].reasons) == (Status.FAIL, (Reason.OUT_OF_BOUNDS,))
+
+
 def test_region_outside_the_data(rng):
     run = a_run(rng)
     means = run.means.copy()

@@ -21,6 +21,8 @@ BRAINSTEM = ("pag",)
 FACT_SHEET = "Functional changes: descending pain modulation, periaqueductal gray and medial prefrontal cortex"
 YU = "10.1016/j.nicl.2014.08.019"
 TIME_TOLERANCE_S = 1e-6
+Z_MAX = 5.0
+"""Fisher z of r = 0.9999: what is closer to 1 is the same data twice."""
 DIRECTION = (
     f"Contested: higher than in controls and falling with current pain in {YU}; none reported at rest by a larger "
     "cohort (abstract of 10.1007/s11682-025-01047-0); lower in migraine (10.1038/srep20298). No meta-analysis."
@@ -101,6 +103,8 @@ def pag_vmpfc_z(data: Functional) -> dict[Level, Estimate]:
     if not pairs:
         return {(): Estimate.fail(Reason.TOO_FEW_DOF)}
     z, se = pooled_z([z for z, _ in pairs], dimension=[d for _, d in pairs])
+    if abs(z) > Z_MAX:
+        return {(): Estimate.fail(Reason.OUT_OF_BOUNDS)}
     return {(): Estimate.of(z, se=se, n=sum(d for _, d in pairs), flags=session_flags(data))}
 
 
