@@ -52,7 +52,8 @@ def seed_correlation(seed: Array, *, projected: Array) -> Array:
         A NaN voxel is NaN, the others do not change.
     """
     check_length("projected", projected, expected=len(seed))
-    return np.clip(unit_norm(seed[:, None])[:, 0] @ unit_norm(projected), -1, 1)
+    norm = np.sqrt(np.einsum("iv,iv->v", projected, projected))  # without a second matrix of that size
+    return np.clip(unit_norm(seed[:, None])[:, 0] @ projected / np.where(norm > 0, norm, np.nan), -1, 1)
 
 
 def fisher_z(r: ArrayLike) -> Array:
