@@ -86,7 +86,9 @@ def test_manifests_list_what_is_there(study):
         assert content["Level"] == "tiny"
         assert content["Software"]["antspyx"]
         assert all(path.exists() for path in expand_manifests([manifest]))
-    assert content["Sources"] == ["bids:raw:sub-01/func/sub-01_task-rest_bold.nii.gz"]
+    ((source, checksum),) = content["Sources"].items()
+    assert source == "bids:raw:sub-01/func/sub-01_task-rest_bold.nii.gz"
+    assert checksum.startswith("crc32:")
 
 
 def test_names_are_those_of_fmriprep(study):

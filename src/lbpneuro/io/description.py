@@ -85,7 +85,7 @@ def citation(
 
     table = pd.concat(tables, ignore_index=True)
     sections = [_family_text(name, title, table, markers, config) for name, title in families.items()]
-    versions = ", ".join(f"{name} {number}" for name, number in software_versions().items())
+    versions = "; ".join(_with_reference(name, number) for name, number in software_versions().items())
     opening = (
         f"Markers were computed with lbpneuro {__version__} for {table['participant_id'].nunique()} participants "
         f"({_sessions(table)}). Every value has a standard error or interval, a status and, where it is empty, a "
@@ -106,6 +106,23 @@ def citation(
             "",
         ]
     )
+
+
+REFERENCES = {
+    "numpy": "10.1038/s41586-020-2649-2",
+    "scipy": "10.1038/s41592-019-0686-2",
+    "pandas": "10.25080/Majora-92bf1922-00a",
+    "nibabel": "10.5281/zenodo.591597",
+    "nilearn": "10.5281/zenodo.8397156",
+    "mne": "10.3389/fnins.2013.00267",
+    "antspyx": "10.1038/s41598-021-87564-6",
+    "snakemake": "10.12688/f1000research.29032.2",
+}
+"""What the authors of the software ask to be cited."""
+
+
+def _with_reference(name: str, number: str) -> str:
+    return f"{name} {number}" + (f" (doi:{REFERENCES[name]})" if name in REFERENCES else "")
 
 
 def _sessions(table: pd.DataFrame) -> str:
@@ -130,6 +147,6 @@ def _family_text(
 
 
 def _marker_line(marker: Marker) -> str:
-    source = f" Source: {marker.doi}." if marker.doi else ""
+    source = f" Source: {marker.doi}." if marker.doi not in ("", "n/a") else ""
     status = "" if marker.evidence is Evidence.VERIFIED else f" Status of the definition: {marker.evidence}."
     return f"- **{marker.long_name}** (`{marker.name}`, {marker.unit}). {marker.description}{source}{status}"

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lbpneuro.errors import InputError, LbpneuroError, Reason
 from lbpneuro.io.files import atomic, raise_upstream_error, read_json, write_json, write_nifti, write_tsv
-from lbpneuro.io.provenance import bids_uri, software_versions
+from lbpneuro.io.provenance import bids_uri, checksum, software_versions
 from lbpneuro.preprocess.anatomical import Anatomy
 from lbpneuro.preprocess.composite import keep_transform
 from lbpneuro.preprocess.functional import Run
@@ -107,7 +107,7 @@ def write_manifest(
         {
             "Description": "What the embedded path of lbpneuro made of a raw image.",
             "Level": level.name,
-            "Sources": [bids_uri(source, roots)],
+            "Sources": {bids_uri(source, roots): checksum(source)},
             "Outputs": dict(outputs),
             "Quality": {name: round(float(value), 4) for name, value in quality.items()},
             "Software": software_versions(SOFTWARE),
