@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -417,11 +417,13 @@ def _finite_median(values: Array) -> float:
 
 
 def _roi_tsnr_se(run: Run, index: int) -> float:
+    """Return the jackknife standard error over time of the median tSNR of a region."""
     kept = run.voxels[index][run.keep]
-    statistic: Callable[[NDArray[np.intp]], float] = lambda volumes: _finite_median(  # noqa: E731
-        tsnr(kept[volumes], keep=np.ones(len(volumes), dtype=bool))
-    )
-    return block_jackknife_se(statistic, n_time=len(kept))
+
+    def median_tsnr(volumes: NDArray[np.intp]) -> float:
+        return _finite_median(tsnr(kept[volumes], keep=np.ones(len(volumes), dtype=bool)))
+
+    return block_jackknife_se(median_tsnr, n_time=len(kept))
 
 
 def _tsnr_estimate(data: Functional, index: int) -> Estimate:

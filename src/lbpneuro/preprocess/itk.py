@@ -19,6 +19,7 @@ def ants_session(seed: int = 1) -> Iterator[Path]:
 
     antspyx never deletes the transforms that it puts into the temporary folder.
     """
+    import scipy.linalg  # noqa: F401  # its own BLAS can be limited only once it is loaded
     from threadpoolctl import threadpool_limits
 
     os.environ["ANTS_RANDOM_SEED"] = str(seed)
