@@ -25,7 +25,7 @@ $(STAMP): requirements.txt pyproject.toml
 demo: $(STAMP) ## simulate a study, analyse it, compare with the truth
 	@$(BIN)/lbpneuro simulate $(DEMO) --participants 8 --seed $(SEED) --nprocs $(CORES) --if-missing
 	@$(BIN)/snakemake --cores $(CORES)
-	@echo; echo "recovered against planted:"
+	@echo; echo "recovered against planted (with 8 people a rate is sure to about 15 %):"
 	@$(BIN)/lbpneuro recovery $(DEMO)/out $(DEMO)/truth.tsv
 	@echo; echo "marker table    $(DEMO)/out/markers_long.tsv (one row per marker), $(DEMO)/out/markers.tsv (one row per person)"
 	@echo "study report    $(DEMO)/out/group.html"
