@@ -251,3 +251,31 @@ def test_real_trees_are_planned(tmp_path: Path, real_data, name: str) -> None:
         for family, files in unit["files"].items():
             assert all(Path(path).exists() or path in planned for path in files), family
         assert not any(Path(path).exists() for files in unit["absent"].values() for path in files)
+
+
+@pytest.mark.real
+def test_real_derivatives_are_planned(tmp_path: Path, real_data) -> None:
+    import tarfile
+
+    with tarfile.open(real_data("trees_dev") / "bids-examples_ds000001-fmriprep.tar.xz") as archive:
+        archive.extractall(tmp_path, filter="tar")
+    (root,) = tmp_path.iterdir()
+    plan = load_plan(settings(tmp_path, bids_dir=str(root), derivatives={"fmriprep": str(root)}))
+    for unit in plan["units"].values():
+        structural = names(unit["files"]["structural"]) | names(unit["absent"]["structural"])
+        assert sum("probseg" in name for name in structural) == 3
+        functional = names(unit["files"]["functional"]) | names(unit["absent"]["functional"])
+        runs = {name for name in functional if "desc-preproc_bold" in name}
+        assert len(runs) == 3
+        assert all("space-MNI152NLin2009cAsym_res-2" in name for name in runs)
+
+
+@pytest.mark.real
+def test_a_real_study_that_is_not_bids_is_refused(tmp_path: Path, real_data) -> None:
+    import tarfile
+
+    with tarfile.open(real_data("trees_dev") / "openpain-placebo_1.tar.xz") as archive:
+        archive.extractall(tmp_path, filter="tar")
+    (root,) = tmp_path.iterdir()
+    with pytest.raises(InputError, match="no participant folder"):
+        load_plan(settings(tmp_path, bids_dir=str(root)))
