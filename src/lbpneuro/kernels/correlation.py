@@ -152,8 +152,8 @@ def coloured_covariances(series: Array, *, gain: Array, frequencies_hz: Array) -
 def pooled_z(z: ArrayLike, *, dimension: ArrayLike) -> tuple[float, float]:
     """Return the mean of the Fisher z of several runs and its standard error.
 
-    Weights are the inverse variances ``d - 2``: ``z = sum (d_i - 2) z_i / sum (d_i - 2)``, ``se = 1 / sqrt(sum (d_i -
-    2))``.
+    Weights are the inverse variances ``d - 2``: ``z = sum (d_i - 2) z_i / sum (d_i - 2)``, and the error is that of one
+    run of ``2 + sum (d_i - 2)`` dimensions (:func:`fisher_z_se`).
 
     Parameters
     ----------
@@ -161,4 +161,4 @@ def pooled_z(z: ArrayLike, *, dimension: ArrayLike) -> tuple[float, float]:
         Fisher z and effective dimension; every dimension above 2.
     """
     z, weight = np.asarray(z, dtype=np.float64), np.asarray(dimension, dtype=np.float64) - 2
-    return float(np.sum(weight * z) / np.sum(weight)), float(1 / np.sqrt(np.sum(weight)))
+    return float(np.sum(weight * z) / np.sum(weight)), float(fisher_z_se(2 + np.sum(weight)))
