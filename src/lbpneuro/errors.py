@@ -29,6 +29,7 @@ class Reason(StrEnum):
     TOO_FEW_VOLUMES = "too_few_volumes"
     TOO_FEW_DOF = "too_few_dof"
     COVERAGE_TOO_LOW = "coverage_too_low"
+    SIGNAL_DROPOUT = "signal_dropout"
     ZERO_VARIANCE = "zero_variance"
     TOO_FEW_TRIALS = "too_few_trials"
     TOO_FEW_SITES = "too_few_sites"

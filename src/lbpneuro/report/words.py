@@ -48,6 +48,7 @@ _REASON_WORDS: dict[Reason, str] = {
     Reason.TOO_FEW_VOLUMES: "too little scan time is left after censoring",
     Reason.TOO_FEW_DOF: "too few degrees of freedom are left",
     Reason.COVERAGE_TOO_LOW: "too little of the region lies inside the data",
+    Reason.SIGNAL_DROPOUT: "the region has lost most of its signal (dropout)",
     Reason.ZERO_VARIANCE: "the signal does not vary",
     Reason.TOO_FEW_TRIALS: "too few usable trials",
     Reason.TOO_FEW_SITES: "too few usable stimulation sites",

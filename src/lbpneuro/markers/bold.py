@@ -1,0 +1,232 @@
+"""What a BOLD run is to the markers, and the gates that decide whether it gives a value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lbpneuro.errors import Reason
+from lbpneuro.kernels.nuisance import project
+from lbpneuro.kernels.quality import spikes
+
+FAMILY = "functional"
+MODELS = ("cortical", "brainstem", "cortical_alternative", "brainstem_alternative")
+BRAINSTEM = ("pag", "vlpag", "lpag", "pag_kong", "pag_linnman", "vta")
+TIME_TOLERANCE_S = 1e-6
+
+Array = NDArray[np.float64]
+Level = tuple[str, str]  # roi, hemi
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nuisance:
+    """One nuisance model of a run.
+
+    ``basis`` (n_kept, d) is what the model leaves (:func:`lbpneuro.kernels.nuisance.residual_basis`), None if that is
+    too little; ``reduced`` tells that the run was too short for the confounds asked for, and has those of the fall-back.
+    """
+
+    strategy: str
+    basis: Array | None
+    reduced: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One BOLD run as the markers need it; arrays over regions are in the order of ``regions``.
+
+    Attributes
+    ----------
+    name
+        ``task-rest_run-1``.
+    resting
+        Whether the task is rest.
+    t_r
+        Repetition time (s).
+    fd_mm : (n_time,)
+        Framewise displacement (Jenkinson, mm); NaN for the first volume.
+    std_dvars : (n_time,)
+        Standardised DVARS; NaN where unknown.
+    steady, keep : (n_time,) of bool
+        Volumes in the steady state, and those of them that are not censored; the same for all models.
+    models
+        Nuisance model by name, one of ``MODELS``.
+    wide
+        The cortical model without its upper frequency limit, for spectra; None if it leaves too little.
+    regions : n_region pairs (roi, hemi)
+    means : (n_time, n_region)
+        Mean of the unsmoothed series in each region, not cleaned; NaN for a region without usable voxels.
+    size : (n_region,)
+        Usable weight of the region in voxels.
+    coverage : (n_region,)
+        Usable share of the region.
+    signal : (n_region,)
+        Mean over time in the region, as a share of the median of the brain.
+    tsnr, tsnr_se, n_voxels : (n_region,)
+        Median temporal signal-to-noise ratio, its jackknife error over time, and over how many voxels.
+    nodes : (n_time, n_node)
+        Mean series of the Seitzman nodes, NaN where a node is not covered.
+    brainstem_dice
+        Overlap of the brainstem of the run with that of the template; NaN where it was not measured.
+    """
+
+    name: str
+    resting: bool
+    t_r: float
+    fd_mm: Array
+    steady: NDArray[np.bool_]
+    keep: NDArray[np.bool_]
+    models: Mapping[str, Nuisance]
+    regions: tuple[Level, ...]
+    means: Array
+    size: Array
+    coverage: Array
+    signal: Array
+    tsnr: Array
+    tsnr_se: Array
+    n_voxels: NDArray[np.int64]
+    nodes: Array
+    std_dvars: Array
+    wide: Nuisance | None = None
+    brainstem_dice: float = float("nan")
+
+    def columns(self, parts: Sequence[Level]) -> list[int]:
+        """Return the columns of ``parts`` in the arrays over regions."""
+        return [self.regions.index(part) for part in parts]
+
+    def basis(self, model: str) -> Array | None:
+        """Return the basis of a nuisance model, None if the model leaves too little."""
+        return self.models[model].basis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Functional:
+    """Input of the family: the runs of one session, and the section ``functional`` of the settings."""
+
+    runs: tuple[Run, ...]
+    settings: Mapping[str, Any]
+
+
+def end_series(run: Run, parts: Sequence[Level]) -> Array:
+    """Return the mean series (n_time,) of a union of regions, every voxel counted alike.
+
+    ``sum_p size_p mean_p / sum_p size_p`` over the parts that have usable voxels; NaN if none has.
+    """
+    columns = [column for column in run.columns(parts) if run.size[column] > 0]
+    size = run.size[columns]
+    return np.asarray(run.means[:, columns] @ size / (size.sum() if columns else np.nan))
+
+
+def passing(data: Functional, *, regions: Sequence[Level] = (), model: str = "cortical") -> tuple[Run, ...]:
+    """Return the runs that no gate excludes from a value of some regions under a nuisance model."""
+    return tuple(run for run in data.runs if not run_refusals(run, data.settings, regions=regions, model=model))
+
+
+def described(data: Functional) -> tuple[Run, ...]:
+    """Return the runs that the quality markers describe: those that motion does not exclude, or all if none is left."""
+    return tuple(run for run in data.runs if not motion_refusals(run, data.settings)) or data.runs
+
+
+def session_refusals(data: Functional, *, regions: Sequence[Level] = (), model: str = "cortical") -> tuple[Reason, ...]:
+    """Return why the session gives no connectivity of some regions, empty if it does.
+
+    Runs are judged one by one for motion, coverage, signal and dimension; kept time and residual dimension are summed
+    over the runs that pass.
+    """
+    runs = passing(data, regions=regions, model=model)
+    reasons = [
+        reason
+        for run in ([] if runs else data.runs)
+        for reason in run_refusals(run, data.settings, regions=regions, model=model)
+    ]
+    if Reason.TOO_FEW_VOLUMES in time_reasons(kept_s(runs or data.runs), data.settings):
+        reasons.append(Reason.TOO_FEW_VOLUMES)
+    if dimension(runs or data.runs, model=model) < data.settings["dof_min"]:
+        reasons.append(Reason.TOO_FEW_DOF)
+    return tuple(reasons)
+
+
+def session_flags(data: Functional, *, regions: Sequence[Level] = (), model: str = "cortical") -> list[Reason]:
+    """Return what a reader of the connectivity of some regions should know about the runs that pass."""
+    runs = passing(data, regions=regions, model=model)
+    flags = [flag for run in runs for flag in motion_flags(run, data.settings)]
+    flags += time_reasons(kept_s(runs), data.settings)
+    if any(_low_tsnr(run, regions, least=data.settings["tsnr"][1]) for run in runs):
+        flags.append(Reason.LOW_TSNR)
+    if any(run.models[model].reduced for run in runs):
+        flags.append(Reason.REDUCED_CONFOUNDS)
+    if not all(run.resting for run in runs):
+        flags.append(Reason.NOT_RESTING_STATE)
+    return flags
+
+
+def run_refusals(
+    run: Run, settings: Mapping[str, Any], *, regions: Sequence[Level] = (), model: str = "cortical"
+) -> list[Reason]:
+    """Return why a run gives no value of some regions under a nuisance model, empty if it does."""
+    reasons = motion_refusals(run, settings)
+    columns = run.columns(regions)
+    basis = run.basis(model)
+    if not np.all(run.coverage[columns] >= settings["coverage_min"]):
+        reasons.append(Reason.COVERAGE_TOO_LOW)
+    elif basis is None:
+        reasons.append(Reason.TOO_FEW_DOF)
+    elif not np.isfinite(project(basis, run.means[:, columns], keep=run.keep)).all():
+        reasons.append(Reason.ZERO_VARIANCE)
+    if np.any(run.signal[columns] < settings["signal_min"]):
+        reasons.append(Reason.SIGNAL_DROPOUT)
+    if _low_tsnr(run, regions, least=settings["tsnr"][0]):
+        reasons.append(Reason.LOW_TSNR)
+    return reasons
+
+
+def motion_refusals(run: Run, settings: Mapping[str, Any]) -> list[Reason]:
+    """Return ``high_motion`` if the mean, the largest displacement or the share of spikes is beyond its limit."""
+    fd = steady_fd(run)
+    if not fd.size:
+        return [Reason.TOO_FEW_VOLUMES]
+    moved = float(np.mean(spikes(fd, threshold_mm=settings["fd_spike_mm"])))
+    beyond = (
+        fd.mean() > settings["fd_mean_mm"][1] or fd.max() > settings["fd_max_mm"] or moved > settings["spike_fraction"]
+    )
+    return [Reason.HIGH_MOTION] if beyond else []
+
+
+def motion_flags(run: Run, settings: Mapping[str, Any]) -> list[Reason]:
+    """Return ``moderate_motion`` for a run whose mean displacement is above the first limit but passes."""
+    if motion_refusals(run, settings):
+        return []
+    return [Reason.MODERATE_MOTION] if steady_fd(run).mean() > settings["fd_mean_mm"][0] else []
+
+
+def kept_s(runs: Sequence[Run]) -> float:
+    """Return the time kept in some runs (s)."""
+    return float(sum(run.keep.sum() * run.t_r for run in runs))
+
+
+def time_reasons(seconds: float, settings: Mapping[str, Any]) -> list[Reason]:
+    """Return what a kept time means: too little, short, or (empty) enough."""
+    fail, warn = settings["kept_s"]
+    if seconds < fail - TIME_TOLERANCE_S:
+        return [Reason.TOO_FEW_VOLUMES]
+    return [Reason.SHORT_SCAN] if seconds < warn - TIME_TOLERANCE_S else []
+
+
+def dimension(runs: Sequence[Run], *, model: str) -> int:
+    """Return how many dimensions a nuisance model leaves, summed over runs."""
+    return sum(basis.shape[1] for run in runs if (basis := run.basis(model)) is not None)
+
+
+def steady_fd(run: Run) -> Array:
+    """Return the known displacements of the steady state (mm)."""
+    return run.fd_mm[run.steady & np.isfinite(run.fd_mm)]
+
+
+def _low_tsnr(run: Run, regions: Sequence[Level], *, least: float) -> bool:
+    """Return whether a brainstem region among ``regions`` has less signal-to-noise than ``least``."""
+    stem = [level for level in regions if level[0] in BRAINSTEM]
+    return bool(np.any(run.tsnr[run.columns(stem)] < least))
