@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from lbpneuro.io.images import load_probability
-from lbpneuro.io.runs import roi_weights
+from lbpneuro.io.region_grid import roi_weights, volume_weights
 from lbpneuro.kernels.quality import fd_jenkinson, fd_power
 from lbpneuro.simulate import bold
 from lbpneuro.simulate.confounds import expansion, principal_components
@@ -86,7 +86,8 @@ def test_the_seed_of_the_truth_is_the_one_that_is_measured(study_folder):
     voxel_mm = float(image.header.get_zooms()[0])
     series = SimpleNamespace(affine=image.affine, mask=np.ones(image.shape[:3], dtype=bool))
     regions = {key: regions_of_lbpneuro()[key] for key in (bold.SEED, bold.TARGET)}
-    measured, _, excluded = roi_weights(series, regions=regions, csf=load_probability(path))
+    found = roi_weights(series, regions=regions, csf=load_probability(path), brainstem=("pag",))
+    measured, excluded = volume_weights(found, mask=series.mask), found.csf_excluded[0]
     whole = region_shares(bold.SEED, voxel_mm)
     planted = bold.without_csf(whole, csf_of_seed(path, mni_grid(voxel_mm), voxel_mm=voxel_mm))
     np.testing.assert_allclose(planted, measured[0], atol=1e-6)

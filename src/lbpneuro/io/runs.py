@@ -13,17 +13,17 @@ from numpy.typing import NDArray
 
 from lbpneuro.errors import InputError, QualityError
 from lbpneuro.io.confounds import Confounds, read_table, select_confounds
-from lbpneuro.io.images import Image, load_probability, place
+from lbpneuro.io.images import load_probability
 from lbpneuro.io.index import entities
-from lbpneuro.io.regions import Region, region_bounds, region_weights
-from lbpneuro.io.series import Series, mean_in_voxels, missing_file, read_series, repetition_time
+from lbpneuro.io.region_grid import roi_weights, volume_weights
+from lbpneuro.io.regions import Region
+from lbpneuro.io.series import Series, missing_file, read_series, repetition_time
 from lbpneuro.kernels.labels import region_means
 from lbpneuro.kernels.nuisance import residual_basis
 from lbpneuro.kernels.quality import kept_volumes
 from lbpneuro.markers.functional import BRAINSTEM, ROIS, Run
 
 NOT_OF_THE_RUN = ("sub", "ses", "space", "res", "den", "desc", "label", "datatype", "suffix", "ext")
-CSF_MAX = 0.2
 CONFOUNDS_WORDS = {
     "24p": "24 motion terms",
     "36p": "24 motion terms and the white-matter, CSF and global signals with their expansions",
@@ -149,9 +149,10 @@ def read_scan(
     model = nuisance_model(files, n_time=len(series.bold), t_r=t_r, settings=settings, n_runs=n_runs)
     confounds = model.confounds
     csf = load_probability(files.csf) if files.csf else None
-    weights, whole, excluded = roi_weights(series, regions=regions, csf=csf)
-    inside = weights[:, series.mask]
-    means, coverage = region_means(series.bold, weights=inside, whole=whole)
+    wanted: dict[tuple[str, ...], Region] = {(roi, "n/a"): regions[roi, "n/a"] for roi in ROIS}
+    found = roi_weights(series, regions=wanted, csf=csf, brainstem=BRAINSTEM)
+    inside = found.weights.toarray()
+    means, coverage = region_means(series.bold, weights=inside, whole=found.whole)
     run = Run(
         name=files.name,
         resting=files.entities.get("task", "").lower().startswith("rest"),
@@ -170,8 +171,8 @@ def read_scan(
         run=run,
         series=series,
         confounds=confounds,
-        weights=weights,
-        csf_excluded=excluded,
+        weights=volume_weights(found, mask=series.mask),
+        csf_excluded=bool(found.csf_excluded[: len(BRAINSTEM)].all()),
         strategy=model.strategy,
     )
 
@@ -225,55 +226,6 @@ def _core(weights: Weights) -> NDArray[np.bool_]:
     """Return the voxels at least half inside a region; on a grid too coarse for that, all it touches."""
     core = weights >= 0.5
     return core if core.any() else weights > 0
-
-
-def roi_weights(
-    series: Series, *, regions: Mapping[tuple[str, ...], Region], csf: Image | None
-) -> tuple[Weights, NDArray[np.float64], bool]:
-    """Return the weights of the regions on the grid of a series, and their whole, which may reach beyond it.
-
-    Voxels of a brainstem region whose CSF probability is above 0.2 are taken out, unless that would leave less than
-    half of it: on a coarse grid no voxel beside the aqueduct is free of CSF.
-
-    Returns
-    -------
-    weights : (n_roi, n_x, n_y, n_z) float32
-    whole : (n_roi,) float64
-        Sum of the weights of each region on an unbounded grid, in voxels.
-    csf_excluded : bool
-    """
-    found, whole, excluded = [], [], False
-    for roi in ROIS:
-        start, box = _boxed_weights(regions[roi, "n/a"], affine=series.affine)
-        if roi in BRAINSTEM and csf is not None:
-            tissue = _without_csf(box, start, csf=csf, affine=series.affine)
-            excluded = tissue is not box
-            box = tissue
-        whole.append(float(box.sum(dtype=np.float64)))
-        found.append(place(np.zeros(series.mask.shape, dtype=np.float32), box, start=start))
-    return np.stack(found), np.array(whole), excluded
-
-
-def _boxed_weights(region: Region, *, affine: NDArray[np.float64]) -> tuple[list[int], Weights]:
-    """Return the first voxel of the box around a region, which may lie outside the image, and the weights in it."""
-    low, high = region_bounds(region)
-    corners = np.array([[x, y, z] for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (low[2], high[2])])
-    to_voxel = np.linalg.inv(affine)
-    voxels = corners @ to_voxel[:3, :3].T + to_voxel[:3, 3]
-    start = np.floor(voxels.min(axis=0)).astype(int) - 1
-    shape = np.ceil(voxels.max(axis=0)).astype(int) + 2 - start
-    moved = affine.copy()
-    moved[:3, 3] += affine[:3, :3] @ start
-    return start.tolist(), region_weights(region, affine=moved, shape=tuple(int(n) for n in shape))
-
-
-def _without_csf(box: Weights, start: Sequence[int], *, csf: Image, affine: NDArray[np.float64]) -> Weights:
-    """Return the weights with 0 where CSF is probable, or ``box`` itself if less than half would be left."""
-    touched = np.argwhere(box > 0)
-    wet = mean_in_voxels(csf, affine=affine, voxels=touched + np.asarray(start)) > CSF_MAX
-    tissue = box.copy()
-    tissue[tuple(touched[wet].T)] = 0
-    return tissue if tissue.sum(dtype=np.float64) >= 0.5 * box.sum(dtype=np.float64) else box
 
 
 def run_facts(scan: Scan) -> dict[str, Any]:

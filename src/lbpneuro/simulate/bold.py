@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from lbpneuro.io.runs import CSF_MAX
+from lbpneuro.io.region_grid import CSF_MAX
 from lbpneuro.simulate.anatomy import Anatomy, rigid_affine
 from lbpneuro.simulate.grids import Array, Grid, Volume, centred_grid, mni_grid, sample, sample_all
 from lbpneuro.simulate.motion import MotionSettings, jenkinson_displacement, motion_parameters
