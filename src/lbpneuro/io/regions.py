@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,7 @@ COLUMNS = (
 )
 NUMERIC = ("x", "y", "z", "radius_mm", "inner_mm")
 ROUNDING_MM = 1e-6
+UPRIGHT_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,10 +128,49 @@ def region_weights(
     inside, bounds = _membership(region)
     weights = np.zeros(shape, dtype=np.float32)
     box = _voxel_box(bounds, affine=affine, shape=shape)
-    voxels = np.stack(np.meshgrid(*(np.arange(s.start, s.stop) for s in box), indexing="ij"), axis=-1)
-    if voxels.size:
-        weights[box] = _share_inside(inside, voxels, affine=affine, subsamples=subsamples)
+    if all(part.stop > part.start for part in box):
+        axes = [_subsampled(part, subsamples) for part in box]
+        member = _on_lattice(inside, region, axes, affine=affine)
+        split = [number for part in box for number in (part.stop - part.start, subsamples)]
+        weights[box] = member.reshape(split).sum(axis=(1, 3, 5), dtype=np.float32) / subsamples**3
     return weights
+
+
+def _subsampled(part: slice, subsamples: int) -> Points:
+    """Return the coordinates of evenly spread points along one axis of some voxels, in voxels."""
+    offsets = (np.arange(subsamples) + 0.5) / subsamples - 0.5
+    return np.asarray((np.arange(part.start, part.stop)[:, np.newaxis] + offsets).ravel())
+
+
+def _on_lattice(inside: Membership, region: Region, axes: Sequence[Points], *, affine: Points) -> NDArray[np.bool_]:
+    """Return which points of a lattice lie inside a region.
+
+    A label is looked up axis by axis where the lattice is upright in the atlas, which is many times faster than point
+    by point.
+    """
+    if region.atlas is not None:
+        atlas = _atlas(region.atlas)
+        step = np.linalg.inv(atlas.affine) @ affine
+        order = np.abs(step[:3, :3]).argmax(axis=1)
+        if np.count_nonzero(np.abs(step[:3, :3]) > UPRIGHT_TOLERANCE) == 3 and len(set(order.tolist())) == 3:
+            return _labels_upright(region.labels, atlas, axes, step=step, order=order)
+    grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+    return inside(_transformed(grid, affine))
+
+
+def _labels_upright(
+    wanted: tuple[int, ...], atlas: Atlas, axes: Sequence[Points], *, step: Points, order: NDArray[np.intp]
+) -> NDArray[np.bool_]:
+    """Return the lattice points that have one of the labels; atlas axis k runs along lattice axis ``order[k]``."""
+    found = [
+        np.floor(step[k, axis] * axes[axis] + step[k, 3] + 0.5).astype(np.intp) for k, axis in enumerate(order.tolist())
+    ]
+    known = [(index >= 0) & (index < size) for index, size in zip(found, atlas.labels.shape, strict=True)]
+    clipped = [np.where(ok, index, 0) for ok, index in zip(known, found, strict=True)]
+    member = np.isin(atlas.labels[np.ix_(*clipped)], wanted)
+    for k, ok in enumerate(known):
+        member[(slice(None),) * k + (~ok,)] = False
+    return np.asarray(member.transpose(np.argsort(order)))
 
 
 def region_bounds(region: Region) -> tuple[Points, Points]:
@@ -210,26 +251,47 @@ def _axis_distance(points: Points, vertices: Points) -> Points:
 
 def _in_labels(wanted: tuple[int, ...], *, atlas: Path) -> tuple[Membership, tuple[Points, Points]]:
     """Return the test of points (..., 3) for having one of the labels in the nearest atlas voxel, and the box."""
-    labels, affine = load_atlas(atlas)
-    member = np.isin(labels, wanted)
+    source = _atlas(atlas)
+    labels, affine = source.labels, source.affine
     to_voxel = np.linalg.inv(affine)
 
     def inside(points: Points) -> NDArray[np.bool_]:
         voxels = np.floor(_transformed(points, to_voxel) + 0.5).astype(np.intp)
-        known = np.all((voxels >= 0) & (voxels < member.shape), axis=-1)
+        known = np.all((voxels >= 0) & (voxels < labels.shape), axis=-1)
         found = np.zeros(points.shape[:-1], dtype=bool)
-        found[known] = member[tuple(voxels[known].T)]
+        found[known] = np.isin(labels[tuple(voxels[known].T)], wanted)
         return found
 
-    return inside, _world_box(member, affine)
+    return inside, _world_box(source, wanted)
 
 
-def _world_box(member: NDArray[np.bool_], affine: Points) -> tuple[Points, Points]:
-    """Return the corners in mm of the box around the true voxels, their full extent included."""
-    axes = ((1, 2), (0, 2), (0, 1))
-    ranges = [np.flatnonzero(member.any(axis=axis)) for axis in axes]
-    corners = np.array(list(product(*((found[0] - 0.5, found[-1] + 0.5) for found in ranges))))
-    world = _transformed(corners, affine)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Atlas:
+    """A label image: ``labels`` (n_x, n_y, n_z) and ``affine`` (4, 4), not to be changed; the box of every label."""
+
+    labels: NDArray[np.integer[Any]]
+    affine: NDArray[np.float64]
+    boxes: Mapping[int, tuple[slice, ...]]
+
+
+@lru_cache(maxsize=2)
+def _atlas(path: Path) -> Atlas:
+    """Return an atlas, read once for all the regions that it holds."""
+    from scipy import ndimage
+
+    labels, affine = load_atlas(path)
+    values, numbers = np.unique(labels, return_inverse=True)
+    found = ndimage.find_objects(numbers.reshape(labels.shape) + 1)
+    boxes = {int(value): box for value, box in zip(values, found, strict=True) if box is not None}
+    labels.setflags(write=False)
+    return Atlas(labels=labels, affine=affine, boxes=boxes)
+
+
+def _world_box(atlas: Atlas, wanted: tuple[int, ...]) -> tuple[Points, Points]:
+    """Return the corners in mm of the box around the voxels with one of the labels, their full extent included."""
+    boxes = [atlas.boxes[label] for label in wanted if label in atlas.boxes]
+    ranges = [(min(box[k].start for box in boxes) - 0.5, max(box[k].stop for box in boxes) - 0.5) for k in range(3)]
+    world = _transformed(np.array(list(product(*ranges))), atlas.affine)
     return world.min(axis=0), world.max(axis=0)
 
 
@@ -240,17 +302,6 @@ def _voxel_box(bounds: tuple[Points, Points], *, affine: Points, shape: tuple[in
     start = np.clip(np.floor(corners.min(axis=0)), 0, shape).astype(int)
     stop = np.clip(np.ceil(corners.max(axis=0)) + 1, 0, shape).astype(int)
     return tuple(slice(int(low), max(int(low), int(high))) for low, high in zip(start, stop, strict=True))
-
-
-def _share_inside(
-    inside: Membership, voxels: NDArray[np.integer[Any]], *, affine: Points, subsamples: int
-) -> NDArray[np.float64]:
-    """Return the share of ``subsamples``³ points of every voxel (..., 3) that are inside."""
-    offsets = (np.arange(subsamples) + 0.5) / subsamples - 0.5
-    count = np.zeros(voxels.shape[:-1], dtype=np.int64)
-    for offset in product(offsets, repeat=3):
-        count += inside(_transformed(voxels + np.array(offset), affine))
-    return count / subsamples**3
 
 
 def _transformed(points: Points, affine: Points) -> Points:
@@ -380,7 +431,7 @@ def _check_labels(regions: dict[Name, Region], path: Path) -> None:
     """Raise if a region names a label that its atlas does not hold."""
     for atlas in {region.atlas: None for region in regions.values() if region.atlas}:
         named = {label: region for region in regions.values() if region.atlas == atlas for label in region.labels}
-        known = np.isin(list(named), load_atlas(atlas)[0])
+        known = np.isin(list(named), list(_atlas(atlas).boxes))
         unknown = {label: named[label] for label, found in zip(named, known, strict=True) if not found}
         for region in unknown.values():
             own = ", ".join(str(label) for label in region.labels if label in unknown)
