@@ -128,6 +128,8 @@ CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
     "nuisance.complement": lambda rng: {"basis": basis(rng), "nuisance": rng.standard_normal((keep().sum(), 2))},
     "nuisance.band_gain": lambda rng: {"basis": basis(rng), "t_r": 2.0, "band_hz": BAND, "keep": keep()},
     "nuisance.project": lambda rng: {"basis": basis(rng), "series": bold(rng), "keep": keep()},
+    "nuisance.by_frequency": lambda rng: {"basis": basis(rng), "keep": keep()},
+    "nuisance.project_each": lambda rng: {"bases": [basis(rng)], "series": bold(rng), "keep": keep()},
     "nuisance.cleaned": lambda rng: {
         "basis": basis(rng),
         "projected": rng.standard_normal((basis(rng).shape[1], 3)),
@@ -227,7 +229,7 @@ CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
     },
 }
 # of images, which are read as float32
-FROM_FLOAT32 = ("labels.", "nuisance.project", "quality.tsnr", "volumes.tissue", "volumes.regional", "volumes.coverage")
+FROM_FLOAT32 = ("labels.", "quality.tsnr", "volumes.tissue", "volumes.regional", "volumes.coverage")
 ZERO_WITHOUT_DATA = ("motor_map.active_map", "motor_map.map_area")  # nothing is active
 EVERY_KERNEL = pytest.mark.parametrize("name", CASES)
 

@@ -6,14 +6,17 @@ import numpy as np
 import pytest
 
 from lbpneuro.errors import InputError, QualityError, Reason
+from lbpneuro.kernels.correlation import correlation
 from lbpneuro.kernels.nuisance import (
     band_gain,
+    by_frequency,
     cleaned,
     cosines,
     frequencies_hz,
     low_pass_basis,
     orders_in,
     project,
+    project_each,
     residual_basis,
 )
 from tests.oracles.functional import least_squares_clean
@@ -128,7 +131,7 @@ def test_shift_and_read_only(rng):
     shifted = (series.astype(np.float64) + 1e4).astype(np.float32)
     # float32 keeps 1e4 to 5e-4: nothing worse may happen
     np.testing.assert_allclose(project(basis, shifted, keep=keep), first, atol=5e-3)
-    assert first.dtype == np.float64
+    assert first.dtype == np.float32
 
 
 def test_nan_constant_and_explained_series_stay_local(rng):
@@ -151,6 +154,89 @@ def test_censored_values_do_not_matter(rng):
     expected = clean(series, confounds, keep=keep)
     series[~keep], confounds[~keep] = 1e6, np.nan
     np.testing.assert_array_equal(clean(series, confounds, keep=keep), expected)
+
+
+def correlated(rng: np.random.Generator, *, mean: float, deviation: float) -> np.ndarray:
+    """Series of a large mean that share half of their variance, in single precision."""
+    series = rng.standard_normal((240, 60)) + rng.standard_normal((240, 1))
+    return (mean + deviation * series).astype(np.float32)
+
+
+@pytest.mark.parametrize(("mean", "deviation"), [(1000, 10), (1e4, 20), (0, 1)])
+def test_single_precision_gives_the_correlation_of_double(rng, mean, deviation):
+    keep = rng.random(240) > 0.05
+    basis = residual_basis(rng.standard_normal((240, 24)), t_r=2.0, band_hz=BAND, polynomial=1, keep=keep)
+    series = correlated(rng, mean=mean, deviation=deviation)
+    before = series.copy()
+    single = project(basis, series, keep=keep)
+    assert single.dtype == np.float32
+    np.testing.assert_array_equal(series, before)
+    np.testing.assert_allclose(
+        correlation(single), correlation(project(basis, series.astype(np.float64), keep=keep)), atol=1e-6
+    )
+
+
+def test_single_precision_knows_what_nothing_is_left_of(rng):
+    confounds = np.cumsum(rng.standard_normal((150, 12)), axis=0)
+    keep = rng.random(150) > 0.1
+    basis = residual_basis(confounds, t_r=2.0, band_hz=BAND, polynomial=1, keep=keep)
+    scale = rng.lognormal(0, 3, 3000)
+    explained = confounds @ rng.standard_normal((12, 3000)) * scale + rng.choice([0, 100, 1e4], 3000)
+    constant = np.broadcast_to(rng.lognormal(3, 3, 3000), (150, 3000))
+    assert np.isnan(project(basis, explained.astype(np.float32), keep=keep)).all()
+    assert np.isnan(project(basis, constant.astype(np.float32), keep=keep)).all()
+    faint = (1e4 + 0.1 * rng.standard_normal((150, 3000))).astype(np.float32)
+    assert np.isfinite(project(basis, faint, keep=keep)).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_several_bases_in_one_pass(rng, dtype):
+    keep = everything(150)
+    bases = [
+        residual_basis(rng.standard_normal((150, n)), t_r=2.0, band_hz=BAND, polynomial=1, keep=keep) for n in (3, 9)
+    ]
+    series = (1000 + rng.standard_normal((150, 20))).astype(dtype)
+    series[:, 4] = 1000 + 5 * (np.eye(150) - bases[0] @ bases[0].T)[:, 3]  # nothing of it is in the first basis
+    found = project_each(bases, series, keep=keep)
+    assert [part.shape for part in found] == [(basis.shape[1], 20) for basis in bases]
+    assert [bool(np.isnan(part[:, 4]).all()) for part in found] == [True, False]
+    for part, basis in zip(found, bases, strict=True):
+        np.testing.assert_allclose(part, project(basis, series, keep=keep), rtol=1e-4, atol=1e-5)
+    with pytest.raises(InputError, match="`basis` must have 150 entries"):
+        project_each([bases[0], bases[1][1:]], series, keep=keep)
+
+
+@pytest.mark.parametrize("censored", [0, 12])
+def test_basis_does_not_depend_on_the_one_that_linear_algebra_returns(rng, censored):
+    keep = everything(150)
+    keep[rng.choice(150, censored, replace=False)] = False
+    basis = residual_basis(rng.standard_normal((150, 6)), t_r=2.0, band_hz=BAND, polynomial=1, keep=keep)
+    rotation = np.linalg.qr(rng.standard_normal((basis.shape[1],) * 2))[0]
+    np.testing.assert_allclose(by_frequency(basis @ rotation, keep=keep), basis, atol=1e-9)
+    np.testing.assert_allclose(basis.T @ basis, np.eye(basis.shape[1]), atol=1e-12)
+
+
+def test_basis_ascends_in_frequency_and_is_the_cosines_without_nuisance(rng):
+    keep = everything(100)
+    plain = residual_basis(np.empty((100, 0)), t_r=2.0, band_hz=BAND, polynomial=0, keep=keep)
+    np.testing.assert_allclose(plain, cosines(100, orders=np.arange(4, 33)), atol=1e-10)
+    basis = residual_basis(rng.standard_normal((100, 6)), t_r=2.0, band_hz=BAND, polynomial=1, keep=keep)
+    share = (cosines(100, orders=np.arange(100)).T @ basis) ** 2
+    assert np.all(np.diff(np.arange(100) @ share) > 0)
+
+
+def test_coordinates_of_a_coloured_series_are_nearly_independent(rng):
+    keep = rng.random(240) > 0.05
+    basis = residual_basis(rng.standard_normal((240, 6)), t_r=2.0, band_hz=BAND, polynomial=1, keep=keep)
+    frequencies, gain = band_gain(basis, t_r=2.0, band_hz=BAND, keep=keep)
+    rotation = np.linalg.qr(rng.standard_normal((len(gain), len(gain))))[0]
+
+    def dependence(gain):
+        covariance = gain @ np.diag(frequencies**-2.0) @ gain.T
+        deviation = np.sqrt(np.diag(covariance))
+        return np.sqrt(np.mean((covariance / np.outer(deviation, deviation) - np.eye(len(gain))) ** 2))
+
+    assert dependence(gain) < 0.1 < 0.15 < dependence(rotation @ gain)
 
 
 def test_blocks_agree_with_one_product(rng, monkeypatch):
@@ -201,6 +287,8 @@ def test_bad_arguments(change, message):
 def test_shapes_must_fit(rng):
     keep = everything(100)
     basis = residual_basis(np.empty((100, 0)), t_r=2.0, band_hz=BAND, polynomial=0, keep=keep)
+    with pytest.raises(InputError, match="`basis` must have 100 entries"):
+        by_frequency(basis[1:], keep=keep)
     with pytest.raises(InputError, match="`keep` must be 90"):
         project(basis, np.zeros((90, 2)), keep=keep)
     with pytest.raises(InputError, match="`projected` must have 29 rows"):

@@ -11,6 +11,8 @@ to the first.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -21,7 +23,9 @@ Array = NDArray[np.float64]
 
 COLLINEAR = 1e-8  # share of a unit-norm regressor that must be new for it to count
 EDGE = 1e-9  # share of a limit within which a frequency is on it
-BLOCK = 8192  # series per block: bounds the float64 copy of a float32 matrix
+BLOCK = 4096  # series per block: the centred copy stays in the cache
+# share of the norm of a series, mean included, below which what is left is rounding
+ROUNDING = {np.dtype(np.float32): 5e-7, np.dtype(np.float64): 1e-9}
 
 
 def frequencies_hz(n_time: int, *, t_r: float) -> Array:
@@ -80,7 +84,8 @@ def residual_basis(
     Returns
     -------
     (n_kept, d) float64
-        Orthonormal columns, orthogonal on the kept volumes to every confound, polynomial and slow cosine.
+        Orthonormal columns, orthogonal on the kept volumes to every confound, polynomial and slow cosine, in ascending
+        order of frequency (:func:`by_frequency`).
 
     Raises
     ------
@@ -106,7 +111,35 @@ def residual_basis(
             f"{keep.sum()} kept volumes of {t_r} s; at least 3 are needed: use fewer confounds or a longer run.",
             reason=Reason.TOO_FEW_DOF,
         )
-    return basis
+    return by_frequency(basis, keep=keep)
+
+
+def by_frequency(basis: ArrayLike, *, keep: ArrayLike) -> Array:
+    """Return the one orthonormal basis of span(``basis``) that is ordered by frequency.
+
+    They are the eigenvectors of ``Q' F Q`` with ``F = sum_k k c_k c_k'`` over the DCT vectors ``c_k`` on the kept
+    volumes: without confounds and censoring the cosines themselves. The coordinates of a stationary series are nearly
+    independent in it, as its cosine coefficients are, and no result depends on which of all bases LAPACK returned.
+
+    Parameters
+    ----------
+    basis : (n_kept, d)
+        Orthonormal columns.
+    keep : (n_time,) of bool
+
+    Returns
+    -------
+    (n_kept, d) float64
+        In ascending order of mean frequency; the largest DCT coefficient of every direction is positive.
+    """
+    basis, keep = np.asarray(basis, dtype=np.float64), np.asarray(keep)
+    check_length("basis", basis, expected=int(keep.sum()))
+    orders = np.arange(len(keep))
+    spectrum = cosines(len(keep), orders=orders)[keep].T @ basis
+    rotation = np.linalg.eigh(spectrum.T @ (orders[:, None] * spectrum))[1]
+    spectrum = spectrum @ rotation
+    largest = np.take_along_axis(spectrum, np.abs(spectrum).argmax(axis=0)[None], axis=0)
+    return basis @ (rotation * np.sign(largest))
 
 
 def low_pass_basis(n_time: int, *, t_r: float, high_hz: float, keep: NDArray[np.bool_], band_share: float) -> Array:
@@ -155,7 +188,7 @@ def band_gain(basis: Array, *, t_r: float, band_hz: tuple[float, float], keep: A
     return frequencies_hz(n_time, t_r=t_r)[orders], basis.T @ cosines(n_time, orders=orders)[keep]
 
 
-def project(basis: Array, series: NDArray[np.floating], *, keep: ArrayLike) -> Array:
+def project(basis: Array, series: NDArray[np.floating], *, keep: ArrayLike) -> NDArray[np.floating]:
     """Return ``Q' X``, the coordinates of the cleaned series.
 
     Parameters
@@ -163,29 +196,60 @@ def project(basis: Array, series: NDArray[np.floating], *, keep: ArrayLike) -> A
     basis : (n_kept, d)
         From :func:`residual_basis`.
     series : (n_time, n_series)
-        Any float type; sums are taken in float64, in blocks of series, so a float32 matrix is never copied whole.
+        Any float type. Rounded means are taken off before the product, in blocks of series: a matrix of single
+        precision is multiplied in single precision, loses no digits to its mean, and is never copied whole.
     keep : (n_time,) of bool
         The kept volumes of ``basis``.
 
     Returns
     -------
-    (d, n_series) float64
+    (d, n_series) float32 for float32 series, float64 for others
         A series that holds NaN on a kept volume, or of which nothing is left (constant, or a confound itself: less than
-        1e-9 of its norm), is NaN; the others do not change.
+        1e-9 of its norm, 5e-7 in single precision), is NaN; the others do not change.
+    """
+    return project_each([basis], series, keep=keep)[0]
+
+
+def project_each(
+    bases: Sequence[Array], series: NDArray[np.floating], *, keep: ArrayLike
+) -> tuple[NDArray[np.floating], ...]:
+    """Return :func:`project` for several bases on the same kept volumes, in one pass over the series.
+
+    Parameters
+    ----------
+    bases : sequence of (n_kept, d_i)
+    series, keep
+        As in :func:`project`.
+
+    Returns
+    -------
+    tuple of (d_i, n_series)
+        Views of one array, each contiguous. A series that nothing is left of in one basis is NaN there alone.
     """
     keep = as_mask("keep", keep, expected=len(series))
-    check_length("basis", basis, expected=int(keep.sum()))
-    projected = np.empty((basis.shape[1], series.shape[1]))
+    for basis in bases:
+        check_length("basis", basis, expected=int(keep.sum()))
+    dtype = np.dtype(np.float32 if series.dtype == np.float32 else np.float64)
+    stacked = np.ascontiguousarray(np.hstack(bases).T, dtype=dtype)
+    projected = np.empty((len(stacked), series.shape[1]), dtype=dtype)
+    each = np.split(projected, np.cumsum([basis.shape[1] for basis in bases])[:-1])
+    kept = np.flatnonzero(keep)
+    average = np.full(len(kept), 1 / len(kept), dtype=dtype)
     for start in range(0, series.shape[1], BLOCK):
-        block = series[keep, start : start + BLOCK].astype(np.float64)
-        projected[:, start : start + BLOCK] = basis.T @ block
-        norm = np.linalg.norm(block, axis=0)
-        left = np.linalg.norm(projected[:, start : start + BLOCK], axis=0)
-        projected[:, start : start + BLOCK][:, ~(left > 1e-9 * norm)] = np.nan
-    return projected
+        columns = slice(start, start + BLOCK)
+        with np.errstate(invalid="ignore", over="ignore"):
+            block = series[kept, columns].astype(dtype, copy=False)
+            mean = average @ block
+            block -= mean
+            np.matmul(stacked, block, out=projected[:, columns])
+            norm = np.sqrt(len(kept) * mean**2 + np.einsum("ts,ts->s", block, block))
+            for part in each:
+                left = np.sqrt(np.einsum("ds,ds->s", part[:, columns], part[:, columns]))
+                part[:, columns][:, ~(left > ROUNDING[dtype] * norm)] = np.nan
+    return tuple(each)
 
 
-def cleaned(basis: Array, projected: Array, *, keep: ArrayLike) -> Array:
+def cleaned(basis: Array, projected: NDArray[np.floating], *, keep: ArrayLike) -> Array:
     """Return the cleaned series ``Q Y`` in time, shape (n_time, n_series), NaN on the censored volumes."""
     keep = np.asarray(keep)
     if basis.shape[1] != projected.shape[0]:
