@@ -1,0 +1,417 @@
+"""Sliding windows: correlation in each, the states that windows fall into, and how those follow each other in time.
+
+Windows are indexed along the first axis. A window that cannot be used (too much of it censored, a series that is NaN) is
+NaN, its label is ``NO_STATE``, and it is a gap: nothing is counted across it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lbpneuro.errors import InputError, QualityError, Reason
+from lbpneuro.kernels._checks import as_mask, check_length, check_option, check_positive
+
+Array = NDArray[np.float64]
+Labels = NDArray[np.int64]
+
+NO_STATE = -1
+METRICS = ("cityblock", "euclidean")
+TAIL_SIGMAS = 4  # beyond, the taper is below 1e-4
+CENSORED_MAX = 0.2
+VARIES = 1e-10  # least share of a series' energy in a window that is variation and not rounding
+ITERATIONS = 300
+BLOCK_BYTES = 2**26
+
+
+def taper(n: int, *, sigma: float) -> Array:
+    """Return the window of dynamic connectivity: a rectangle convolved with a Gaussian, scaled to a maximum of 1.
+
+    ``w_t = sum_{s=1..n} exp(-(t - s)^2 / (2 sigma^2)) / max``, the window of Allen et al. (2014,
+    10.1093/cercor/bhs352) as GIFT computes it, its tails cut at 4 ``sigma``.
+
+    Parameters
+    ----------
+    n : int
+        Width of the rectangle (volumes), at least 1.
+    sigma : float
+        Of the Gaussian (volumes); 0 gives the rectangle.
+
+    Returns
+    -------
+    (n + 2 ceil(4 sigma),) float64
+        Symmetric; the rectangle reaches from entry ``ceil(4 sigma)`` on.
+    """
+    check_positive("n", n)
+    if sigma == 0:
+        return np.ones(n)
+    check_positive("sigma", sigma)
+    tail = int(np.ceil(TAIL_SIGMAS * sigma))
+    gaussian = np.exp(-0.5 * (np.arange(-tail, tail + 1) / sigma) ** 2)
+    whole = np.convolve(np.ones(n), gaussian)
+    return np.asarray(whole / whole.max())
+
+
+def window_volumes(*, t_r: float, volumes_min: int, seconds_min: float) -> int:
+    """Return the width of a window (volumes): ``max(volumes_min, ceil(seconds_min / t_r))``."""
+    check_positive("t_r", t_r)
+    return max(volumes_min, int(np.ceil(seconds_min / t_r - 1e-9)))
+
+
+def window_weights(weights: ArrayLike, *, width: int, step: int, keep: ArrayLike) -> Array:
+    """Return the weight of every volume in every window.
+
+    Window ``k`` has its rectangle on the volumes ``k step`` to ``k step + width - 1``; the tails of the taper reach
+    beyond it, but not beyond the run. Censored volumes weigh 0.
+
+    Parameters
+    ----------
+    weights : (width + 2 tail,)
+        From :func:`taper`.
+    width, step : int
+        Volumes of the rectangle, and between the beginnings of two windows.
+    keep : (n_time,) of bool
+
+    Returns
+    -------
+    (n_window, n_time) float64
+        ``n_window = (n_time - width) // step + 1``, none if the run is shorter than a window. A window is NaN if more
+        than 20 % of its weight is on censored volumes.
+    """
+    weights, keep = np.asarray(weights, dtype=np.float64), np.asarray(keep)
+    check_positive("step", step)
+    keep = as_mask("keep", keep, expected=len(keep))
+    tail, n_time = (len(weights) - width) // 2, len(keep)
+    n_window = max(0, (n_time - width) // step + 1)
+    place = np.arange(n_time) - step * np.arange(n_window)[:, None] + tail
+    inside = (place >= 0) & (place < len(weights))
+    whole = np.where(inside, weights[np.clip(place, 0, len(weights) - 1)], 0.0)
+    kept = whole * keep
+    usable = kept.sum(axis=1) >= (1 - CENSORED_MAX) * whole.sum(axis=1) - 1e-9
+    return np.where(usable[:, None], kept, np.nan)
+
+
+def window_means(series: ArrayLike, *, weights: Array) -> Array:
+    """Return the weighted mean of one series in every window; volumes where it is NaN do not count.
+
+    Parameters
+    ----------
+    series : (n_time,)
+    weights : (n_window, n_time)
+        From :func:`window_weights`.
+
+    Returns
+    -------
+    (n_window,) float64
+        NaN for a NaN window, or one without a known volume.
+    """
+    series = np.asarray(series, dtype=np.float64)
+    check_length("weights", weights, expected=len(series), axis=1)
+    known = np.isfinite(series)
+    total = weights @ known
+    return weights @ np.where(known, series, 0.0) / np.where(total > 0, total, np.nan)
+
+
+def windowed_correlation(series: ArrayLike, *, weights: Array) -> Array:
+    """Return the correlation matrix of every window.
+
+    ``r_ij = sum_t w_t (x_ti - m_i)(x_tj - m_j) / sqrt(...)`` with the weighted means ``m``: Pearson's r with weights.
+    GIFT correlates the products of series and window instead, which weighs by the square and centres over the run.
+
+    Parameters
+    ----------
+    series : (n_time, n_node)
+        Cleaned series. What they are on volumes of weight 0 does not matter, and may be NaN.
+    weights : (n_window, n_time)
+        From :func:`window_weights`.
+
+    Returns
+    -------
+    (n_window, n_node, n_node)
+        Symmetric, 1 on the diagonal, within rounding of [-1, 1]; float32 if ``series`` is, else float64. NaN are a NaN
+        window and, in it, the pairs of a node that is constant or NaN on a volume with weight.
+    """
+    given = np.asarray(series)
+    kind = np.float32 if given.dtype == np.float32 else np.float64
+    check_length("weights", weights, expected=len(given), axis=1)
+    n_window, n_node = len(weights), given.shape[1]
+    found = np.full((n_window, n_node, n_node), np.nan, dtype=kind)
+    for window in np.flatnonzero(np.isfinite(weights).all(axis=1)):
+        volumes = np.flatnonzero(weights[window])
+        unit = _unit_columns(given[volumes], weights[window, volumes]).astype(kind)
+        np.matmul(unit.T, unit, out=found[window])
+    return found
+
+
+def _unit_columns(part: NDArray[np.floating], weight: Array) -> Array:
+    """Return the columns, centred with the weights and times their roots, at norm 1; NaN where nothing varies."""
+    share = weight / weight.sum()
+    centred = (part - share @ part) * np.sqrt(share)[:, None]
+    energy = np.einsum("tn,tn->n", centred, centred)
+    whole = share @ np.square(part, dtype=np.float64)
+    return np.asarray(centred / np.sqrt(np.where(energy > VARIES * whole, energy, np.nan)))
+
+
+def assign_states(windows: ArrayLike, *, centroids: Array, metric: str) -> Labels:
+    """Return the state of every window: the nearest centroid, the first of equals.
+
+    Parameters
+    ----------
+    windows : (n_window, n_edge)
+        Fisher z of the edges in each window.
+    centroids : (k, n_edge)
+    metric : str
+        "cityblock" (sum of absolute differences) or "euclidean".
+
+    Returns
+    -------
+    (n_window,) int64
+        0 .. k - 1; ``NO_STATE`` for a window with a NaN.
+    """
+    check_option("metric", metric, allowed=METRICS)
+    windows = np.asarray(windows, dtype=np.float64)
+    check_length("windows", windows, expected=np.shape(centroids)[1], axis=1)
+    usable = np.isfinite(windows).all(axis=1)
+    labels = np.full(len(windows), NO_STATE, dtype=np.int64)
+    labels[usable] = np.argmin(_distances(windows[usable], centroids, metric), axis=1)
+    return labels
+
+
+def _distances(windows: Array, centroids: Array, metric: str) -> Array:
+    """Return the distances (n_window, k); squared ones for "euclidean", whose order is the same."""
+    from scipy.spatial.distance import cdist
+
+    return np.asarray(cdist(windows, centroids, "cityblock" if metric == "cityblock" else "sqeuclidean"))
+
+
+def learn_states(
+    windows: ArrayLike, *, k: int, rng: np.random.Generator, n_init: int, metric: str
+) -> tuple[Array, float]:
+    """Return the centroids of ``k`` states by Lloyd's algorithm, the best of ``n_init`` starts.
+
+    "euclidean" is k-means: centroids are means. "cityblock" is k-medians: centroids are medians, which minimise the sum
+    of absolute differences. Every start is a k-means++ draw (Arthur 2007, 10.5555/1283383.1283494).
+
+    Parameters
+    ----------
+    windows : (n_window, n_edge)
+        Windows with a NaN are left out.
+    k, n_init : int
+        Number of states, number of starts.
+    rng : Generator
+    metric : str
+        As in :func:`assign_states`.
+
+    Returns
+    -------
+    centroids : (k, n_edge) float64
+        The state that most windows are in comes first.
+    inertia : float
+        Sum of the distances (squared for "euclidean") of the windows to their centroids.
+
+    Raises
+    ------
+    QualityError
+        ``too_few_windows`` if there are fewer distinct usable windows than states.
+    """
+    check_option("metric", metric, allowed=METRICS)
+    given = np.asarray(windows, dtype=np.float64)
+    given = given[np.isfinite(given).all(axis=1)]
+    if len(given) < k or len(np.unique(given, axis=0)) < k:
+        raise QualityError(
+            f"{k} states cannot be learned from {len(given)} usable windows.", reason=Reason.TOO_FEW_WINDOWS
+        )
+    starts = (_lloyd(given, _spread(given, k, rng, metric), metric) for _ in range(n_init))
+    centroids, inertia = min(starts, key=lambda found: found[1])
+    count = np.bincount(assign_states(given, centroids=centroids, metric=metric), minlength=k)
+    return centroids[np.argsort(-count, kind="stable")], inertia
+
+
+def _spread(windows: Array, k: int, rng: np.random.Generator, metric: str) -> Array:
+    """Return k windows, each drawn with a probability proportional to its distance from those drawn before."""
+    chosen = [int(rng.integers(len(windows)))]
+    nearest = np.full(len(windows), np.inf)
+    for _ in range(1, k):
+        nearest = np.minimum(nearest, _distances(windows, windows[chosen[-1:]], metric)[:, 0])
+        chosen.append(int(np.searchsorted(np.cumsum(nearest), rng.uniform(0, nearest.sum()), side="right")))
+    return windows[np.minimum(chosen, len(windows) - 1)]
+
+
+def _lloyd(windows: Array, centroids: Array, metric: str) -> tuple[Array, float]:
+    """Return centroids that no further step moves, and their inertia; an empty state takes the farthest window."""
+    middle = np.median if metric == "cityblock" else np.mean
+    labels = np.full(len(windows), NO_STATE)
+    for _ in range(ITERATIONS):
+        distance = _distances(windows, centroids, metric)
+        found = np.argmin(distance, axis=1)
+        for state in np.flatnonzero(np.bincount(found, minlength=len(centroids)) == 0):
+            found[np.argmax(distance[np.arange(len(found)), found])] = state
+        if np.array_equal(found, labels):
+            break
+        labels = found
+        centroids = np.stack([middle(windows[labels == state], axis=0) for state in range(len(centroids))])
+    return centroids, float(_distances(windows, centroids, metric).min(axis=1).sum())
+
+
+def adjusted_rand(first: ArrayLike, second: ArrayLike) -> float:
+    """Return the agreement of two labellings: 1 if they are the same up to names, 0 on average for chance.
+
+    The adjusted Rand index (Hubert 1985, 10.1007/BF01908075) over the places that both label; NaN if there is none.
+    """
+    one, two = np.asarray(first), np.asarray(second)
+    check_length("second", two, expected=len(one))
+    both = (one != NO_STATE) & (two != NO_STATE)
+    if not both.any():
+        return float("nan")
+    table = np.histogram2d(one[both], two[both], bins=(np.arange(one.max() + 2), np.arange(two.max() + 2)))[0]
+    pairs, rows, columns = (np.sum(n * (n - 1) / 2) for n in (table, table.sum(axis=1), table.sum(axis=0)))
+    n = table.sum()
+    expected = rows * columns / max(n * (n - 1) / 2, 1)
+    most = (rows + columns) / 2
+    return 1.0 if most == expected else float((pairs - expected) / (most - expected))
+
+
+def state_stability(
+    windows: ArrayLike,
+    *,
+    people: ArrayLike,
+    k: int,
+    rng: np.random.Generator,
+    n_splits: int,
+    n_init: int,
+    metric: str,
+) -> Array:
+    """Return how well the states learned on one half of the people agree with those learned on the other half.
+
+    In every split both sets of centroids label all windows; the number is the adjusted Rand index of the two
+    labellings (the prediction-strength idea: Tibshirani 2005, 10.1198/106186005X59243).
+
+    Parameters
+    ----------
+    windows : (n_window, n_edge)
+    people : (n_window,)
+        Whom each window is of; a person is never in both halves.
+    k, rng, n_init, metric
+        As in :func:`learn_states`.
+    n_splits : int
+
+    Returns
+    -------
+    (n_splits,) float64
+        NaN for a split in which a half has too few windows; all are NaN with fewer than two people.
+    """
+    given, whose = np.asarray(windows, dtype=np.float64), np.asarray(people)
+    check_length("people", whose, expected=len(given))
+    names = np.unique(whose)
+    found = np.full(n_splits, np.nan)
+    for split in range(n_splits if len(names) > 1 else 0):
+        half = np.isin(whose, rng.permutation(names)[: len(names) // 2])
+        try:
+            learned = [
+                learn_states(given[part], k=k, rng=rng, n_init=n_init, metric=metric)[0] for part in (half, ~half)
+            ]
+        except QualityError:
+            continue
+        found[split] = adjusted_rand(*(assign_states(given, centroids=each, metric=metric) for each in learned))
+    return found
+
+
+def joined(runs: Sequence[ArrayLike]) -> Labels:
+    """Return the labels of several runs as one sequence with a gap between two runs."""
+    parts = [part for run in runs for part in (np.asarray(run, dtype=np.int64), [NO_STATE])]
+    return np.concatenate([*parts[:-1], np.empty(0, dtype=np.int64)]).astype(np.int64)
+
+
+def occupancy(labels: ArrayLike, *, k: int) -> Array:
+    """Return the share of the labelled windows that is in each state, over the last axis.
+
+    Parameters
+    ----------
+    labels : (..., n_window) of int
+
+    Returns
+    -------
+    (..., k) float64
+        NaN if no window is labelled.
+    """
+    labels = np.asarray(labels)
+    count = np.stack([np.sum(labels == state, axis=-1) for state in range(k)], axis=-1).astype(np.float64)
+    total = count.sum(axis=-1, keepdims=True)
+    return count / np.where(total > 0, total, np.nan)
+
+
+def run_lengths(labels: ArrayLike) -> tuple[Labels, Labels]:
+    """Return the state and the number of windows of every unbroken stay in a state, in order; gaps are left out."""
+    labels = np.asarray(labels, dtype=np.int64)
+    if not labels.size:
+        return labels, labels
+    first = np.flatnonzero(np.diff(labels, prepend=labels[0] - 1))
+    length = np.diff(np.append(first, len(labels)))
+    stays = labels[first] != NO_STATE
+    return labels[first][stays], length[stays]
+
+
+def dwell_times(labels: ArrayLike, *, k: int, step_s: float) -> Array:
+    """Return the mean time (s) of an unbroken stay in each state: mean number of windows times ``step_s``.
+
+    Stays end at a gap and at the ends of a run, so that the mean of a short run is too small.
+
+    Returns
+    -------
+    (k,) float64
+        NaN for a state that was never visited.
+    """
+    state, length = run_lengths(labels)
+    visits = np.bincount(state, minlength=k).astype(np.float64)
+    total = np.bincount(state, weights=length, minlength=k)
+    return step_s * total / np.where(visits > 0, visits, np.nan)
+
+
+def transitions(labels: ArrayLike, *, step_s: float) -> float:
+    """Return the changes of state per minute, over pairs of labelled windows next to each other; NaN without a pair."""
+    labels = np.asarray(labels)
+    pairs = (labels[:-1] != NO_STATE) & (labels[1:] != NO_STATE)
+    changes = pairs & (labels[:-1] != labels[1:])
+    return float(60 * changes.sum() / (pairs.sum() * step_s)) if pairs.any() else float("nan")
+
+
+def block_resamples(lengths: Sequence[int], *, block: int, n_resamples: int, rng: np.random.Generator) -> Labels:
+    """Return indices of windows that make resamples of as many windows, in blocks of successive ones.
+
+    The moving-block bootstrap (Kunsch 1989, 10.1214/aos/1176347265): windows that overlap are resampled together. A
+    block never joins two runs.
+
+    Parameters
+    ----------
+    lengths
+        Windows of each run; the indices count through all runs.
+    block : int
+        Windows per block; a shorter run is one block of its own length.
+    n_resamples : int
+    rng : Generator
+
+    Returns
+    -------
+    (n_resamples, n_window) int64
+    """
+    check_positive("block", block)
+    n_window = int(sum(lengths))
+    if not n_window:
+        raise InputError("`lengths` must add up to 1 or more; got no window.")
+    ends = np.cumsum(lengths)
+    starts, sizes = [], []
+    for end, length in zip(ends, lengths, strict=True):
+        size = min(block, int(length))
+        begin = np.arange(end - length, end - size + 1 if size else end - length)
+        starts.append(begin)
+        sizes.append(np.full(len(begin), size))
+    start, size = np.concatenate(starts), np.concatenate(sizes)
+    n_blocks = int(np.ceil(n_window / size.min()))
+    drawn = rng.integers(len(start), size=(n_resamples, n_blocks))
+    within = np.arange(size.max())
+    index = start[drawn][..., None] + within
+    taken = (within < size[drawn][..., None]).reshape(n_resamples, -1)
+    order = np.argsort(~taken, axis=1, kind="stable")[:, :n_window]
+    return np.take_along_axis(index.reshape(n_resamples, -1), order, axis=1)
