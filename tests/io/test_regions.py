@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -12,6 +13,7 @@ import pytest
 from lbpneuro.errors import InputError
 from lbpneuro.io.regions import (
     COLUMNS,
+    OPTIONAL,
     Region,
     atlas_path,
     grid_around,
@@ -379,3 +381,80 @@ def test_an_atlas_of_fractions_is_refused(tmp_path):
     nib.save(nib.Nifti1Image(np.ones((2, 2, 2, 3), dtype=np.uint8), np.eye(4)), tmp_path / "series.nii.gz")
     with pytest.raises(InputError, match="three-dimensional label image"):
         load_atlas(tmp_path / "series.nii.gz")
+
+
+def test_sectors_of_a_tube_counted_by_hand():
+    """A straight tube on voxel centres, radius 1 to 2: of the 12 points of every slice, sectors take the right ones."""
+    points = [(x, y) for x in range(-2, 3) for y in range(-2, 3) if 1 <= x * x + y * y <= 4]
+    assert len(points) == 12
+    grid = {"affine": millimetre_grid((0, 0, 0), reach=4)["affine"], "shape": (9, 9, 9), "subsamples": 1}
+    whole = tube([(0, 0, -2), (0, 0, 0), (0, 0, 2)], radius_mm=2, inner_mm=1)
+    assert region_weights(whole, **grid).sum() == 12 * 5
+    # dorsal is -y; 45 degrees is on (1, -1), 90 on (1, 0), 135 on (1, 1)
+    expected = {
+        (0, 45): {(0, -1), (0, -2)},
+        (45, 90): {(1, -1), (-1, -1)},
+        (90, 135): {(1, 0), (2, 0), (-1, 0), (-2, 0)},
+        (90, 180): {(1, 0), (2, 0), (-1, 0), (-2, 0), (1, 1), (-1, 1), (0, 1), (0, 2)},
+    }
+    for sector, wanted in expected.items():
+        weights = region_weights(replace(whole, sectors=(sector, sector)), **grid)
+        assert {(int(x) - 4, int(y) - 4) for x, y in np.argwhere(weights[:, :, 4])} == wanted
+    split = region_weights(replace(whole, sectors=((0, 90), (90, 180))), **grid)
+    # the vertex in the middle (z = 0) belongs to the segment below it
+    assert [int(split[:, :, 4 + z].sum()) for z in (-2, -1, 0, 1, 2)] == [4, 4, 4, 8, 8]
+    reverse = replace(whole, points=whole.points[::-1], sectors=((90, 180), (0, 90)))
+    np.testing.assert_array_equal(region_weights(reverse, **grid), split)
+
+
+def test_the_columns_of_the_pag_are_parts_of_it_and_disjoint(regions):
+    """vlPAG and lPAG lie inside the shell and share no point; vlPAG is a quarter of it or so, below z = -10."""
+    affine = np.eye(4)
+    affine[:3, 3] = (-8, -45, -20)
+    grid = {"affine": affine, "shape": (17, 30, 20), "subsamples": 1}
+    pag, vlpag, lpag = (region_weights(regions[roi, "n/a"], **grid).astype(bool) for roi in ("pag", "vlpag", "lpag"))
+    assert not (vlpag & lpag).any()
+    assert not ((vlpag | lpag) & ~pag).any()
+    heights = np.flatnonzero(vlpag.any(axis=(0, 1))) - 20
+    assert (heights.min(), heights.max()) == (-16, -10)
+    assert 0.15 < vlpag.sum() / pag.sum() < 0.4
+    for part in (vlpag, lpag):
+        np.testing.assert_array_equal(part, part[::-1])
+
+
+def test_a_label_region_may_end_at_a_coronal_plane(regions):
+    """Every point of the anterior hippocampus lies in front of y = -21 mm; with the rest it is the whole."""
+    whole, front = regions["hippocampus", "L"], regions["hippocampus_anterior", "L"]
+    assert front.y_min == -21
+    y_mm = MNI_2MM[1, 1] * np.arange(MNI_SHAPE[1]) + MNI_2MM[1, 3]
+    weights = region_weights(front, affine=MNI_2MM, shape=MNI_SHAPE)
+    both = region_weights(whole, affine=MNI_2MM, shape=MNI_SHAPE)
+    # a voxel of 2 mm around y = -22 reaches to -21: nothing of it is in front
+    assert weights[:, y_mm <= -22].sum() == 0
+    np.testing.assert_array_equal(weights[:, y_mm >= -20], both[:, y_mm >= -20])
+    assert 0 < weights.sum() < both.sum()
+    turn = oblique(np.random.default_rng(0), voxel_mm=3.0)
+    turn[:3, 3] = np.array([-25, -20, -15]) - turn[:3, :3] @ [8, 8, 8]
+    centres = np.stack(np.meshgrid(*[np.arange(17)] * 3, indexing="ij"), axis=-1) @ turn[:3, :3].T + turn[:3, 3]
+    slanted, everything = (
+        region_weights(region, affine=turn, shape=(17, 17, 17), subsamples=1) for region in (front, whole)
+    )
+    np.testing.assert_array_equal(slanted, everything * (centres[..., 1] >= -21))
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([row(sector_deg="0-90")], r"of a tube; found '0-90'"),
+        ([row(kind="tube", sector_deg="90-20"), row(kind="tube", z="9")], r"line 2: sector_deg must be low-high"),
+        ([row(kind="tube", sector_deg="90-190"), row(kind="tube", z="9")], r"line 2: sector_deg must be low-high"),
+        (
+            [row(kind="tube", sector_deg="9-90"), row(kind="tube", z="9"), row(kind="tube", z="12")],
+            r"at every vertex of a tube but the last",
+        ),
+        ([row(y_min="front")], r"line 2: y_min must be a number in mm, found 'front'"),
+    ],
+)
+def test_sectors_and_bounds_that_make_no_sense(tmp_path, rows, message):
+    with pytest.raises(InputError, match=message):
+        read_regions(write_table(tmp_path / "rois.tsv", *rows, columns=(*COLUMNS, *OPTIONAL)))

@@ -32,7 +32,9 @@ COLUMNS = (
     *("roi", "hemi", "kind", "x", "y", "z", "radius_mm", "inner_mm", "atlas", "labels"),
     *("space", "source", "evidence", "note"),
 )
-NUMERIC = ("x", "y", "z", "radius_mm", "inner_mm")
+OPTIONAL = ("sector_deg", "y_min")
+NUMERIC = ("x", "y", "z", "radius_mm", "inner_mm", "y_min")
+HALF_TURN = 180.0
 ROUNDING_MM = 1e-6
 UPRIGHT_TOLERANCE = 1e-6
 
@@ -42,7 +44,9 @@ class Region:
     """One region of the table.
 
     ``points`` (n_row, 3) are sphere centres or tube vertices in mm, ``radius_mm`` (n_row,) their radii; a label region
-    has none and names its ``atlas`` file and ``labels`` instead.
+    has none and names its ``atlas`` file and ``labels`` instead, of which what lies behind ``y_min`` (mm) is left out.
+    ``sectors`` (n_row - 1 pairs of degrees) cuts a tube open, segment by segment: a point belongs to it if its angle
+    from the dorsal midline is in [low, high[, the ventral midline (180) included; none is the whole circle.
     """
 
     roi: str
@@ -56,6 +60,8 @@ class Region:
     inner_mm: float = 0.0
     atlas: Path | None = None
     labels: tuple[int, ...] = ()
+    y_min: float = -np.inf
+    sectors: tuple[tuple[float, float], ...] = ()
 
 
 def read_regions(path: Path) -> dict[Name, Region]:
@@ -73,7 +79,8 @@ def read_regions(path: Path) -> dict[Name, Region]:
     """
     table = read_tsv(path, dtype=str)
     _check_columns(table, path)
-    table = _numbers(table.fillna("n/a"), path)
+    absent = {column: "n/a" for column in OPTIONAL if column not in table.columns}
+    table = _numbers(table.assign(**absent).fillna("n/a"), path)
     for line, row in _lines(table):
         _check_row(row, f"{path}, line {line}")
     _check_repeats(table, path)
@@ -153,9 +160,16 @@ def _on_lattice(inside: Membership, region: Region, axes: Sequence[Points], *, a
         step = np.linalg.inv(atlas.affine) @ affine
         order = np.abs(step[:3, :3]).argmax(axis=1)
         if np.count_nonzero(np.abs(step[:3, :3]) > UPRIGHT_TOLERANCE) == 3 and len(set(order.tolist())) == 3:
-            return _labels_upright(region.labels, atlas, axes, step=step, order=order)
+            member = _labels_upright(region.labels, atlas, axes, step=step, order=order)
+            return member & (_lattice_y(axes, affine=affine) >= region.y_min - ROUNDING_MM)
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
     return inside(_transformed(grid, affine))
+
+
+def _lattice_y(axes: Sequence[Points], *, affine: Points) -> Points:
+    """Return the y coordinate (mm) of the points of a lattice."""
+    parts = np.ix_(*(scale * axis for scale, axis in zip(affine[1, :3], axes, strict=True)))
+    return np.asarray(parts[0] + parts[1] + parts[2] + affine[1, 3])
 
 
 def _labels_upright(
@@ -211,7 +225,7 @@ def load_atlas(path: Path) -> tuple[NDArray[np.integer[Any]], NDArray[np.float64
 def _membership(region: Region) -> tuple[Membership, tuple[Points, Points]]:
     """Return the test of points (..., 3) for lying inside a region, and the corners of a box around it, in mm."""
     if region.atlas is not None:
-        return _in_labels(region.labels, atlas=region.atlas)
+        return _in_labels(region, atlas=region.atlas)
     reach = region.radius_mm[:, np.newaxis]
     bounds = (region.points - reach).min(axis=0), (region.points + reach).max(axis=0)
     if region.kind == "sphere":
@@ -228,12 +242,32 @@ def _in_spheres(points: Points, region: Region) -> NDArray[np.bool_]:
 
 
 def _in_tube(points: Points, region: Region) -> NDArray[np.bool_]:
-    """Return which points (..., 3) are in the shell around the axis, between the axial planes of its ends."""
+    """Return which points (..., 3) are in the shell around the axis, between the axial planes of its ends.
+
+    With sectors, only those at the right angle from the dorsal midline, seen from the axis in the axial plane.
+    """
     distance = _axis_distance(points, region.points)
     height = points[..., 2]
     low, high = np.sort(region.points[[0, -1], 2])
     shell = (distance >= region.inner_mm - ROUNDING_MM) & (distance <= region.radius_mm[0] + ROUNDING_MM)
-    return shell & (height >= low - ROUNDING_MM) & (height <= high + ROUNDING_MM)
+    inside = shell & (height >= low - ROUNDING_MM) & (height <= high + ROUNDING_MM)
+    return inside & _in_sector(points, region) if region.sectors else inside
+
+
+def _in_sector(points: Points, region: Region) -> NDArray[np.bool_]:
+    """Return which points (..., 3) are in the sector of the segment at their height; a vertex belongs to the one below.
+
+    The angle is 0 behind the axis (dorsal), 180 in front of it, the same on both sides.
+    """
+    vertices, sectors = region.points, np.array(region.sectors)
+    if vertices[0, 2] > vertices[-1, 2]:
+        vertices, sectors = vertices[::-1], sectors[::-1]
+    height = points[..., 2]
+    axis_x, axis_y = (np.interp(height, vertices[:, 2], vertices[:, k]) for k in (0, 1))
+    angle = np.degrees(np.arctan2(np.abs(points[..., 0] - axis_x), axis_y - points[..., 1]))
+    segment = np.clip(np.searchsorted(vertices[:, 2], height - ROUNDING_MM) - 1, 0, len(sectors) - 1)
+    low, high = sectors[segment, 0], sectors[segment, 1]
+    return np.asarray((angle >= low) & ((angle < high) | (high >= HALF_TURN)))
 
 
 def _axis_distance(points: Points, vertices: Points) -> Points:
@@ -249,7 +283,7 @@ def _axis_distance(points: Points, vertices: Points) -> Points:
     return distance
 
 
-def _in_labels(wanted: tuple[int, ...], *, atlas: Path) -> tuple[Membership, tuple[Points, Points]]:
+def _in_labels(region: Region, *, atlas: Path) -> tuple[Membership, tuple[Points, Points]]:
     """Return the test of points (..., 3) for having one of the labels in the nearest atlas voxel, and the box."""
     source = _atlas(atlas)
     labels, affine = source.labels, source.affine
@@ -259,10 +293,12 @@ def _in_labels(wanted: tuple[int, ...], *, atlas: Path) -> tuple[Membership, tup
         voxels = np.floor(_transformed(points, to_voxel) + 0.5).astype(np.intp)
         known = np.all((voxels >= 0) & (voxels < labels.shape), axis=-1)
         found = np.zeros(points.shape[:-1], dtype=bool)
-        found[known] = np.isin(labels[tuple(voxels[known].T)], wanted)
-        return found
+        found[known] = np.isin(labels[tuple(voxels[known].T)], region.labels)
+        return found & (points[..., 1] >= region.y_min - ROUNDING_MM)
 
-    return inside, _world_box(source, wanted)
+    low, high = _world_box(source, region.labels)
+    low[1] = np.clip(low[1], region.y_min, high[1])
+    return inside, (low, high)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -346,10 +382,25 @@ def _check_row(row: pd.Series[Any], where: str) -> None:
     for column in ("roi", "space"):
         if row[column] == "n/a":
             raise InputError(f"{where}: {column} is empty; every row needs one.")
+    if row["sector_deg"] != "n/a" and (row["kind"] != "tube" or _sector(row["sector_deg"]) is None):
+        raise InputError(
+            f"{where}: sector_deg must be low-high in degrees from the dorsal midline (0 to 180) or none, of a tube; "
+            f"found {row['sector_deg']!r}."
+        )
     if row["kind"] == "label":
         _check_label_row(row, where)
     else:
         _check_shape_row(row, where)
+
+
+def _sector(text: str) -> tuple[float, float] | None:
+    """Return low and high of ``low-high``, an empty sector for ``none``, None for anything else."""
+    if text == "none":
+        return 0.0, 0.0
+    low, dash, high = text.partition("-")
+    if not dash or not low.strip().isdecimal() or not high.strip().isdecimal():
+        return None
+    return (float(low), float(high)) if float(low) < float(high) <= HALF_TURN else None
 
 
 def _check_choice(row: pd.Series[Any], column: str, *, allowed: tuple[str, ...], where: str) -> None:
@@ -406,9 +457,14 @@ def _shaped(rows: pd.DataFrame, where: str) -> dict[str, Any]:
     points = rows[["x", "y", "z"]].to_numpy(dtype=np.float64)
     radius_mm = rows["radius_mm"].to_numpy(dtype=np.float64)
     inner_mm = np.nan_to_num(rows["inner_mm"].to_numpy(dtype=np.float64))
-    if rows["kind"].iloc[0] == "tube":
-        _check_tube(points, widths=np.column_stack([radius_mm, inner_mm]), where=where)
-    return {"points": points, "radius_mm": radius_mm, "inner_mm": float(inner_mm[0])}
+    geometry = {"points": points, "radius_mm": radius_mm, "inner_mm": float(inner_mm[0])}
+    if rows["kind"].iloc[0] != "tube":
+        return geometry
+    _check_tube(points, widths=np.column_stack([radius_mm, inner_mm]), where=where)
+    sectors = [_sector(text) for text in rows["sector_deg"].iloc[:-1]]
+    if any(sectors) and not all(sectors):
+        raise InputError(f"{where}: sector_deg must be given at every vertex of a tube but the last, or at none.")
+    return {**geometry, "sectors": tuple(sector for sector in sectors if sector)}
 
 
 def _check_tube(points: Points, *, widths: Points, where: str) -> None:
@@ -424,7 +480,8 @@ def _labelled(rows: pd.DataFrame, path: Path) -> dict[str, Any]:
     labels = sorted({int(label) for row in rows["labels"] for label in row.split(",")})
     atlas = atlas_path(rows["atlas"].iloc[0], folder=path.parent)
     none = np.empty(0)
-    return {"points": none.reshape(0, 3), "radius_mm": none, "atlas": atlas, "labels": tuple(labels)}
+    y_min = float(np.nan_to_num(rows["y_min"].max(), nan=-np.inf))
+    return {"points": none.reshape(0, 3), "radius_mm": none, "atlas": atlas, "labels": tuple(labels), "y_min": y_min}
 
 
 def _check_labels(regions: dict[Name, Region], path: Path) -> None:
