@@ -90,6 +90,11 @@ def probability(rng: np.random.Generator) -> np.ndarray:
     return rng.uniform(0, 0.33, (3, 4, 5, 6))
 
 
+def people(rng: np.random.Generator) -> np.ndarray:
+    """Fisher z of seven edges in twenty people."""
+    return rng.standard_normal((20, 7))
+
+
 TIMED = {"times": TIMES}
 RESPONSE = {"masks": masks(), "background": QUIET}
 CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
@@ -135,6 +140,15 @@ CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
         "projected": rng.standard_normal((basis(rng).shape[1], 3)),
         "keep": keep(),
     },
+    "qcfc.residuals": lambda rng: {"values": people(rng), "covariates": rng.standard_normal((20, 2))},
+    "qcfc.edge_correlation": lambda rng: {"quality": rng.standard_normal(20), "edges": people(rng)},
+    "qcfc.left_out_correlation": lambda rng: {"quality": rng.standard_normal(20), "edges": people(rng)},
+    "qcfc.two_sided_p": lambda rng: {"r": rng.uniform(-1, 1, 5), "dof": 18},
+    "qcfc.null_median": lambda rng: {"dof": rng.uniform(3, 90, 5)},
+    "qcfc.false_discovery": lambda rng: {"p": rng.uniform(0, 1, 9)},
+    "qcfc.distance_dependence": lambda rng: {"r": rng.uniform(-1, 1, (3, 9)), "distance": rng.uniform(5, 90, 9)},
+    "qcfc.ranks": lambda rng: {"values": rng.standard_normal((3, 9))},
+    "qcfc.jackknife_error": lambda rng: {"left_out": people(rng)},
     "quality.fd_power": lambda rng: {"motion": rng.normal(0, 0.1, (20, 6))},
     "quality.fd_jenkinson": lambda rng: {"motion": rng.normal(0, 0.1, (20, 6))},
     "quality.rigid_matrices": lambda rng: {"motion": rng.normal(0, 0.1, (20, 6))},
@@ -302,6 +316,11 @@ def test_images_in_single_precision_give_float64(name: str) -> None:
         ("nuisance.project", "series", 1, 1),
         ("nuisance.cleaned", "projected", 1, 1),
         ("labels.usable_voxels", "series", 1, 0),
+        ("qcfc.residuals", "values", 1, 1),
+        ("qcfc.edge_correlation", "edges", 1, 0),
+        ("qcfc.left_out_correlation", "edges", 1, 1),
+        ("qcfc.two_sided_p", "r", 0, 0),
+        ("qcfc.null_median", "dof", 0, 0),
         ("quality.tsnr", "series", 1, 0),
         ("quality.spikes", "fd_mm", 0, 0),
         ("volumes.tissue_volume", "probability", 0, 0),

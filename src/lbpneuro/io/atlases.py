@@ -164,7 +164,7 @@ def _read_atlas(name: str, image: Path, labels: Path | None, *_stamps: int) -> A
     listed = tuple(int(index) for index in table["index"])
     numbers = tuple(range(len(listed))) if probabilistic else listed
     _check_table(listed, held, image=image, table=labels or beside, probabilistic=probabilistic)
-    places = {label: place for label, place in zip(held, coords, strict=True)}
+    places = dict(zip(held, coords, strict=True))
     return Atlas(
         name=name,
         space=_space_of(image),
@@ -260,9 +260,7 @@ def _numbered(held: Sequence[int]) -> pd.DataFrame:
     return pd.DataFrame(columns).assign(network=UNASSIGNED, hemi="n/a")
 
 
-def _check_table(
-    listed: Sequence[int], held: Sequence[int], *, image: Path, table: Path, probabilistic: bool
-) -> None:
+def _check_table(listed: Sequence[int], held: Sequence[int], *, image: Path, table: Path, probabilistic: bool) -> None:
     """Raise if the table and the image do not describe the same nodes; a label without voxels is only noted."""
     if probabilistic:
         volumes = open_image(image).shape[3]
@@ -362,7 +360,7 @@ def node_weights(
     kept = mask.ravel()[flat]
     entries = (values[inside][kept], (nodes[inside][kept], column[flat[kept]]))
     weights = sparse.csr_array(sparse.coo_array(entries, shape=(n_node, int(mask.sum()))))
-    return weights, np.bincount(nodes, weights=values, minlength=n_node)
+    return weights, np.bincount(nodes, weights=values, minlength=n_node).astype(np.float64)
 
 
 @lru_cache(maxsize=8)
@@ -372,9 +370,7 @@ def _members(atlas: Atlas, affine: bytes) -> tuple[NDArray[np.intp], NDArray[np.
     return _sphere_members(atlas, to_mm) if atlas.image is None else _image_members(atlas, atlas.image, to_mm)
 
 
-def _sphere_members(
-    atlas: Atlas, affine: Array
-) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
+def _sphere_members(atlas: Atlas, affine: Array) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
     to_voxel = np.linalg.inv(affine)
     centres = np.rint(atlas.coords_mm @ to_voxel[:3, :3].T + to_voxel[:3, 3]).astype(np.intp)
     # the farthest voxel along each axis: the rows of the inverse give voxels per mm
@@ -392,21 +388,19 @@ def _image_members(
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
     if atlas.probabilistic:
         data, own = _probabilities(image)
-        voxels, found = _looked_up((data > 0).any(axis=3), own, affine)
+        voxels, found = _looked_up(np.any(data > 0, axis=3), own, affine)
         values = data[tuple(found.T)]
         member, nodes = np.nonzero(values)
         return nodes, voxels[member], values[member, nodes]
     labels, own = load_atlas(image)
-    voxels, found = _looked_up(labels != 0, own, affine)
+    voxels, found = _looked_up(np.not_equal(labels, 0), own, affine)
     values = labels[tuple(found.T)]
     order = np.argsort(atlas.labels)
     nodes = order[np.searchsorted(np.array(atlas.labels, dtype=np.int64)[order], values)]
     return nodes, voxels, np.ones(len(nodes), dtype=np.float32)
 
 
-def _looked_up(
-    held: NDArray[np.bool_], own: Array, affine: Array
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _looked_up(held: NDArray[np.bool_], own: Array, affine: Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return the voxels (n, 3) of a grid whose centre falls into a true voxel of an image, and these voxels."""
     touched = [np.flatnonzero(held.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))]
     corners = np.array(list(product(*((each[0] - 0.5, each[-1] + 0.5) for each in touched))))
@@ -419,7 +413,9 @@ def _looked_up(
     nearest = [
         np.floor(back[i, 0] * x + back[i, 1] * y + back[i, 2] * z + back[i, 3] + 0.5).astype(np.intp) for i in range(3)
     ]
-    inside = np.logical_and.reduce([(near >= 0) & (near < size) for near, size in zip(nearest, held.shape, strict=True)])
+    inside = np.logical_and.reduce(
+        [(near >= 0) & (near < size) for near, size in zip(nearest, held.shape, strict=True)]
+    )
     found = np.stack([near[inside] for near in nearest], axis=1)
     hit = held[tuple(found.T)]
     first = np.array([each[0] for each in ranges], dtype=np.intp)
