@@ -160,6 +160,23 @@ CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
     },
     "quality.tsnr": lambda rng: {"series": bold(rng), "keep": keep()},
     "quality.block_jackknife_se": lambda rng: {"statistic": np.mean, "n_time": 90},
+    "retroicor.peak_times": lambda rng: {
+        "wave": np.sin(np.arange(900) * 0.5) + 0.1 * rng.standard_normal(900),
+        "sampling_hz": 12.0,
+        "rate_hz": (0.5, 3.0),
+    },
+    "retroicor.rhythm": lambda rng: {"peaks_s": np.cumsum(rng.uniform(0.8, 1.2, 30)), "rate_hz": (0.5, 3.0)},
+    "retroicor.cardiac_phase": lambda rng: {"peaks_s": np.cumsum(rng.uniform(0.8, 1.2, 30)), "times_s": np.arange(20)},
+    "retroicor.respiratory_phase": lambda rng: {
+        "wave": rng.standard_normal(300),
+        "sampling_hz": 10.0,
+        "times_s": np.arange(20),
+    },
+    "retroicor.retroicor": lambda rng: {
+        "cardiac": rng.uniform(0, 6, 20),
+        "respiratory": rng.uniform(-3, 3, 20),
+    },
+    "retroicor.retroicor_names": lambda rng: {"cardiac": True, "respiratory": True},
     "volumes.tissue_volume": lambda rng: {"probability": probability(rng), "voxel_mm3": 8.0},
     "volumes.regional_volume": lambda rng: {
         "probability": probability(rng),
