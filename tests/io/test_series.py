@@ -5,7 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
-import tracemalloc
+import subprocess
+import sys
 from pathlib import Path
 
 import nibabel as nib
@@ -14,10 +15,19 @@ import pytest
 
 from lbpneuro.errors import InputError, Reason
 from lbpneuro.io.images import Image
-from lbpneuro.io.series import header_t_r, mean_in_voxels, missing_file, read_series, repetition_time
+from lbpneuro.io.series import (
+    header_t_r,
+    mean_in_voxels,
+    missing_file,
+    read_series,
+    repetition_time,
+    volumes,
+)
 
 AFFINE = np.array([[-3.0, 0, 0, 60], [0, 3.5, 0, -40], [0, 0.5, 4.0, -20], [0, 0, 0, 1]])
 SHAPE = (5, 7, 4, 9)
+TYPES = ("i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8")
+DTYPES = ("i1", "u1", *(order + kind for order in "<>" for kind in TYPES))
 
 
 def write_image(path: Path, data, *, kind=nib.Nifti1Image, affine=AFFINE, scale=None, t_r=2.0, units="sec") -> Path:
@@ -40,7 +50,7 @@ def mask(tmp_path, rng) -> Path:
 
 @pytest.mark.parametrize("extension", [".nii", ".nii.gz"])
 @pytest.mark.parametrize("kind", [nib.Nifti1Image, nib.Nifti2Image])
-@pytest.mark.parametrize("dtype", ["<i2", ">i2", "u1", ">u2", "<i4", ">f4", "<f4", "<f8", "i1", "<i8"])
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_agrees_with_nibabel(tmp_path, rng, mask, extension, kind, dtype):
     data = (rng.random(SHAPE) * 100).astype(dtype)
     header = kind(np.zeros(SHAPE, dtype=np.float32), AFFINE).header.as_byteswapped(">" if dtype[0] == ">" else "<")
@@ -57,17 +67,71 @@ def test_agrees_with_nibabel(tmp_path, rng, mask, extension, kind, dtype):
     assert found.bold.dtype == found.mean.dtype == np.float32
 
 
-def test_scaling_factors(tmp_path, rng, mask):
-    stored = rng.integers(-3000, 3000, SHAPE).astype(np.int16)
-    image = nib.Nifti1Image(stored, AFFINE)
-    content = bytearray(image.to_bytes())
-    content[112:120] = np.array([0.25, 1000], dtype="<f4").tobytes()  # scl_slope, scl_inter
-    path = tmp_path / "bold.nii.gz"
-    path.write_bytes(gzip.compress(bytes(content)))
-    inside = nib.load(mask).get_fdata() > 0
+def with_scaling(content: bytes, *, slope: float, inter: float, order: str = "<") -> bytes:
+    return content[:112] + np.array([slope, inter], dtype=f"{order}f4").tobytes() + content[120:]
+
+
+def scaled_content(rng, dtype) -> bytes:
+    order = ">" if dtype[0] == ">" else "<"
+    data = rng.integers(0, 120, SHAPE).astype(dtype)
+    header = nib.Nifti1Header().as_byteswapped(order)
+    header.set_data_dtype(np.dtype(dtype))
+    return with_scaling(nib.Nifti1Image(data, AFFINE, header=header).to_bytes(), slope=0.3, inter=-17.7, order=order)
+
+
+@pytest.mark.parametrize("extension", [".nii", ".nii.gz"])
+@pytest.mark.parametrize("dtype", ["u1", "<i2", ">i2", ">u2", ">i4", "<u8", "<f4", ">f4", ">f8"])
+def test_scaling_factors(tmp_path, rng, mask, dtype, extension):
+    content = scaled_content(rng, dtype)
+    path = tmp_path / f"bold{extension}"
+    path.write_bytes(gzip.compress(content) if extension == ".nii.gz" else content)
     found = read_series(path, mask)
-    np.testing.assert_allclose(found.bold, stored[inside].T * 0.25 + 1000, rtol=1e-6)
-    np.testing.assert_allclose(found.bold, nib.load(path).get_fdata()[inside].T, rtol=1e-6)
+    expected = nib.load(path).get_fdata()
+    inside = nib.load(mask).get_fdata() > 0
+    np.testing.assert_array_equal(found.bold, expected[inside].T.astype(np.float32))
+    np.testing.assert_allclose(found.mean, expected.mean(axis=3), rtol=1e-6)
+    streamed = [volume.copy() for volume in volumes(nib.load(path), path)]
+    np.testing.assert_array_equal(streamed, expected.reshape(-1, SHAPE[3], order="F").T)
+
+
+def test_scaling_that_cancels_loses_no_digits(tmp_path, rng, mask):
+    """Values near -30000 with an intercept of 30000, as conversion from DICOM writes them."""
+    stored = rng.integers(-30_000, -29_900, SHAPE).astype(np.int16)
+    path = tmp_path / "bold.nii.gz"
+    path.write_bytes(gzip.compress(with_scaling(nib.Nifti1Image(stored, AFFINE).to_bytes(), slope=1.0001, inter=3e4)))
+    expected = stored * np.float64(np.float32(1.0001)) + 3e4
+    inside = nib.load(mask).get_fdata() > 0
+    np.testing.assert_allclose(read_series(path, mask).bold, expected[inside].T, rtol=1e-7)
+
+
+def test_the_sum_of_many_volumes_does_not_wrap_around(tmp_path):
+    data = np.full((2, 1, 1, 33_000), 65_535, dtype=np.uint16)  # 33,000 x 65,535 is more than 2^31
+    path = write_image(tmp_path / "bold.nii.gz", data, kind=nib.Nifti2Image)
+    mask = write_image(tmp_path / "mask.nii.gz", np.ones((2, 1, 1), dtype=np.uint8))
+    np.testing.assert_array_equal(read_series(path, mask).mean, 65_535)
+
+
+def test_extension_of_the_header(tmp_path, rng, mask):
+    """Data that begin behind an extension, off any multiple of the size of a value or of a page."""
+    data = rng.random(SHAPE).astype(np.float32)
+    for extension in (".nii", ".nii.gz"):
+        image = nib.Nifti1Image(data, AFFINE)
+        image.header.extensions.append(nib.nifti1.Nifti1Extension("comment", b"x" * 5000))
+        nib.save(image, tmp_path / f"bold{extension}")
+        found = read_series(tmp_path / f"bold{extension}", mask)
+        np.testing.assert_array_equal(found.bold, data[found.mask].T)
+
+
+def test_other_compression(tmp_path, rng, mask):
+    path = write_image(tmp_path / "bold.nii.bz2", rng.random(SHAPE).astype(np.float32))
+    with pytest.raises(InputError, match=r"bold.nii.bz2: expected .nii or .nii.gz"):
+        read_series(path, mask)
+
+
+def test_header_and_data_in_two_files(tmp_path, rng, mask):
+    nib.save(nib.Nifti1Pair(rng.random(SHAPE).astype(np.float32), AFFINE), tmp_path / "bold.hdr")
+    with pytest.raises(InputError, match=r"expected a NIfTI image, found Nifti1Pair"):
+        read_series(tmp_path / "bold.hdr", mask)
 
 
 def test_columns_have_the_order_of_the_mask(tmp_path, mask):
@@ -84,17 +148,39 @@ def test_agrees_with_nilearn(tmp_path, rng, mask):
     np.testing.assert_array_equal(read_series(path, mask).bold, apply_mask(nib.load(path), nib.load(mask)))
 
 
-def test_never_holds_the_whole_image(tmp_path):
-    data = np.zeros((60, 60, 30, 40), dtype=np.float32)
-    inside = np.zeros(data.shape[:3], dtype=np.uint8)
-    inside[:10] = 1
-    path, mask = write_image(tmp_path / "bold.nii.gz", data), write_image(tmp_path / "mask.nii.gz", inside)
-    read_series(path, mask)  # imports
-    tracemalloc.start()
-    read_series(path, mask)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < data.nbytes / 2
+MEASURED = """
+import sys
+from pathlib import Path
+from lbpneuro.io.series import read_series
+
+small, bold, mask = map(Path, sys.argv[1:])
+def peak_kb():
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
+read_series(small, mask)
+before = peak_kb()
+series = read_series(bold, mask)
+print((peak_kb() - before) * 1024 / series.bold.nbytes)
+"""
+
+
+@pytest.mark.parametrize(("extension", "dtype"), [(".nii", "f8"), (".nii", "i2"), (".nii.gz", "f4"), (".nii.gz", "i2")])
+def test_peak_memory_is_that_of_the_result(tmp_path, rng, extension, dtype):
+    """Resident memory of a process, pages of mapped files included: at most 1.4 times the masked float32 matrix."""
+    if not Path("/proc/self/status").exists():
+        pytest.skip("this system does not tell the peak memory of a process")
+    shape = (64, 64, 40)
+    volume = rng.integers(0, 1000, shape).astype(dtype)
+    data = np.repeat(volume[..., None], 160, axis=3)
+    inside = np.zeros(shape, dtype=np.uint8)
+    inside[:24] = 1
+    paths = [tmp_path / f"{name}{extension}" for name in ("small", "bold")]
+    write_image(paths[0], data[..., :2])
+    write_image(paths[1], data)
+    mask = write_image(tmp_path / "mask.nii.gz", inside)
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURED, *paths, mask], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert 0.9 < float(done.stdout) < 1.4
 
 
 def test_members_of_a_concatenated_gzip(tmp_path, rng, mask):
@@ -103,6 +189,17 @@ def test_members_of_a_concatenated_gzip(tmp_path, rng, mask):
     path = tmp_path / "bold.nii.gz"
     path.write_bytes(gzip.compress(whole[:1000]) + gzip.compress(whole[1000:]))
     np.testing.assert_array_equal(read_series(path, mask).bold, data[nib.load(mask).get_fdata() > 0].T)
+
+
+@pytest.mark.parametrize("extension", [".nii", ".nii.gz"])
+def test_truncation_names_the_volume(tmp_path, rng, mask, extension):
+    content = nib.Nifti1Image(rng.random(SHAPE).astype(np.float32), AFFINE).to_bytes()
+    for n_bytes, found in ((352 + 4 * 140 * 3 + 17, "3 of 9 volumes"), (352, "0 of 9 volumes"), (350, "the header")):
+        cut = content[:n_bytes]
+        path = tmp_path / f"bold{extension}"
+        path.write_bytes(gzip.compress(cut) if extension == ".nii.gz" else cut)
+        with pytest.raises(InputError, match=f"ends after {found}"):
+            read_series(path, mask)
 
 
 @pytest.mark.parametrize("share", [0.3, 0.9, 0.999])

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import nibabel as nib
 
 GRID_TOLERANCE_MM = 1e-2
+GZIP = b"\x1f\x8b"
+NIFTI_HEADER_SIZES = tuple(size.to_bytes(4, order) for size in (348, 540) for order in ("little", "big"))
 SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6, "unknown": 1.0}
 
 
@@ -41,8 +43,9 @@ class Series:
 def read_series(path: Path, mask: Path) -> Series:
     """Return the voxels of a four-dimensional image that lie inside ``mask``, read in one pass.
 
-    One volume at a time is decompressed, scaled and masked: the whole of the image is never held, compressed or not.
-    Any integer or float type, either byte order, scaling factors, NIfTI-1 and NIfTI-2.
+    One volume at a time is decompressed (or mapped, if the file is not compressed), masked, scaled in float64 and
+    stored: beside the matrix of the result there is one volume as it is stored, and one sum of all. Any integer or
+    float type, either byte order, scaling factors, NIfTI-1 and NIfTI-2.
 
     Parameters
     ----------
@@ -64,14 +67,35 @@ def read_series(path: Path, mask: Path) -> Series:
     inside = brain.data > 0.5
     shape = image.shape
     order = np.ravel_multi_index(np.nonzero(inside), shape[:3], order="F")
-    bold = np.empty((shape[3], len(order)), dtype=np.float32)
-    total = np.zeros(int(np.prod(shape[:3])))
-    for index, volume in enumerate(volumes(image, path)):
-        bold[index] = volume[order]
-        total += volume
-    mean = (total / shape[3]).reshape(shape[:3], order="F").astype(np.float32)
+    bold, mean = _masked(image, path, order=order)
     affine = np.asarray(image.affine, dtype=np.float64)
     return Series(path=path, bold=bold, mask=inside, mean=mean, affine=affine, t_r=header_t_r(image))
+
+
+def _masked(
+    image: nib.Nifti1Image, path: Path, *, order: NDArray[np.intp]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the voxels at the flat indices ``order`` (n_time, n_voxel), and the mean over time of all (x, y, z).
+
+    What is scaled is what the mask leaves, and the mean once at the end.
+    """
+    n_time, dtype = image.shape[3], image.get_data_dtype()
+    scaling = _scaling(image)
+    bold = np.empty((n_time, len(order)), dtype=np.float32)
+    picked = np.empty(len(order), dtype=dtype)
+    total = np.zeros(int(np.prod(image.shape[:3])), dtype=_sum_type(dtype, n_time))
+    for index, volume in enumerate(_stored_volumes(image, path)):
+        np.take(volume, order, out=picked, mode="clip")  # the default mode would fill a copy of `out` first
+        bold[index] = _scaled(picked, scaling)
+        total += volume
+    mean = _scaled(total / n_time, scaling).reshape(image.shape[:3], order="F")
+    return bold, mean.astype(np.float32)
+
+
+def _sum_type(dtype: np.dtype[Any], n_time: int) -> type[np.generic]:
+    """Return a type that holds the sum of ``n_time`` values: integers of two bytes add up exactly in half the time."""
+    small = dtype.kind in "iu" and dtype.itemsize <= 2 and n_time <= 1 << 15
+    return np.int32 if small else np.float64
 
 
 def check_series(image: nib.Nifti1Image, path: Path) -> None:
@@ -103,37 +127,68 @@ def _rows(affine: NDArray[np.floating[Any]]) -> str:
 def volumes(image: nib.Nifti1Image, path: Path) -> Iterator[NDArray[Any]]:
     """Yield the volumes of a series (see ``check_series``) as flat, scaled arrays in file (Fortran) order.
 
-    One volume at a time is decompressed. A yielded array holds until the next one is asked for.
+    One volume at a time is decompressed, or mapped. A yielded array holds until the next one is asked for, and may be
+    read-only.
 
     Raises
     ------
     InputError
         If the file is truncated or corrupt (size and checksum).
     """
-    n_voxel = int(np.prod(image.shape[:3]))
-    raw = np.empty(n_voxel, dtype=image.get_data_dtype())
-    slope, inter = image.dataobj.slope, image.dataobj.inter
-    with _decompressed(path) as stream:
+    scaling = _scaling(image)
+    for volume in _stored_volumes(image, path):
+        yield _scaled(volume, scaling)
+
+
+def _scaling(image: nib.Nifti1Image) -> tuple[float, float]:
+    """Return slope and intercept of a header; those of a header without are 1 and 0."""
+    return float(image.dataobj.slope), float(image.dataobj.inter)
+
+
+def _scaled(stored: NDArray[Any], scaling: tuple[float, float]) -> NDArray[Any]:
+    """Return stored values scaled in float64, or themselves where there is nothing to scale."""
+    slope, inter = scaling
+    return stored if scaling == (1, 0) else stored * np.float64(slope) + inter
+
+
+def _stored_volumes(image: nib.Nifti1Image, path: Path) -> Iterator[NDArray[Any]]:
+    """Yield the volumes as they are stored; InputError if the file is truncated, corrupt or compressed otherwise."""
+    with path.open("rb") as stream:
+        head = stream.read(4)
+    if head[:2] == GZIP:
+        yield from _unpacked_volumes(image, path)
+    elif head in NIFTI_HEADER_SIZES:
+        yield from _mapped_volumes(image, path)
+    else:
+        raise InputError(f"{path}: expected .nii or .nii.gz, found another kind of compression; store it as .nii.gz.")
+
+
+def _mapped_volumes(image: nib.Nifti1Image, path: Path) -> Iterator[NDArray[Any]]:
+    """Yield the volumes of an uncompressed file without reading them.
+
+    Each has its own map, which goes with it: pages of one map of the whole file would count as memory of the process.
+    """
+    dtype, n_voxel, n_time = image.get_data_dtype(), int(np.prod(image.shape[:3])), image.shape[3]
+    first, n_bytes = image.dataobj.offset, n_voxel * dtype.itemsize
+    n_whole = (path.stat().st_size - first) // n_bytes
+    if n_whole < n_time:
+        raise _truncated(path, found="the header" if n_whole < 0 else f"{n_whole} of {n_time} volumes")
+    for index in range(n_time):
+        start = first + index * n_bytes
+        yield np.asarray(np.memmap(path, dtype=dtype, mode="r", offset=start, shape=(n_voxel,)))
+
+
+def _unpacked_volumes(image: nib.Nifti1Image, path: Path) -> Iterator[NDArray[Any]]:
+    """Yield the volumes of a gzip file, each in the memory of the one before, and check what follows the last."""
+    from isal import igzip
+
+    raw = np.empty(int(np.prod(image.shape[:3])), dtype=image.get_data_dtype())
+    with igzip.open(path, "rb") as stream:
         _read_into(stream, np.empty(image.dataobj.offset, dtype=np.uint8), path=path, found="the header")
         for index in range(image.shape[3]):
             _read_into(stream, raw, path=path, found=f"{index} of {image.shape[3]} volumes")
-            yield raw if (slope, inter) == (1, 0) else raw * np.float64(slope) + inter
+            yield raw
         _drain(stream, path)
-
-
-@contextmanager
-def _decompressed(path: Path) -> Iterator[BinaryIO]:
-    """Open a file for reading, through igzip if its first bytes are those of gzip."""
-    from isal import igzip
-
-    with path.open("rb") as stream:
-        compressed = stream.read(2) == b"\x1f\x8b"
-        stream.seek(0)
-        if not compressed:
-            yield stream
-            return
-        with igzip.open(stream, "rb") as content:
-            yield content
 
 
 def _read_into(stream: BinaryIO, array: NDArray[Any], *, path: Path, found: str) -> None:
@@ -144,7 +199,7 @@ def _read_into(stream: BinaryIO, array: NDArray[Any], *, path: Path, found: str)
         with _explained(path, found=found):
             count = stream.readinto(view[filled:])  # type: ignore[attr-defined]
         if not count:
-            raise InputError(f"{path}: the file ends after {found}; it is truncated: copy or download it again.")
+            raise _truncated(path, found=found)
         filled += count
 
 
@@ -164,11 +219,15 @@ def _explained(path: Path, *, found: str) -> Iterator[None]:
     try:
         yield
     except EOFError as error:
-        raise InputError(f"{path}: the file ends after {found}; it is truncated: copy or download it again.") from error
+        raise _truncated(path, found=found) from error
     except damaged as error:
         raise InputError(
             f"{path}: the compressed data are corrupt ({error}); copy or download the file again."
         ) from error
+
+
+def _truncated(path: Path, *, found: str) -> InputError:
+    return InputError(f"{path}: the file ends after {found}; it is truncated: copy or download it again.")
 
 
 def header_t_r(image: nib.Nifti1Image) -> float | None:
