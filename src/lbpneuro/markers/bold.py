@@ -70,6 +70,8 @@ class Run:
         Median temporal signal-to-noise ratio, its jackknife error over time, and over how many voxels.
     nodes : (n_time, n_node)
         Mean series of the Seitzman nodes, NaN where a node is not covered.
+    node_networks : n_node names
+        Network of each node.
     brainstem_dice
         Overlap of the brainstem of the run with that of the template; NaN where it was not measured.
     """
@@ -91,6 +93,7 @@ class Run:
     n_voxels: NDArray[np.int64]
     nodes: Array
     std_dvars: Array
+    node_networks: tuple[str, ...] = ()
     wide: Nuisance | None = None
     brainstem_dice: float = float("nan")
 
