@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lbpneuro.errors import Reason
+from lbpneuro.errors import InputError, Reason
 from lbpneuro.kernels.nuisance import project
 from lbpneuro.kernels.quality import spikes
 
@@ -27,7 +27,7 @@ class Nuisance:
     """One nuisance model of a run.
 
     ``basis`` (n_kept, d) is what the model leaves (:func:`lbpneuro.kernels.nuisance.residual_basis`), None if that is
-    too little; ``reduced`` tells that the run was too short for the confounds asked for, and has those of the fall-back.
+    too little; ``reduced`` tells that the run was too short for the confounds asked for and has those of the fall-back.
     """
 
     strategy: str
@@ -35,7 +35,7 @@ class Nuisance:
     reduced: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
 class Run:
     """One BOLD run as the markers need it; arrays over regions are in the order of ``regions``.
 
@@ -70,6 +70,8 @@ class Run:
         Median temporal signal-to-noise ratio, its jackknife error over time, and over how many voxels.
     nodes : (n_time, n_node)
         Mean series of the Seitzman nodes, NaN where a node is not covered.
+    beyond_mpfc : (n_node,) of bool
+        The nodes that share no voxel with the region mpfc.
     node_networks : n_node names
         Network of each node.
     brainstem_dice
@@ -92,6 +94,7 @@ class Run:
     tsnr_se: Array
     n_voxels: NDArray[np.int64]
     nodes: Array
+    beyond_mpfc: NDArray[np.bool_]
     std_dvars: Array
     node_networks: tuple[str, ...] = ()
     wide: Nuisance | None = None
@@ -106,12 +109,35 @@ class Run:
         return self.models[model].basis
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
 class Functional:
     """Input of the family: the runs of one session, and the section ``functional`` of the settings."""
 
     runs: tuple[Run, ...]
     settings: Mapping[str, Any]
+
+
+def region_label(level: Level) -> str:
+    """Return ``pag`` or ``amygdala_L``."""
+    roi, hemi = level
+    return roi if hemi == "n/a" else f"{roi}_{hemi}"
+
+
+def parts_of(name: str, known: Collection[Level]) -> tuple[Level, ...]:
+    """Return the regions that a name of the settings means: ``pag``, ``amygdala_L``, or ``amygdala`` for both sides.
+
+    Raises
+    ------
+    InputError
+        If there is no such region among ``known``.
+    """
+    roi, _, hemi = name.rpartition("_")
+    candidates = [((name, "n/a"),), ((roi, hemi),), ((name, "L"), (name, "R"))]
+    for parts in candidates:
+        if all(part in known for part in parts):
+            return parts
+    listed = ", ".join(sorted({region_label(level) for level in known}))
+    raise InputError(f"The settings name the region {name}, which the table of regions lacks; it has {listed}.")
 
 
 def end_series(run: Run, parts: Sequence[Level]) -> Array:
