@@ -49,7 +49,7 @@ def test_derivatives_are_used_where_they_are(tmp_path: Path) -> None:
         "sub-01_task-rest_space-MNI152NLin2009cAsym_desc-preproc_bold.nii.gz",
         "sub-01_task-rest_space-MNI152NLin2009cAsym_desc-brain_mask.nii.gz",
         "sub-01_task-rest_desc-confounds_timeseries.tsv",
-        "sub-01_space-MNI152NLin2009cAsym_label-CSF_probseg.nii.gz",
+        *(f"sub-01_space-MNI152NLin2009cAsym_label-{tissue}_probseg.nii.gz" for tissue in ("GM", "WM", "CSF")),
     }
     assert unit["preprocess_anat"] == unit["preprocess_func"] == {}
 
@@ -133,6 +133,99 @@ def test_one_resolution_per_run(tmp_path: Path) -> None:
         "sub-01_task-rest_space-MNI152NLin2009cAsym_res-2_desc-preproc_bold.nii.gz",
         "sub-01_task-rest_space-MNI152NLin2009cAsym_res-2_desc-brain_mask.nii.gz",
     }
+
+
+def functional_files(tmp_path: Path, raw: list[str], derived: list[str], **dataset: str) -> set[str]:
+    """The names that the functional step of the one participant gets."""
+    tree(tmp_path / "raw", raw)
+    tree(tmp_path / "fmriprep", derived)
+    plan = load_plan(settings(tmp_path, derivatives={"fmriprep": str(tmp_path / "fmriprep")}, **dataset))
+    return names(plan["units"]["sub-01"]["files"]["functional"])
+
+
+def run_files(run: str, space: str = "MNI152NLin2009cAsym") -> list[str]:
+    base = f"sub-01/func/sub-01_{run}"
+    images = [f"{base}_space-{space}_desc-{what}.nii.gz" for what in ("preproc_bold", "brain_mask")]
+    return [*images, f"{base}_desc-confounds_timeseries.tsv"]
+
+
+def test_recordings_go_with_their_own_run(tmp_path: Path) -> None:
+    func = "sub-01/func/sub-01_task-rest"
+    recordings = [f"{func}_run-1_recording-{kind}_physio.tsv.gz" for kind in ("cardiac", "respiratory")]
+    recordings += [f"{func}_run-2_physio.tsv.gz", "sub-01/func/sub-01_task-oneback_physio.tsv.gz"]
+    raw = [f"{func}_run-{run}_bold.nii.gz" for run in "12"] + recordings
+    derived = [name for run in "12" for name in run_files(f"task-rest_run-{run}")]
+    chosen = functional_files(tmp_path, raw, derived)
+    assert {name for name in chosen if "physio" in name} == {Path(name).name for name in recordings[:3]}
+
+
+def test_a_raw_run_keeps_its_recording(tmp_path: Path) -> None:
+    raw = [f"sub-01/func/sub-01_task-rest_{suffix}" for suffix in ("bold.nii.gz", "physio.tsv.gz")]
+    assert functional_files(tmp_path, raw, []) == {
+        "sub-01_task-rest_bold_desc-embedded_func.json",
+        "sub-01_task-rest_physio.tsv.gz",
+    }
+
+
+def test_a_recording_that_was_not_fetched_does_not_matter(tmp_path: Path) -> None:
+    raw = tree(tmp_path / "raw", ["sub-01/func/sub-01_task-rest_bold.nii.gz"])
+    (raw / "sub-01/func/sub-01_task-rest_physio.tsv.gz").symlink_to("../nowhere.tsv.gz")
+    unit = load_plan(settings(tmp_path))["units"]["sub-01"]
+    assert names(unit["files"]["functional"]) == {"sub-01_task-rest_bold_desc-embedded_func.json"}
+    assert unit["absent"]["functional"] == []
+
+
+def test_combined_echoes_are_used_and_single_ones_only_where_there_is_nothing_else(tmp_path: Path) -> None:
+    echoes = [name for echo in "123" for name in run_files(f"task-rest_run-1_echo-{echo}")[:1]]
+    echoes += [name for echo in "12" for name in run_files(f"task-rest_run-2_echo-{echo}")[:1]]
+    chosen = functional_files(tmp_path, [], [*echoes, *run_files("task-rest_run-1")])
+    assert {name for name in chosen if "_bold" in name} == {
+        "sub-01_task-rest_run-1_space-MNI152NLin2009cAsym_desc-preproc_bold.nii.gz",
+        *(f"sub-01_task-rest_run-2_echo-{n}_space-MNI152NLin2009cAsym_desc-preproc_bold.nii.gz" for n in "12"),
+    }
+
+
+def test_single_raw_echoes_have_no_job(tmp_path: Path) -> None:
+    tree(tmp_path / "raw", [f"sub-01/func/sub-01_task-rest_echo-{echo}_bold.nii.gz" for echo in "12"])
+    unit = load_plan(settings(tmp_path))["units"]["sub-01"]
+    assert unit["preprocess_func"] == {}
+    assert len(unit["files"]["functional"]) == 2
+
+
+def test_runs_in_native_space_get_the_way_to_the_template(tmp_path: Path) -> None:
+    anat = [
+        f"sub-01/anat/sub-01_{middle}label-{tissue}_probseg.nii.gz"
+        for tissue in ("GM", "WM", "CSF")
+        for middle in ("", "space-MNI152NLin2009cAsym_", "space-MNI152NLin6Asym_")
+    ]
+    ways = [
+        f"sub-01/anat/sub-01_from-{way}_mode-image_xfm.h5"
+        for way in ("MNI152NLin2009cAsym_to-T1w", "T1w_to-MNI152NLin2009cAsym", "MNI152NLin6Asym_to-T1w")
+    ]
+    derived = [*anat, *ways, *run_files("task-rest", "T1w"), *run_files("task-rest")]
+    chosen = functional_files(tmp_path, [], derived, space="T1w")
+    assert {name for name in chosen if name.endswith(".h5")} == {Path(ways[0]).name}
+    assert {name for name in chosen if "probseg" in name} == {Path(name).name for name in anat if "6Asym" not in name}
+    assert {name for name in chosen if "_bold" in name} == {"sub-01_task-rest_space-T1w_desc-preproc_bold.nii.gz"}
+
+
+def test_the_other_template_brings_its_own_tissue_maps(tmp_path: Path) -> None:
+    anat = [
+        f"sub-01/anat/sub-01_space-{space}_label-CSF_probseg.nii.gz"
+        for space in ("MNI152NLin2009cAsym", "MNI152NLin6Asym")
+    ]
+    chosen = functional_files(
+        tmp_path, [], [*anat, *run_files("task-rest", "MNI152NLin6Asym")], space="MNI152NLin6Asym"
+    )
+    assert {name for name in chosen if "probseg" in name} == {Path(anat[1]).name}
+    assert "sub-01_task-rest_space-MNI152NLin6Asym_desc-brain_mask.nii.gz" in chosen
+
+
+def test_a_plan_of_an_earlier_version_is_not_used(tmp_path: Path, monkeypatch) -> None:
+    tree(tmp_path / "raw", ["sub-01/anat/sub-01_T1w.nii.gz"])
+    first = load_plan(settings(tmp_path))["signature"]
+    monkeypatch.setattr("lbpneuro.io.plan.PLAN_VERSION", 0)
+    assert load_plan(settings(tmp_path))["signature"] != first
 
 
 def test_emg_recordings_with_their_tables(tmp_path: Path) -> None:
@@ -279,3 +372,34 @@ def test_a_real_study_that_is_not_bids_is_refused(tmp_path: Path, real_data) -> 
     (root,) = tmp_path.iterdir()
     with pytest.raises(InputError, match="no participant folder"):
         load_plan(settings(tmp_path, bids_dir=str(root)))
+
+
+def real_plan(tmp_path: Path, archive: Path, **dataset: str) -> dict:
+    import tarfile
+
+    with tarfile.open(archive) as content:
+        content.extractall(tmp_path / "tree", filter="tar")
+    (root,) = (path for path in (tmp_path / "tree").iterdir() if path.is_dir())
+    return load_plan(settings(tmp_path, bids_dir=str(root), **dataset))
+
+
+@pytest.mark.real
+def test_real_recordings_go_with_their_runs(tmp_path: Path, real_data) -> None:
+    plan = real_plan(tmp_path, real_data("trees_dev") / "bids-examples_7t_trt.tar.xz")
+    n_recorded = 0
+    for unit in plan["units"].values():
+        files = names(unit["files"]["functional"])
+        jobs = {name.removesuffix("_bold_desc-embedded_func.json") for name in files if name.endswith("func.json")}
+        recorded = {name.removesuffix("_physio.tsv.gz") for name in files if name.endswith("physio.tsv.gz")}
+        assert recorded <= jobs
+        n_recorded += len(recorded)
+    assert n_recorded > 100
+
+
+@pytest.mark.real
+def test_real_echoes_are_no_runs(tmp_path: Path, real_data) -> None:
+    plan = real_plan(tmp_path, real_data("trees_dev") / "bids-examples_ds210_nophysio.tar.xz")
+    assert plan["units"]
+    for unit in plan["units"].values():
+        assert unit["preprocess_func"] == {}
+        assert all("_echo-" in path for path in unit["files"]["functional"] + unit["absent"]["functional"])

@@ -19,9 +19,11 @@ from lbpneuro.io.index import Row, index_dataset, matches, subject_folders, tree
 Plan = dict[str, Any]
 Unit = dict[str, Any]
 
+PLAN_VERSION = 2  # raised when the same tree gives another plan, so that no cache of an earlier version is used
 RUN_ENTITIES = ("task", "acq", "ce", "rec", "dir", "run")
 TISSUES = ("GM", "WM", "CSF")
 MNI = "MNI152NLin2009cAsym"
+TEMPLATES = (MNI, "MNI152NLin6Asym")
 
 
 def load_plan(config: Config) -> Plan:
@@ -38,7 +40,8 @@ def load_plan(config: Config) -> Plan:
             raise InputError(
                 f"{root}: the dataset {name!r} is not a folder; check the path (`make demo` writes the demo data)."
             )
-    signature = config_hash([tree_signature(roots.values()), config["dataset"], config["functional"]["rois"]])
+    made_of = [PLAN_VERSION, tree_signature(roots.values()), config["dataset"], config["functional"]["rois"]]
+    signature = config_hash(made_of)
     cache = Path(config["dataset"]["work_dir"]) / "plan.json"
     if cache.exists() and (plan := read_json(cache))["signature"] == signature:
         return plan
@@ -232,25 +235,42 @@ def _functional(
     """Return the files of the functional step and the jobs that make those which are not there."""
     space = config["dataset"]["space"]
     derived = [row for row in own if row["dataset"] != "raw" and row.get("datatype") == "func"]
-    bold = [row for row in derived if matches(row, suffix="bold", desc="preproc", space=space, ext=".nii.gz")]
+    bold = [row for row in derived if _is_image(row, suffix="bold", desc="preproc", space=space)]
+    physio = [row for row in own if matches(row, dataset="raw", suffix="physio", ext=".tsv.gz") and row["exists"]]
     if bold:
-        runs = _runs_of_interest(_best_resolution(bold), config)
-        csf = [
-            row for row in [*own, *shared] if matches(row, suffix="probseg", label="CSF", space=space, ext=".nii.gz")
-        ]
-        return [*runs, *(row for run in runs for row in _companions(run, derived)), *_best_resolution(csf)], {}
+        runs = _runs_of_interest(_one_per_run(bold), config)
+        files = [file for run in runs for file in (run, *_companions(run, derived), *_recordings(run, physio))]
+        return [*files, *_anatomy_of_runs([*own, *shared], space=space)], {}
     raw = [row for row in own if matches(row, dataset="raw", datatype="func", suffix="bold")]
     runs = _runs_of_interest([row for row in raw if row["ext"].startswith(".nii")], config)
-    # Without any anatomy the job gets the run alone and records that there is no way to the template.
+    # Without any anatomy the job gets the run alone and records that there is no way to the template. Single echoes
+    # have no job, for nothing here combines them; the step gets them as they are and says so.
     jobs = {
         str(base / f"{Path(row['path']).name.removesuffix(row['ext'])}_desc-embedded_func.json"): [
             row["path"],
             *(manifest["path"] for manifest in manifests),
         ]
         for row in runs
-        if row["exists"]
+        if row["exists"] and "echo" not in row
     }
-    return [*(_planned(Path(path)) for path in jobs), *(row for row in runs if not row["exists"])], jobs
+    others = [row for row in runs if not row["exists"] or "echo" in row]
+    recorded = [file for run in runs for file in _recordings(run, physio)]
+    return [*(_planned(Path(path)) for path in jobs), *others, *(recorded if jobs else [])], jobs
+
+
+def _is_image(row: Row, **wanted: str | None) -> bool:
+    return str(row.get("ext")).startswith(".nii") and matches(row, **wanted)
+
+
+def _anatomy_of_runs(rows: Sequence[Row], *, space: str) -> list[Row]:
+    """The tissue maps in the space of the runs and in template space, and for runs in native space the way there."""
+    derived = [row for row in rows if row["dataset"] != "raw"]
+    maps = [row for row in derived if _is_image(row, suffix="probseg") and row.get("label") in TISSUES]
+    if space in TEMPLATES:
+        return _one_per_tissue([row for row in maps if row.get("space") == space])
+    native = [row for row in maps if row.get("space") in (None, space) and "atlas" not in row]
+    ways = [row for row in derived if _is_transform(row)]
+    return [*_one_per_tissue(native), *_one_per_tissue([row for row in maps if row.get("space") == MNI]), *ways]
 
 
 def _runs_of_interest(rows: Sequence[Row], config: Config) -> list[Row]:
@@ -262,12 +282,29 @@ def _runs_of_interest(rows: Sequence[Row], config: Config) -> list[Row]:
     return rest or list(rows)
 
 
-def _best_resolution(rows: Sequence[Row]) -> list[Row]:
-    """One file per run: 2 mm where a run exists at several resolutions, else the first."""
+def _one_per_run(rows: Sequence[Row]) -> list[Row]:
+    """One file per run: the echoes combined where there are such, 2 mm where a run exists at several resolutions."""
+    combined = {_run(row) for row in rows if "echo" not in row}
+    return _preferred(
+        [row for row in rows if "echo" not in row or _run(row) not in combined], of=(*RUN_ENTITIES, "echo")
+    )
+
+
+def _one_per_tissue(rows: Sequence[Row]) -> list[Row]:
+    """One map per tissue, at 2 mm where it exists at several resolutions."""
+    return _preferred(rows, of=("label",))
+
+
+def _preferred(rows: Sequence[Row], *, of: Sequence[str]) -> list[Row]:
+    """The first at 2 mm, else the first, of every combination of some entities."""
     best: dict[tuple[str | None, ...], Row] = {}
     for row in sorted(rows, key=lambda row: (row.get("res") != "2", row["path"])):
-        best.setdefault(tuple(row.get(key) for key in RUN_ENTITIES), row)
+        best.setdefault(tuple(row.get(key) for key in of), row)
     return sorted(best.values(), key=lambda row: row["path"])
+
+
+def _run(row: Row) -> tuple[str | None, ...]:
+    return tuple(row.get(key) for key in RUN_ENTITIES)
 
 
 def _companions(bold: Row, rows: Sequence[Row]) -> list[Row]:
@@ -277,9 +314,14 @@ def _companions(bold: Row, rows: Sequence[Row]) -> list[Row]:
     return [
         row
         for row in rows
-        if (row.get("ext") == ".nii.gz" and matches(row, **mask))
+        if _is_image(row, **mask)
         or (row.get("ext") == ".tsv" and row.get("desc") == "confounds" and matches(row, **run))
     ]
+
+
+def _recordings(bold: Row, rows: Sequence[Row]) -> list[Row]:
+    """The physiological recordings of a run, which lie in the raw dataset."""
+    return [row for row in rows if _run(row) == _run(bold)]
 
 
 def _emg(own: Sequence[Row], shared: Sequence[Row], *, base: Path) -> tuple[list[Row], dict[str, list[str]]]:
