@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import os
 from pathlib import Path
 
+import nibabel as nib
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -105,3 +108,15 @@ def test_an_error_of_an_earlier_step_is_raised_again(tmp_path: Path) -> None:
     with pytest.raises(LbpneuroError, match="only 3 pulses") as caught:
         files.raise_upstream_error(tmp_path / "t_meps.tsv")
     assert caught.value.reason is Reason.TOO_FEW_TRIALS
+
+
+def test_a_packed_image_is_read_by_everyone_and_has_the_same_bytes_every_time(tmp_path: Path) -> None:
+    values = np.random.default_rng(3).standard_normal((11, 7, 5)).astype(np.float32)
+    image = nib.Nifti1Image(values, np.eye(4))
+    for name in ("one.nii.gz", "two.nii.gz"):
+        files.write_nifti(tmp_path / name, image)
+    content = (tmp_path / "one.nii.gz").read_bytes()
+    assert content == (tmp_path / "two.nii.gz").read_bytes()
+    assert content[3:8] == bytes(5)  # no file name, no time
+    assert gzip.decompress(content) == image.to_bytes()
+    assert np.array_equal(nib.load(tmp_path / "one.nii.gz").get_fdata(), values)

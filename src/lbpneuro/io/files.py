@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from lbpneuro.errors import InputError, LbpneuroError, OutputError, Reason
 
@@ -128,13 +127,25 @@ def read_tsv(path: Path, **options: Any) -> pd.DataFrame:
     return table.dropna(how="all")
 
 
-def write_nifti(path: Path, image: nib.Nifti1Image) -> None:
-    """Write ``image`` as .nii.gz without time stamp or file name in the gzip header."""
+@contextmanager
+def gzip_writer(path: Path) -> Iterator[BinaryIO]:
+    """Yield a stream that packs into ``path`` (see :func:`atomic`), without time stamp or file name in its header.
+
+    Level 1 of igzip packs as small as that of zlib in about a tenth of the time.
+    """
+    from isal import igzip
+
     with (
         atomic(path) as temporary,
         temporary.open("wb") as raw,
-        gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=1, mtime=0) as stream,
+        igzip.IGzipFile(filename="", mode="wb", fileobj=raw, compresslevel=1, mtime=0) as stream,
     ):
+        yield stream
+
+
+def write_nifti(path: Path, image: nib.Nifti1Image) -> None:
+    """Write ``image`` as .nii.gz; the same image gives the same bytes."""
+    with gzip_writer(path) as stream:
         stream.write(image.to_bytes())
 
 

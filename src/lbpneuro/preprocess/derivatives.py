@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lbpneuro.errors import InputError, LbpneuroError, Reason
-from lbpneuro.io.files import atomic, raise_upstream_error, read_json, write_json, write_nifti, write_tsv
+from lbpneuro.io.files import gzip_writer, raise_upstream_error, read_json, write_json, write_nifti, write_tsv
 from lbpneuro.io.provenance import bids_uri, checksum, software_versions
 from lbpneuro.preprocess.anatomical import Anatomy
 from lbpneuro.preprocess.composite import keep_transform
@@ -186,11 +185,7 @@ def write_series(path: Path, run: Run) -> None:
     slope = float(run.bold.max()) / INT16_TOP
     header.set_slope_inter(slope, 0.0)
     header["magic"], header["vox_offset"] = b"n+1", 352
-    with (
-        atomic(path) as temporary,
-        temporary.open("wb") as raw,
-        gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=1, mtime=0) as stream,
-    ):
+    with gzip_writer(path) as stream:
         stream.write(header.binaryblock + bytes(4))
         for volume in scaled_volumes(run.volumes(), slope=slope):
             stream.write(volume.tobytes(order="F"))
