@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lbpneuro.errors import InputError
 from lbpneuro.kernels._checks import check_length
 
 Array = NDArray[np.float64]
+Floating = NDArray[Any]  # single or double precision; what comes out has the type of what went in
 
 EXPONENTS = np.linspace(-1, 3, 17)  # power laws f^-b that are weighed against each other
 
 
-def unit_norm(projected: Array) -> Array:
-    """Return the columns of ``projected`` (d, n_series) scaled to norm 1; a NaN or zero column is NaN."""
-    norm = np.linalg.norm(projected, axis=0)
-    return projected / np.where(norm > 0, norm, np.nan)
+def unit_norm(projected: Floating) -> Floating:
+    """Return the columns of ``projected`` (..., d, n_series) scaled to norm 1; a NaN or zero column is NaN.
+
+    Single precision stays single precision.
+    """
+    return projected * inverse_norm(projected)[..., None, :]
 
 
-def correlation(projected: Array) -> Array:
+def inverse_norm(projected: Floating) -> Floating:
+    """Return 1 / norm of every column of ``projected`` (..., d, n_series), without a copy; NaN for NaN or zero."""
+    norm = np.sqrt(np.einsum("...ds,...ds->...s", projected, projected))
+    return np.asarray(1 / np.where(norm > 0, norm, np.nan), dtype=projected.dtype)
+
+
+def correlation(projected: ArrayLike) -> Array:
     """Return the correlations of all pairs of projected series.
 
     ``r_ij = y_i'y_j / (|y_i| |y_j|)``, not centred: the constant belongs to the nuisance space, so this is Pearson's
@@ -26,40 +39,127 @@ def correlation(projected: Array) -> Array:
 
     Parameters
     ----------
-    projected : (d, n_series)
+    projected : (..., d, n_series)
         From :func:`lbpneuro.kernels.nuisance.project`.
 
     Returns
     -------
-    (n_series, n_series) float64
+    (..., n_series, n_series) float64
         In [-1, 1]; rows and columns of a NaN series are NaN.
     """
     unit = unit_norm(np.asarray(projected, dtype=np.float64))
-    return np.clip(unit.T @ unit, -1, 1)
+    return np.clip(np.swapaxes(unit, -1, -2) @ unit, -1, 1)
 
 
-def seed_correlation(seed: Array, *, projected: Array) -> Array:
-    """Return the correlation of one projected series with many.
+def seed_correlation(seed: Floating, *, projected: Floating) -> Floating:
+    """Return the correlation of one or many projected series with the series of every voxel, in one product.
 
     Parameters
     ----------
-    seed : (d,)
+    seed : (d,) or (d, n_seed)
     projected : (d, n_voxel)
+        In single precision the product is taken in single precision.
 
     Returns
     -------
-    (n_voxel,) float64
-        A NaN voxel is NaN, the others do not change.
+    (n_voxel,) or (n_seed, n_voxel), of the type of ``projected``
+        A NaN voxel or seed is NaN, the others do not change.
     """
     check_length("projected", projected, expected=len(seed))
-    norm = np.sqrt(np.einsum("iv,iv->v", projected, projected))  # without a second matrix of that size
-    return np.clip(unit_norm(seed[:, None])[:, 0] @ projected / np.where(norm > 0, norm, np.nan), -1, 1)
+    seeds = unit_norm(np.asarray(seed, dtype=np.float64).reshape(len(seed), -1)).astype(projected.dtype)
+    with np.errstate(invalid="ignore"):
+        r = np.ascontiguousarray(seeds.T) @ projected
+        r *= inverse_norm(projected)
+    np.clip(r, -1, 1, out=r)
+    return r if seed.ndim == 2 else r[0]
 
 
-def fisher_z(r: ArrayLike) -> Array:
-    """Return ``atanh(r)``; infinite at -1 and 1, NaN outside."""
+def pack_triangle(matrix: NDArray[np.generic]) -> NDArray[Any]:
+    """Return the entries above the diagonal of ``matrix`` (..., n, n) in row order, shape (..., n (n - 1) / 2)."""
+    if matrix.ndim < 2 or matrix.shape[-1] != matrix.shape[-2]:
+        raise InputError(f"`matrix` must be square in its last two axes; got shape {matrix.shape}.")
+    rows, columns = np.triu_indices(matrix.shape[-1], k=1)
+    return matrix[..., rows, columns]
+
+
+def unpack_triangle(packed: NDArray[np.generic], *, diagonal: float) -> NDArray[Any]:
+    """Return the symmetric matrices (..., n, n) whose upper triangles :func:`pack_triangle` packed."""
+    n = round((1 + np.sqrt(1 + 8 * packed.shape[-1])) / 2)
+    if n * (n - 1) != 2 * packed.shape[-1]:
+        raise InputError(f"`packed` must end in an axis of n (n - 1) / 2 entries; got {packed.shape[-1]}.")
+    matrix = np.full((*packed.shape[:-1], n, n), diagonal, dtype=packed.dtype)
+    rows, columns = np.triu_indices(n, k=1)
+    matrix[..., rows, columns] = packed
+    matrix[..., columns, rows] = packed
+    return matrix
+
+
+def ledoit_wolf(projected: ArrayLike) -> tuple[Array, Array]:
+    """Return the shrunken covariance of Ledoit and Wolf (2004, 10.1016/S0047-259X(03)00096-4) of uncentred data.
+
+    ``(1 - s) S + s m I`` with ``S = Y'Y / d``, ``m`` the mean of its diagonal, and the share ``s`` that minimises the
+    expected squared distance to the covariance of ``d`` independent draws with mean zero.
+
+    Parameters
+    ----------
+    projected : (..., d, n_series)
+
+    Returns
+    -------
+    covariance : (..., n_series, n_series) float64
+    shrinkage : (...) float64
+        In [0, 1]. A NaN anywhere makes the whole matrix NaN.
+    """
+    series = np.asarray(projected, dtype=np.float64)
+    d, n = series.shape[-2:]
+    sample = np.swapaxes(series, -1, -2) @ series / d
+    level = np.trace(sample, axis1=-2, axis2=-1) / n
+    squared = np.sum(sample**2, axis=(-2, -1))
+    # sum over draws of the squared size of y y', which is |y|^4
+    spread = (np.sum(np.sum(series**2, axis=-1) ** 2, axis=-1) / d - squared) / d
+    distance = squared - n * level**2
+    with np.errstate(invalid="ignore", divide="ignore"):
+        shrinkage = np.where(distance > 0, np.minimum(spread / distance, 1), np.where(np.isnan(distance), np.nan, 0))
+    scaled = np.asarray(shrinkage)[..., None, None]
+    return (1 - scaled) * sample + scaled * np.asarray(level)[..., None, None] * np.eye(n), np.asarray(shrinkage)
+
+
+def partial_correlation(projected: ArrayLike) -> tuple[Array, Array]:
+    """Return the correlation of each pair of series given all the others, and the shrinkage that was needed.
+
+    ``-T_ij / sqrt(T_ii T_jj)`` with ``T`` the inverse of :func:`ledoit_wolf` of the series at equal variance (so that
+    units do not matter). Shrinkage pulls every value towards 0.
+
+    Parameters
+    ----------
+    projected : (..., d, n_series)
+
+    Returns
+    -------
+    r : (..., n_series, n_series) float64
+        In [-1, 1], ones on the diagonal. A series that is NaN or zero is left out: its row and column are NaN.
+    shrinkage : (...) float64
+        NaN if fewer than two series are left.
+    """
+    unit = unit_norm(np.asarray(projected, dtype=np.float64))
+    usable = np.flatnonzero(np.isfinite(unit).all(axis=tuple(range(unit.ndim - 1))))
+    partial = np.full((*unit.shape[:-2], unit.shape[-1], unit.shape[-1]), np.nan)
+    if len(usable) < 2:
+        return partial, np.full(unit.shape[:-2], np.nan)
+    covariance, shrinkage = ledoit_wolf(unit[..., usable] * np.sqrt(unit.shape[-2]))
+    precision = np.linalg.inv(covariance)
+    scale = 1 / np.sqrt(np.diagonal(precision, axis1=-2, axis2=-1))
+    r = np.clip(-precision * scale[..., :, None] * scale[..., None, :], -1, 1)
+    r[..., np.arange(len(usable)), np.arange(len(usable))] = 1
+    partial[..., usable[:, None], usable] = r
+    return partial, shrinkage
+
+
+def fisher_z(r: ArrayLike) -> Floating:
+    """Return ``atanh(r)``; infinite at -1 and 1, NaN outside. Single precision stays single precision."""
+    values = np.asarray(r)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.arctanh(np.asarray(r, dtype=np.float64))
+        return np.arctanh(values if values.dtype == np.float32 else values.astype(np.float64))
 
 
 def fisher_z_se(dimension: ArrayLike) -> Array:
@@ -162,3 +262,154 @@ def pooled_z(z: ArrayLike, *, dimension: ArrayLike) -> tuple[float, float]:
     """
     z, weight = np.asarray(z, dtype=np.float64), np.asarray(dimension, dtype=np.float64) - 2
     return float(np.sum(weight * z) / np.sum(weight)), float(fisher_z_se(2 + np.sum(weight)))
+
+
+def network_dimension(projected: ArrayLike, *, gain: Array, frequencies_hz: Array) -> float:
+    """Return the number of white dimensions in which several independent series would correlate as little.
+
+    ``1 / tr(M^2)`` with ``M`` the mean over series of :func:`coloured_covariances`: the mean of ``tr(S_i S_j)`` over
+    pairs, which is what :func:`effective_dimension` gives of one uncorrelated pair.
+
+    Parameters
+    ----------
+    projected : (d, n_series)
+        Series that are NaN or zero are left out.
+    gain, frequencies_hz
+        As in :func:`effective_dimension`.
+
+    Returns
+    -------
+    float
+        In [1, d]; NaN if no series is left.
+    """
+    unit = unit_norm(np.asarray(projected, dtype=np.float64))
+    check_length("gain", gain, expected=len(unit))
+    unit = unit[:, np.isfinite(unit).all(axis=0)]
+    if unit.shape[1] == 0:
+        return float("nan")
+    mean = coloured_covariances(unit, gain=gain, frequencies_hz=frequencies_hz).mean(axis=0)
+    return float(np.clip(1 / np.sum(mean**2), 1, len(unit)))
+
+
+def mean_z_se(r: ArrayLike, *, weights: ArrayLike, dimension: float) -> Array:
+    """Return the standard error of a weighted mean of Fisher z over edges, which share series and so are dependent.
+
+    To first order ``z_ij`` moves with the draw ``y`` of the series by ``(y_i y_j - r_ij (y_i^2 + y_j^2) / 2) /
+    (1 - r_ij^2)``, whose covariances over edges are those of Pearson and Filon. The weighted mean therefore moves by
+    one quadratic form ``y'Ay``, of variance ``2 tr(A R A R)`` for Gaussian series: no matrix of edges by edges is
+    needed. Of a single edge this is :func:`fisher_z_se`.
+
+    Parameters
+    ----------
+    r : (n_series, n_series)
+        Correlations.
+    weights : (..., n_series, n_series)
+        Symmetric weight of every edge, on any scale; 0 for one that is not in the mean. The diagonal is not looked at,
+        and edges without a finite z are left out.
+    dimension : float
+        Effective dimension (:func:`network_dimension`).
+
+    Returns
+    -------
+    (...) float64
+        For an interval use Student's t with ``dimension - 2`` degrees of freedom. NaN where no edge has a weight.
+    """
+    r = np.asarray(r, dtype=np.float64)
+    finite = (np.abs(r) < 1) & ~np.eye(len(r), dtype=bool)
+    r = np.where(finite, r, 0.0)
+    used = np.where(finite, np.asarray(weights, dtype=np.float64), 0.0)
+    total = used.sum(axis=(-2, -1), keepdims=True)
+    form = used / np.where(total > 0, total, np.nan) / (1 - r**2)
+    form = form - np.sum(form * r, axis=-1)[..., None] * np.eye(len(r))
+    turned = form @ (r + np.eye(len(r)))
+    variance = 2 * np.einsum("...ij,...ji->...", turned, turned)
+    return np.asarray(np.sqrt(np.maximum(variance, 0)) * fisher_z_se(dimension))
+
+
+def jackknife(statistic: Callable[[Array], Array], projected: ArrayLike) -> tuple[Array, Array]:
+    """Return the standard error of any statistic of projected series, leaving out one coordinate at a time.
+
+    ``se^2 = (d - 1) / d sum_k (t_k - mean t)^2``. The coordinates take the place of independent draws: ordered by
+    frequency they nearly are (:func:`lbpneuro.kernels.nuisance.by_frequency`), and they may differ in variance, as
+    those of coloured series do. In any other basis the answer would be wrong.
+
+    Parameters
+    ----------
+    statistic : function of (..., d, n_series), which returns (..., *shape)
+        Works on leading axes, as :func:`correlation` does; it is called once with the shape (d, d - 1, n_series).
+    projected : (d, n_series)
+
+    Returns
+    -------
+    se : (*shape) float64
+    dimension : (*shape) float64
+        Satterthwaite's degrees of freedom of ``se^2``, at least 1: for an interval use Student's t. Few coordinates
+        that decide alone make it small. With ``u_k = (t_k - mean t)^2`` it is ``2 (sum E u_k)^2 / sum var u_k``; what
+        moves a correlation is a product of two Gaussian numbers, whose fourth moment is 9 times the squared second, so
+        that ``var u = 8 (E u)^2``, estimated as ``8 u^2 / 9``: ``(9 (sum u_k)^2 / sum u_k^2 - 8) / 4``.
+    """
+    series = np.asarray(projected, dtype=np.float64)
+    d = len(series)
+    others = np.arange(d - 1) + (np.arange(d - 1) >= np.arange(d)[:, None])
+    left_out = np.asarray(statistic(series[others]), dtype=np.float64)
+    check_length("what `statistic` returns", left_out, expected=d)
+    with np.errstate(invalid="ignore"):
+        squared = (left_out - left_out.mean(axis=0)) ** 2
+    total = squared.sum(axis=0)
+    share = np.sum(squared**2, axis=0) / np.where(total > 0, total, np.nan) ** 2
+    return np.sqrt((d - 1) / d * total), np.maximum((9 / share - 8) / 4, 1)
+
+
+def jackknife_se(statistic: Callable[[Array], Array], projected: ArrayLike) -> Array:
+    """Return the standard error of :func:`jackknife` alone."""
+    return jackknife(statistic, projected)[0]
+
+
+def autocorrelated_dimension(first: ArrayLike, second: ArrayLike) -> Array:
+    """Return the effective dimension of the correlation of two plain time series, as it is without a band-pass.
+
+    The variance of r for autocorrelated Gaussian series with all lags of both autocorrelations ``a, b`` and of the
+    cross-correlation ``c`` (Afyouni, Smith & Nichols 2019, 10.1016/j.neuroimage.2019.05.011), here as the one sum
+
+        ``n var r = sum_k [a_k b_k + c_k c_-k - 2 r (a_k c_k + b_k c_-k) + r^2 (a_k^2 + b_k^2 + 2 c_k^2) / 2]``
+
+    over all lags ``k`` from ``-n`` to ``n``, and ``1 / (d - 2) = var r / (1 - r^2)^2``. Each correlation counts up to
+    the first lag at which it is within ``1.96 / sqrt(n)`` of zero; beyond it is noise.
+
+    Parameters
+    ----------
+    first, second : (n_time, ...)
+        Evenly sampled, without gaps; the mean is removed here.
+
+    Returns
+    -------
+    (...) float64
+        In [3, n_time - 1]; NaN for a NaN or constant series. Somewhat too large when the autocorrelation is long: intervals
+        of t with ``d - 2`` degrees of freedom cover 94 % for AR(1) of 0.7 and 91 % for 0.9 over 150 volumes.
+    """
+    x, y = (np.asarray(series, dtype=np.float64) for series in (first, second))
+    n = len(x)
+    check_length("second", y, expected=n)
+    x, y = (series - series.mean(axis=0) for series in (x, y))
+    spectra = [np.fft.rfft(unit_norm(each.reshape(n, -1)), n=2 * n, axis=0) for each in (x, y)]
+    limit = 1.96 / np.sqrt(n)
+    a, b, forward, backward = (
+        until_noise(np.fft.irfft(one * np.conj(other), n=2 * n, axis=0)[:n], limit=limit)
+        for one, other in [spectra[:1] * 2, spectra[1:] * 2, spectra, spectra[::-1]]
+    )
+    # both signs of the lag: all but lag 0 count once for k and once for -k
+    r = forward[0]
+    both = forward + backward
+    terms = 2 * (a * b + forward * backward) - 2 * r * (a + b) * both + r**2 * (a**2 + b**2 + forward**2 + backward**2)
+    variance = (terms[1:].sum(axis=0) + (1 - r**2) ** 2) / n
+    with np.errstate(divide="ignore", invalid="ignore"):
+        dimension = 2 + (1 - r**2) ** 2 / variance
+    dimension = np.where(variance > 0, np.clip(dimension, 3, n - 1), np.where(np.isnan(variance), np.nan, n - 1))
+    return dimension.reshape(x.shape[1:])
+
+
+def until_noise(correlations: Array, *, limit: float) -> Array:
+    """Return ``correlations`` (n_lag, ...) with all after the first lag > 0 that is within ``limit`` of 0 set to 0."""
+    counts = np.abs(correlations) > limit
+    counts[0] = True
+    return np.where(np.logical_and.accumulate(counts, axis=0), correlations, 0.0)

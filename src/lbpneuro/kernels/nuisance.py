@@ -12,6 +12,7 @@ to the first.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -188,7 +189,7 @@ def band_gain(basis: Array, *, t_r: float, band_hz: tuple[float, float], keep: A
     return frequencies_hz(n_time, t_r=t_r)[orders], basis.T @ cosines(n_time, orders=orders)[keep]
 
 
-def project(basis: Array, series: NDArray[np.floating], *, keep: ArrayLike) -> NDArray[np.floating]:
+def project(basis: Array, series: NDArray[np.floating], *, keep: ArrayLike) -> NDArray[Any]:
     """Return ``Q' X``, the coordinates of the cleaned series.
 
     Parameters
@@ -210,9 +211,7 @@ def project(basis: Array, series: NDArray[np.floating], *, keep: ArrayLike) -> N
     return project_each([basis], series, keep=keep)[0]
 
 
-def project_each(
-    bases: Sequence[Array], series: NDArray[np.floating], *, keep: ArrayLike
-) -> tuple[NDArray[np.floating], ...]:
+def project_each(bases: Sequence[Array], series: NDArray[np.floating], *, keep: ArrayLike) -> tuple[NDArray[Any], ...]:
     """Return :func:`project` for several bases on the same kept volumes, in one pass over the series.
 
     Parameters
