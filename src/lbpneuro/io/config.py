@@ -45,7 +45,7 @@ def merge(base: Mapping[str, Any], layer: Mapping[str, Any]) -> Config:
     return both
 
 
-REPLACED = ("derivatives", "filters")
+REPLACED = ("derivatives", "filters", "atlases", "edges", "confounds_custom")
 """Sections whose keys are the user's own names: a new one replaces the old one."""
 
 
@@ -105,8 +105,20 @@ def resolve(config: Mapping[str, Any]) -> Config:
     for key in ("bids_dir", "out_dir", "work_dir"):
         dataset[key] = str(Path(dataset[key]).absolute())
     dataset["derivatives"] = {name: str(Path(path).absolute()) for name, path in dataset["derivatives"].items()}
-    functional = {**config["functional"], "rois": str(_shipped(Path(config["functional"]["rois"])))}
+    functional = {
+        **config["functional"],
+        "rois": str(_shipped(Path(config["functional"]["rois"]))),
+        "atlases": {name: _atlas_files(name, entry) for name, entry in config["functional"]["atlases"].items()},
+    }
     return {**config, "dataset": dataset, "functional": functional}
+
+
+def _atlas_files(name: str, entry: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Absolute paths of the files of a user's atlas; ConfigError if one is not there."""
+    for key, path in entry.items():
+        if path and not Path(path).is_file():
+            raise ConfigError(f"setting `functional.atlases.{name}.{key}`: there is no file {path}; check the path.")
+    return {key: str(Path(path).absolute()) if path else None for key, path in entry.items()}
 
 
 def _shipped(path: Path) -> Path:

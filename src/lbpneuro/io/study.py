@@ -74,6 +74,14 @@ class Study:
         """Return the path of the rows of a family; with wildcards as arguments, the output pattern of its rule."""
         return f"{self.out}/{folder}/{DATATYPES[family]}/{prefix}_desc-{family}_markers.tsv"
 
+    def rows_of_all(self, family: str) -> list[str]:
+        """Return the rows of a family of all participants and sessions; with ``run.finished_only`` those there are."""
+        units = self.plan["units"].values()
+        paths = {self.family_rows(family, unit["folder"], unit["prefix"]): unit for unit in units}
+        if not self.config["run"]["finished_only"]:
+            return list(paths)
+        return [path for path, unit in paths.items() if _all_there([path, *made_from(unit, family)])]
+
     def tables(self, participant: str | None = None) -> list[str]:
         """Return the tables of all participants and sessions, or of one participant."""
         if participant is not None:
@@ -96,7 +104,14 @@ class Study:
         """Return what a family's rule depends on besides its files: marker versions and settings."""
         settings = self.settings(family, *SHARED_SETTINGS.get(family, ()))
         regions = checksum(Path(self.config["functional"]["rois"])) if family in REGION_FAMILIES else None
-        return f"{method_version(family)} {config_hash([settings, regions])}"
+        atlases = self.atlases if family in ATLAS_FAMILIES else []
+        return f"{method_version(family)} {config_hash([settings, regions, *atlases])}"
+
+    @cached_property
+    def atlases(self) -> list[str]:
+        """Checksums of the files of the user's atlases."""
+        files = [path for entry in self.config["functional"]["atlases"].values() for path in entry.values() if path]
+        return [checksum(Path(path)) for path in files]
 
     def settings(self, *names: str) -> str:
         """Return a digest of some of the settings: whole sections, or ``section.key``."""
@@ -116,6 +131,7 @@ SHARED_SETTINGS: Mapping[str, tuple[str, ...]] = {"tms": ("mep", "run.random_see
 """What a family depends on besides its own section."""
 
 REGION_FAMILIES = ("structural", "functional")
+ATLAS_FAMILIES = ("functional",)
 
 
 def made_from(unit: Mapping[str, Any], family: str) -> list[str]:
