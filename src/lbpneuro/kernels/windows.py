@@ -136,22 +136,36 @@ def windowed_correlation(series: ArrayLike, *, weights: Array) -> Array:
     given = np.asarray(series)
     kind = np.float32 if given.dtype == np.float32 else np.float64
     check_length("weights", weights, expected=len(given), axis=1)
-    n_window, n_node = len(weights), given.shape[1]
-    found = np.full((n_window, n_node, n_node), np.nan, dtype=kind)
-    for window in np.flatnonzero(np.isfinite(weights).all(axis=1)):
-        volumes = np.flatnonzero(weights[window])
-        unit = _unit_columns(given[volumes], weights[window, volumes]).astype(kind)
+    share = weights / weights.sum(axis=1, keepdims=True)
+    centred, mean, scale = (each.astype(kind) for each in _moments(given, share))
+    root = np.sqrt(share).astype(kind)[:, :, None]
+    found = np.empty((len(weights), given.shape[1], given.shape[1]), dtype=kind)
+    for window, row in enumerate(weights):
+        if np.isnan(row[0]):
+            found[window] = np.nan
+            continue
+        volumes = slice(int(np.argmax(row > 0)), len(row) - int(np.argmax(row[::-1] > 0)))
+        unit = centred[volumes] - mean[window]
+        unit *= root[window, volumes]
+        unit *= scale[window]
         np.matmul(unit.T, unit, out=found[window])
     return found
 
 
-def _unit_columns(part: NDArray[np.floating], weight: Array) -> Array:
-    """Return the columns, centred with the weights and times their roots, at norm 1; NaN where nothing varies."""
-    share = weight / weight.sum()
-    centred = (part - share @ part) * np.sqrt(share)[:, None]
-    energy = np.einsum("tn,tn->n", centred, centred)
-    whole = share @ np.square(part, dtype=np.float64)
-    return np.asarray(centred / np.sqrt(np.where(energy > VARIES * whole, energy, np.nan)))
+def _moments(series: NDArray[np.floating], share: Array) -> tuple[Array, Array, Array]:
+    """Return the series about their means over the run, and their means and 1 / SD (n_window, n_node) in the windows.
+
+    1 / SD is NaN where nothing varies or a value with weight is NaN.
+    """
+    seen = np.nan_to_num(share).any(axis=0)[:, None]
+    known = np.isfinite(series)
+    count = np.maximum(np.sum(seen & known, axis=0), 1)
+    middle = np.sum(series, axis=0, dtype=np.float64, where=seen & known) / count
+    centred = np.where(known, series - middle, 0.0)
+    mean, energy, missing = share @ centred, share @ centred**2, share @ ~known
+    variance = energy - mean**2
+    fine = (variance > VARIES * energy) & (missing == 0)
+    return centred, mean, 1 / np.sqrt(np.where(fine, variance, np.nan))
 
 
 def assign_states(windows: ArrayLike, *, centroids: Array, metric: str) -> Labels:
