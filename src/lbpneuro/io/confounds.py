@@ -1,10 +1,11 @@
-"""fMRIPrep confounds: named strategies, head motion and the volumes before the steady state."""
+"""fMRIPrep confounds: strategies as data, head motion and the volumes before the steady state."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,21 +23,83 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-STRATEGIES = ("acompcor24", "acompcor6", "24p", "36p")
 MOTION = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
 GLOBAL = ("csf", "white_matter", "global_signal")
 EXPANSION = ("", "_derivative1", "_power2", "_derivative1_power2")
-COMPONENTS = {"acompcor24": {"WM": 5, "CSF": 5}, "acompcor6": {"WM": 3, "CSF": 2}}
+CHANGES = ("framewise_displacement", "rmsd", "dvars", "std_dvars")
 COMPONENT_PREFIX = {"WM": "w_comp_cor_", "CSF": "c_comp_cor_"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Strategy:
+    """A set of confounds, and what it adds to the censoring of the run.
+
+    Attributes
+    ----------
+    words
+        What it takes out, for the methods text.
+    motion
+        Forms of the six motion parameters, of ``EXPANSION``.
+    tissue
+        Mean signals, of ``GLOBAL``, in all forms.
+    components
+        Number of aCompCor components by mask.
+    patterns
+        Columns of the table, or patterns of their names; the strategies of the user have nothing else.
+    std_dvars_max, segment_min_volumes
+        Volumes with more standardised DVARS are censored, and stretches of fewer kept volumes.
+    """
+
+    words: str
+    motion: tuple[str, ...] = ()
+    tissue: tuple[str, ...] = ()
+    components: Mapping[str, int] = field(default_factory=dict)
+    patterns: tuple[str, ...] = ()
+    std_dvars_max: float = np.inf
+    segment_min_volumes: int = 1
+
+
+STRATEGIES: dict[str, Strategy] = {
+    "24p": Strategy(words="24 motion terms", motion=EXPANSION),
+    "36p": Strategy(
+        words="24 motion terms and the white-matter, CSF and global signals with their expansions",
+        motion=EXPANSION,
+        tissue=GLOBAL,
+    ),
+    "acompcor24": Strategy(
+        words="24 motion terms and ten aCompCor components", motion=EXPANSION, components={"WM": 5, "CSF": 5}
+    ),
+    "acompcor6": Strategy(
+        words="6 motion terms and five aCompCor components", motion=EXPANSION[:1], components={"WM": 3, "CSF": 2}
+    ),
+    "scrubbing": Strategy(
+        words="24 motion terms and the white-matter and CSF signals with their expansions",
+        motion=EXPANSION,
+        tissue=GLOBAL[:2],
+        std_dvars_max=1.5,
+        segment_min_volumes=5,
+    ),
+}
+"""The strategies by name.
+
+``24p``: six motion parameters, their backward differences, and the squares of both (Friston 1996,
+10.1002/mrm.1910350312). ``36p``: those and the same expansion of CSF, white-matter and global signal (Satterthwaite
+2013, 10.1016/j.neuroimage.2012.08.052); with the censoring of the run it is the model with spike regression, for to
+regress a one-hot column per volume out of a run leaves what dropping these volumes leaves. ``acompcor24``: 24p, 5
+white-matter and 5 CSF components of aCompCor (Behzadi 2007, 10.1016/j.neuroimage.2007.04.042), told apart by the
+``Mask`` of the JSON sidecar. ``acompcor6``: six motion parameters, 3 white-matter and 2 CSF components, for short runs.
+``scrubbing``: 24p and the expansion of CSF and white-matter signal, no global one; volumes with standardised DVARS
+above 1.5 and stretches of fewer than five volumes are censored as well (the preset of that name in nilearn).
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Confounds:
-    """The confounds of one run.
+    """The confounds of one run under one strategy.
 
     ``regressors`` (n_time, n_confounds) with their ``names``; ``fd_jenkinson`` and ``fd_power`` (n_time,) mm, NaN for
-    the first volume; ``steady`` (n_time,) is False for the volumes before the steady
-    state.
+    the first volume; ``std_dvars`` (n_time,), NaN for the first volume, all NaN if the table has none; ``steady``
+    (n_time,) is False for the volumes before the steady state.
     """
 
     path: Path
@@ -44,7 +107,17 @@ class Confounds:
     regressors: Array
     fd_jenkinson: Array
     fd_power: Array
+    std_dvars: Array
     steady: NDArray[np.bool_]
+
+
+def find_strategy(name: str, custom: Mapping[str, Sequence[str]] | None = None) -> Strategy:
+    """Return a strategy by its name: one of the user's (``{name: columns or patterns}``), else one of ``STRATEGIES``."""
+    custom = custom or {}
+    if name in custom:
+        return Strategy(words=f"the confounds of the strategy {name}", patterns=tuple(custom[name]))
+    check_option("functional.confounds", name, allowed=(*STRATEGIES, *custom))
+    return STRATEGIES[name]
 
 
 def read_confounds(path: Path, *, strategy: str, n_time: int) -> Confounds:
@@ -55,11 +128,7 @@ def read_confounds(path: Path, *, strategy: str, n_time: int) -> Confounds:
     path
         ``*_desc-confounds_timeseries.tsv`` (before fMRIPrep 20.2 ``_regressors.tsv``).
     strategy
-        ``24p``: six motion parameters, their backward differences, and the squares of both (Friston 1996,
-        10.1002/mrm.1910350312); ``36p``: those and the same expansion of CSF, white-matter and global signal
-        (Satterthwaite 2013, 10.1016/j.neuroimage.2012.08.052); ``acompcor24``: 24p, 5 white-matter and 5 CSF components
-        of aCompCor (Behzadi 2007, 10.1016/j.neuroimage.2007.04.042), told apart by the ``Mask`` of the JSON sidecar;
-        ``acompcor6``: six motion parameters, 3 white-matter and 2 CSF components, for short runs.
+        A name of ``STRATEGIES``.
     n_time
         Number of volumes of the run.
 
@@ -74,7 +143,7 @@ def read_confounds(path: Path, *, strategy: str, n_time: int) -> Confounds:
     InputError
         Naming file and column if a column is absent, a value is not a number, or the rows are not those of the volumes.
     """
-    return select_confounds(read_table(path, n_time=n_time), path, strategy=strategy)
+    return select_confounds(read_table(path, n_time=n_time), path, strategy=find_strategy(strategy))
 
 
 def read_table(path: Path, *, n_time: int) -> pd.DataFrame:
@@ -88,9 +157,8 @@ def read_table(path: Path, *, n_time: int) -> pd.DataFrame:
     return table
 
 
-def select_confounds(table: pd.DataFrame, path: Path, *, strategy: str) -> Confounds:
+def select_confounds(table: pd.DataFrame, path: Path, *, strategy: Strategy) -> Confounds:
     """Return what :func:`read_confounds` does, from its table that is read already."""
-    check_option("functional.confounds", strategy, allowed=STRATEGIES)
     names = confound_names(table, path, strategy=strategy)
     regressors = np.column_stack([_regressor(table, name, path=path) for name in names])
     motion = np.column_stack([_column(table, name, path=path) for name in MOTION])
@@ -98,23 +166,33 @@ def select_confounds(table: pd.DataFrame, path: Path, *, strategy: str) -> Confo
         path=path,
         names=names,
         regressors=regressors,
-        fd_jenkinson=_displacement(table, "rmsd", path=path, otherwise=fd_jenkinson(motion)),
-        fd_power=_displacement(table, "framewise_displacement", path=path, otherwise=fd_power(motion)),
+        fd_jenkinson=_change(table, "rmsd", path=path, otherwise=fd_jenkinson(motion)),
+        fd_power=_change(table, "framewise_displacement", path=path, otherwise=fd_power(motion)),
+        std_dvars=_change(table, "std_dvars", path=path, otherwise=np.full(len(table), np.nan)),
         steady=_steady(table),
     )
 
 
-def confound_names(table: pd.DataFrame, path: Path, *, strategy: str) -> tuple[str, ...]:
+def confound_names(table: pd.DataFrame, path: Path, *, strategy: Strategy) -> tuple[str, ...]:
     """Return the columns that a strategy takes from a table, in a fixed order."""
-    forms = EXPANSION[:1] if strategy == "acompcor6" else EXPANSION
-    names = [f"{base}{form}" for form in forms for base in MOTION]
-    if strategy == "36p":
-        names += [f"{base}{form}" for form in EXPANSION for base in GLOBAL]
-    components = COMPONENTS.get(strategy, {})
-    metadata = read_metadata(path) if components else {}
-    for mask, most in components.items():
+    names = [f"{base}{form}" for form in strategy.motion for base in MOTION]
+    names += [f"{base}{form}" for form in EXPANSION for base in strategy.tissue]
+    metadata = read_metadata(path) if strategy.components else {}
+    for mask, most in strategy.components.items():
         names += _components(table, path, mask=mask, metadata=metadata)[:most]
-    return tuple(names)
+    for pattern in strategy.patterns:
+        names += _matching(list(table.columns), pattern, path=path)
+    return tuple(dict.fromkeys(names))
+
+
+def _matching(columns: list[str], pattern: str, *, path: Path) -> list[str]:
+    """Return the columns that a pattern names; InputError if there is none."""
+    found = [name for name in columns if fnmatchcase(name, pattern)]
+    if not found:
+        raise InputError(
+            f"{path}: no column matches {pattern!r} of functional.confounds_custom; found {_some(columns)}."
+        )
+    return found
 
 
 def _components(table: pd.DataFrame, path: Path, *, mask: str, metadata: Mapping[str, Any]) -> list[str]:
@@ -141,7 +219,7 @@ def _mask_of(name: str, metadata: Mapping[str, Any]) -> str | None:
 def _regressor(table: pd.DataFrame, name: str, *, path: Path) -> Array:
     """Return a column; the difference or square that a table lacks is made from its base column."""
     if name in table.columns:
-        return _column(table, name, path=path, backfill="_derivative1" in name)
+        return _column(table, name, path=path, backfill="_derivative1" in name or name in CHANGES)
     if name.endswith("_power2"):
         return _regressor(table, name.removesuffix("_power2"), path=path) ** 2
     if name.endswith("_derivative1"):
@@ -169,8 +247,8 @@ def _column(table: pd.DataFrame, name: str, *, path: Path, backfill: bool = Fals
     return values
 
 
-def _displacement(table: pd.DataFrame, name: str, *, path: Path, otherwise: Array) -> Array:
-    """Return a displacement column (mm), NaN for the first volume; ``otherwise`` where the table has none."""
+def _change(table: pd.DataFrame, name: str, *, path: Path, otherwise: Array) -> Array:
+    """Return a column of changes from volume to volume, NaN for the first; ``otherwise`` where the table has none."""
     if name not in table.columns:
         return otherwise
     values = _column(table, name, path=path, backfill=True)

@@ -81,10 +81,51 @@ def spikes(fd_mm: ArrayLike, *, threshold_mm: float) -> NDArray[np.bool_]:
         return np.asarray(fd_mm, dtype=np.float64) > threshold_mm
 
 
-def kept_volumes(fd_mm: ArrayLike, *, steady: ArrayLike, threshold_mm: float) -> NDArray[np.bool_]:
-    """Return the volumes in the steady state whose displacement is not above ``threshold_mm``, shape (n_time,)."""
+def kept_volumes(
+    fd_mm: ArrayLike,
+    *,
+    steady: ArrayLike,
+    threshold_mm: float,
+    std_dvars: ArrayLike | None = None,
+    std_dvars_max: float = np.inf,
+    segment_min: int = 1,
+) -> NDArray[np.bool_]:
+    """Return the volumes that connectivity is computed of.
+
+    They are in the steady state, their displacement is not above ``threshold_mm``, their standardised DVARS is not
+    above ``std_dvars_max``, and they stand in a stretch of at least ``segment_min`` such volumes. Unknown displacements
+    and DVARS are no reason to leave a volume out.
+
+    Parameters
+    ----------
+    fd_mm : (n_time,)
+    steady : (n_time,) of bool
+    threshold_mm : float
+        Strict: a displacement of exactly this is kept.
+    std_dvars : (n_time,), optional
+    std_dvars_max : float
+    segment_min : int
+        Number of volumes; 1 keeps every stretch.
+
+    Returns
+    -------
+    (n_time,) of bool
+    """
     moved = spikes(fd_mm, threshold_mm=threshold_mm)
-    return as_mask("steady", steady, expected=len(moved)) & ~moved
+    keep = as_mask("steady", steady, expected=len(moved)) & ~moved
+    if std_dvars is not None:
+        std_dvars = np.asarray(std_dvars, dtype=np.float64)
+        check_length("std_dvars", std_dvars, expected=len(moved))
+        keep &= ~(std_dvars > std_dvars_max)
+    return long_segments(keep, shortest=segment_min)
+
+
+def long_segments(keep: ArrayLike, *, shortest: int) -> NDArray[np.bool_]:
+    """Return ``keep`` without the stretches of fewer than ``shortest`` true values in a row, shape (n_time,)."""
+    keep = np.asarray(keep, dtype=bool)
+    number = np.cumsum(np.diff(keep, prepend=False))
+    length = np.bincount(number, minlength=1)
+    return keep & (length[number] >= shortest)
 
 
 def tsnr(series: NDArray[np.floating], *, keep: ArrayLike) -> Array:
@@ -130,3 +171,55 @@ def block_jackknife_se(statistic: Callable[[NDArray[np.intp]], float], *, n_time
     blocks = np.array_split(np.arange(n_time), n_blocks)
     left_out = [statistic(np.concatenate(blocks[:i] + blocks[i + 1 :])) for i in range(n_blocks)]
     return float(np.sqrt((n_blocks - 1) * np.var(left_out, ddof=0)))
+
+
+def tsnr_left_out(series: NDArray[np.floating], *, keep: ArrayLike, n_blocks: int = 20) -> tuple[Array, Array]:
+    """Return the temporal signal-to-noise ratio of every voxel, and that without each of some blocks of volumes.
+
+    Sums and sums of squares of the centred series are taken once per block, so that leaving one out costs no pass over
+    the data; for :func:`block_jackknife_se` of any function of the ratios.
+
+    Parameters
+    ----------
+    series : (n_time, n_voxel)
+        Preprocessed BOLD, not cleaned of confounds.
+    keep : (n_time,) of bool
+    n_blocks : int
+        Number of runs of successive kept volumes.
+
+    Returns
+    -------
+    whole : (n_voxel,) float64
+        As :func:`tsnr`, for float32 series to 1e-5.
+    left_out : (n_blocks, n_voxel) float64
+        Without the i-th block; NaN throughout for fewer than 3 volumes per block.
+    """
+    kept = series[as_mask("keep", keep, expected=len(series))]
+    n_time, n_voxel = kept.shape
+    if n_time < 2:
+        return np.full(n_voxel, np.nan), np.full((n_blocks, n_voxel), np.nan)
+    first = kept[0].copy()  # a constant voxel becomes 0 exactly, as it would not with its rounded mean
+    kept = kept - first
+    blocks = min(n_blocks, n_time)
+    starts = np.array([block[0] for block in np.array_split(np.arange(n_time), blocks)])
+    count = np.diff([*starts, n_time]).astype(np.float64)[:, None]
+    member = np.repeat(np.eye(blocks, dtype=kept.dtype), count[:, 0].astype(int), axis=1)
+    sums = (member @ kept).astype(np.float64)
+    squares = (member @ np.square(kept, out=kept)).astype(np.float64)
+    whole = _ratio(first, n_time, sums.sum(axis=0), squares.sum(axis=0))
+    if n_time < 3 * n_blocks:
+        return whole, np.full((n_blocks, n_voxel), np.nan)
+    return whole, _ratio(first, n_time - count, sums.sum(axis=0) - sums, squares.sum(axis=0) - squares)
+
+
+def _ratio(origin: NDArray[np.floating], count: float | Array, sums: Array, squares: Array) -> Array:
+    """Return mean / SD (``ddof`` = 1) of ``count`` values whose distances from ``origin`` have these sums."""
+    variance = (squares - sums**2 / count) / (count - 1)
+    sd = np.sqrt(np.where(variance > 0, variance, np.nan))
+    return np.asarray((origin.astype(np.float64) + sums / count) / sd)
+
+
+def jackknife_spread(left_out: ArrayLike) -> Array:
+    """Return the delete-one jackknife error ``sqrt((b - 1) / b sum_i (s_i - mean s)^2)`` over the first of the axes."""
+    left_out = np.asarray(left_out, dtype=np.float64)
+    return np.sqrt((len(left_out) - 1) * np.var(left_out, axis=0, ddof=0))

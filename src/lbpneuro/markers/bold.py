@@ -15,6 +15,8 @@ from lbpneuro.kernels.quality import spikes
 
 FAMILY = "functional"
 MODELS = ("cortical", "brainstem", "cortical_alternative", "brainstem_alternative")
+WIDE = "wide"
+"""The cortical model without an upper frequency limit, for spectra."""
 BRAINSTEM = ("pag", "vlpag", "lpag", "pag_kong", "pag_linnman", "vta")
 TIME_TOLERANCE_S = 1e-6
 
@@ -54,9 +56,7 @@ class Run:
     steady, keep : (n_time,) of bool
         Volumes in the steady state, and those of them that are not censored; the same for all models.
     models
-        Nuisance model by name, one of ``MODELS``.
-    wide
-        The cortical model without its upper frequency limit, for spectra; None if it leaves too little.
+        Nuisance model by name, one of ``MODELS`` or ``WIDE``.
     regions : n_region pairs (roi, hemi)
     means : (n_time, n_region)
         Mean of the unsmoothed series in each region, not cleaned; NaN for a region without usable voxels.
@@ -97,7 +97,6 @@ class Run:
     beyond_mpfc: NDArray[np.bool_]
     std_dvars: Array
     node_networks: tuple[str, ...] = ()
-    wide: Nuisance | None = None
     brainstem_dice: float = float("nan")
 
     def columns(self, parts: Sequence[Level]) -> list[int]:
