@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import lbpneuro.kernels
-from lbpneuro.kernels import mep, motor_map, nuisance
+from lbpneuro.kernels import mep, motor_map, nuisance, spectral
 
 Function = Callable[..., Any]
 BAND = (0.01, 0.08)
@@ -56,6 +56,17 @@ def basis(rng: np.random.Generator) -> np.ndarray:
 def gain(rng: np.random.Generator) -> dict[str, np.ndarray]:
     frequencies, held = nuisance.band_gain(basis(rng), t_r=2.0, band_hz=BAND, keep=keep())
     return {"gain": held, "frequencies_hz": frequencies}
+
+
+def spectral_basis(rng: np.random.Generator) -> dict[str, Any]:
+    confounds = rng.standard_normal((150, 3))
+    every = nuisance.residual_basis(confounds, t_r=2.0, band_hz=(0.008, 0.25), polynomial=1, keep=keep())
+    return {"basis": every, "t_r": 2.0, "keep": keep()}
+
+
+def spectral_forms(rng: np.random.Generator) -> dict[str, Any]:
+    forms = spectral.band_forms(edges_hz=[0.0, 0.027, 0.1, 0.25], **spectral_basis(rng))
+    return {"projected": rng.standard_normal((forms.observed.shape[1], 4)), "forms": forms}
 
 
 def epochs(rng: np.random.Generator, *, n_trial: int = 6) -> np.ndarray:
@@ -195,6 +206,25 @@ CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
         "respiratory": rng.uniform(-3, 3, 20),
     },
     "retroicor.retroicor_names": lambda rng: {"cardiac": True, "respiratory": True},
+    "spectral.tapers": lambda rng: {"keep": keep()},
+    "spectral.band_forms": lambda rng: spectral_basis(rng) | {"edges_hz": [0.0, 0.027, 0.1, 0.25]},
+    "spectral.observed_power": lambda rng: spectral_forms(rng),
+    "spectral.band_power": lambda rng: spectral_forms(rng),
+    "spectral.band_power_covariance": lambda rng: {
+        "power": rng.uniform(1, 2, (3, 4)),
+        "forms": spectral_forms(rng)["forms"],
+    },
+    "spectral.band_ratio": lambda rng: {
+        "projected": spectral_forms(rng)["projected"],
+        "band_hz": (0.01, 0.027),
+        "total_hz": (0.01, 0.1),
+        **spectral_basis(rng),
+    },
+    "spectral.falff": lambda rng: {
+        "projected": spectral_forms(rng)["projected"],
+        "band_hz": BAND,
+        **spectral_basis(rng),
+    },
     "volumes.tissue_volume": lambda rng: {"probability": probability(rng), "voxel_mm3": 8.0},
     "volumes.regional_volume": lambda rng: {
         "probability": probability(rng),
@@ -353,6 +383,9 @@ def test_images_in_single_precision_give_float64(name: str) -> None:
         ("correlation.fisher_z", "r", 0, 0),
         ("correlation.fisher_z_se", "dimension", 0, 0),
         ("nuisance.project", "series", 1, 1),
+        ("spectral.observed_power", "projected", 1, 1),
+        ("spectral.band_power", "projected", 1, 1),
+        ("spectral.falff", "projected", 1, 0),
         ("nuisance.cleaned", "projected", 1, 1),
         ("labels.usable_voxels", "series", 1, 0),
         ("qcfc.residuals", "values", 1, 1),
