@@ -1,7 +1,7 @@
 """Sliding windows: correlation in each, the states that windows fall into, and how those follow each other in time.
 
-Windows are indexed along the first axis. A window that cannot be used (too much of it censored, a series that is NaN) is
-NaN, its label is ``NO_STATE``, and it is a gap: nothing is counted across it.
+Windows are indexed along the first axis. A window that cannot be used (too much of it censored, a series that is NaN)
+is NaN, its label is ``NO_STATE``, and it is a gap: nothing is counted across it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ TAIL_SIGMAS = 4  # beyond, the taper is below 1e-4
 CENSORED_MAX = 0.2
 VARIES = 1e-10  # least share of a series' energy in a window that is variation and not rounding
 ITERATIONS = 300
-BLOCK_BYTES = 2**26
 
 
 def taper(n: int, *, sigma: float) -> Array:
@@ -157,7 +156,7 @@ def _moments(series: NDArray[np.floating], share: Array) -> tuple[Array, Array, 
 
     1 / SD is NaN where nothing varies or a value with weight is NaN.
     """
-    seen = np.nan_to_num(share).any(axis=0)[:, None]
+    seen = np.any(share > 0, axis=0, keepdims=True).T
     known = np.isfinite(series)
     count = np.maximum(np.sum(seen & known, axis=0), 1)
     middle = np.sum(series, axis=0, dtype=np.float64, where=seen & known) / count

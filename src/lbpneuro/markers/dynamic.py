@@ -43,8 +43,8 @@ DIRECTION = (
     "replication was read."
 )
 BOOTSTRAP = (
-    "moving-block bootstrap over windows, blocks as long as a window: the uncertainty of the share or mean in this scan; "
-    "another scan of the same person differs more, the fewer changes of state a scan holds"
+    "moving-block bootstrap over windows, blocks as long as a window: the uncertainty of the share or mean in this "
+    "scan; another scan of the same person differs more, the fewer changes of state a scan holds"
 )
 N_WINDOWS = "windows, which overlap: one per volume, some 30 of them per independent one"
 
@@ -150,8 +150,8 @@ def edges(settings: Mapping[str, Any]) -> NDArray[np.int64]:
     )
     if not wanted.any():
         raise ConfigError(
-            f"setting `dynamic.nodes`: {', '.join(nodes)} hold no pair of a thalamic nucleus ({', '.join(THALAMIC)}) and "
-            "another region; add one, or set `dynamic.edges: all`."
+            f"setting `dynamic.nodes`: {', '.join(nodes)} hold no pair of a thalamic nucleus ({', '.join(THALAMIC)}) "
+            "and another region; add one, or set `dynamic.edges: all`."
         )
     return np.column_stack([first[wanted], second[wanted]])
 
@@ -310,8 +310,9 @@ STATE_OCCUPANCY = Marker(
     name="state_occupancy",
     long_name="Occupancy of the thalamocortical state",
     description=(
-        "Share of the scan spent in a state of connectivity between thalamic nuclei and cortex. States are the centroids "
-        "of tapered sliding windows, learned from the group or given; state 1 is the more frequent one in the group."
+        "Share of the scan spent in a state of connectivity between thalamic nuclei and cortex. States are the "
+        "centroids of tapered sliding windows, learned from the group or given; state 1 is the most frequent "
+        "in the group."
     ),
     unit="1",
     family="dynamic",
@@ -334,7 +335,7 @@ STATE_OCCUPANCY = Marker(
 def state_dwell(data: Dynamic) -> dict[Level, Estimate]:
     """Return the mean time of an unbroken stay in each state (s).
 
-    The standard error takes stays as exponential: mean / sqrt(number of stays), the interval on the scale of logarithms.
+    The standard error takes stays as exponential: mean / sqrt(number of stays), the interval that of its logarithm.
     """
     windows = session_windows(data)
     refusals = session_refusals(data, windows)
@@ -470,8 +471,8 @@ DTC_VPL_S1_Z = Marker(
     name="dtc_vpl_s1_z",
     long_name="VPL-S1 connectivity in the state, Fisher z",
     description=(
-        "Mean Fisher z of the ventral posterolateral nucleus with the primary somatosensory cortex of its side over the "
-        "windows of a state, left and right averaged. The nucleus is an atlas label that stands for VPL."
+        "Mean Fisher z of the ventral posterolateral nucleus with the primary somatosensory cortex of its side over "
+        "the windows of a state, left and right averaged. The nucleus is an atlas label that stands for VPL."
     ),
     unit="1",
     family="dynamic",
@@ -493,8 +494,8 @@ DTC_MD_INS_Z = Marker(
     name="dtc_md_ins_z",
     long_name="MD-insula connectivity in the state, Fisher z",
     description=(
-        "Mean Fisher z of the mediodorsal nucleus with the insula of its side over the windows of a state, left and right "
-        "averaged. The nucleus is an atlas label that stands for MD."
+        "Mean Fisher z of the mediodorsal nucleus with the insula of its side over the windows of a state, left and "
+        "right averaged. The nucleus is an atlas label that stands for MD."
     ),
     unit="1",
     family="dynamic",
@@ -530,8 +531,8 @@ STATE_MOTION_RHO = Marker(
     name="state_motion_rho",
     long_name="Head motion and thalamocortical state",
     description=(
-        "Spearman's correlation over windows of the mean framewise displacement (Jenkinson) and the number of the state; "
-        "where it is strong, states may be motion."
+        "Spearman's correlation over windows of the mean framewise displacement (Jenkinson) and the number of the "
+        "state; where it is strong, states may be motion."
     ),
     unit="1",
     family="dynamic",
