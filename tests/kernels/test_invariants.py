@@ -109,6 +109,12 @@ def people(rng: np.random.Generator) -> np.ndarray:
 TIMED = {"times": TIMES}
 RESPONSE = {"masks": masks(), "background": QUIET}
 CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
+    "aqueduct.aqueduct_axis": lambda rng: {
+        "csf": rng.uniform(0, 1, (12, 14, 10)),
+        "affine": np.array([[1.0, 0, 0, -6], [0, 1, 0, -7], [0, 0, 1, -5], [0, 0, 0, 1]]),
+        "template": np.array([[0, 0, -4.0], [0, 1, 4]]),
+    },
+    "aqueduct.axis_at": lambda rng: {"points": np.array([[0, 0, -4.0], [0, 1, 4]]), "height_mm": np.arange(4.0)},
     "correlation.unit_norm": lambda rng: {"projected": bold(rng)},
     "correlation.correlation": lambda rng: {"projected": bold(rng)},
     "correlation.seed_correlation": lambda rng: {"seed": bold(rng)[:, 0], "projected": bold(rng)},
