@@ -23,8 +23,9 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "io": ({"", "errors", "kernels", "markers", "registry", "io"}, {"numpy"}),
     "preprocess": ({"errors", "kernels", "markers", "registry", "io", "preprocess"}, ARRAYS),
     "simulate": ({"", "errors", "kernels", "markers", "registry", "io", "simulate"}, ARRAYS),
+    "stats": ({"", "errors", "kernels", "markers", "registry", "io", "stats"}, ARRAYS),
     "report": ({"", "errors", "kernels", "markers", "registry", "io", "report"}, {"numpy"}),
-    "steps": ({"errors", "kernels", "markers", "registry", "io", "preprocess", "report", "steps"}, {"numpy"}),
+    "steps": ({"errors", "kernels", "markers", "registry", "io", "preprocess", "stats", "report", "steps"}, {"numpy"}),
     "cli": ({"", "errors"}, set()),
 }
 

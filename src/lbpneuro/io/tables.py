@@ -214,6 +214,24 @@ def write_parquet(path: Path, table: pd.DataFrame) -> None:
         pq.write_table(arrow.replace_schema_metadata(None), temporary, compression="zstd")
 
 
+def write_plain_parquet(path: Path, table: pd.DataFrame) -> None:
+    """Write any table as Parquet: text as strings, numbers as they are; equal tables give equal bytes."""
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    types = {
+        name: pa.from_numpy_dtype(column.dtype) if pd.api.types.is_numeric_dtype(column) else pa.string()
+        for name, column in table.items()
+    }
+    text = table.astype({name: object for name, kind in types.items() if kind == pa.string()})
+    arrow = pa.Table.from_pandas(
+        text.where(text.notna(), None), schema=pa.schema(list(types.items())), preserve_index=False
+    )
+    with atomic(path) as temporary:
+        pq.write_table(arrow.replace_schema_metadata(None), temporary, compression="zstd")
+
+
 def read_cohort_table(out_dir: str | Path) -> pd.DataFrame:
     """Return the cohort's long table with closed lists as categories; see ``lbpneuro.load_markers``."""
     path = Path(out_dir) / f"{LONG_NAME}.tsv"

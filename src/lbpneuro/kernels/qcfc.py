@@ -205,7 +205,7 @@ def ranks(values: ArrayLike) -> Array:
     """
     given = np.asarray(values, dtype=np.float64)
     check_finite("values", given)
-    order = np.argsort(given, axis=-1, kind="stable")
+    order = np.argsort(given, axis=-1)  # not stable: the order within a tie does not matter
     ordered = np.take_along_axis(given, order, axis=-1)
     begins = np.ones(given.shape, dtype=bool)
     begins[..., 1:] = ordered[..., 1:] != ordered[..., :-1]

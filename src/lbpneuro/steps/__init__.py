@@ -14,6 +14,7 @@ STEPS = {
     "participant-table": "lbpneuro.steps.participant_table",
     "participant-report": "lbpneuro.steps.participant_report",
     "cohort-tables": "lbpneuro.steps.cohort_tables",
+    "qcfc": "lbpneuro.steps.qcfc",
     "describe": "lbpneuro.steps.describe",
     "group-report": "lbpneuro.steps.group_report",
 }

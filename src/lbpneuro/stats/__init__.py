@@ -1,0 +1,1 @@
+"""The cohort layer: what is computed over the people of a study."""
