@@ -10,6 +10,7 @@ include: "workflow/rules/functional.smk"
 include: "workflow/rules/tms.smk"
 include: "workflow/rules/plasticity.smk"
 include: "workflow/rules/tables.smk"
+include: "workflow/rules/stats.smk"
 include: "workflow/rules/report.smk"
 
 

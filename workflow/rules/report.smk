@@ -27,6 +27,7 @@ rule participant_report:
 rule group_report:
     input:
         rules.cohort_tables.output,
+        rules.qcfc.output,
     output:
         f"{OUT}/group.html",
     log:
@@ -56,5 +57,6 @@ rule group:
     input:
         STUDY.reports(),
         rules.cohort_tables.output,
+        rules.qcfc.output,
         rules.describe.output,
         rules.group_report.output,

@@ -1,0 +1,25 @@
+# What is computed over the people of the study.
+
+
+rule qcfc:
+    input:
+        STUDY.rows_of_all("functional"),
+    output:
+        f"{OUT}/qcfc.tsv",
+    log:
+        f"{OUT}/logs/qcfc.log",
+    benchmark:
+        f"{WORK}/benchmarks/qcfc.tsv"
+    retries: 1
+    conda:
+        "../envs/lbpneuro.yaml"
+    threads: 1
+    resources:
+        mem_mb=more(4000),
+        runtime=more(30),
+    params:
+        config=STUDY.config_path,
+        members=STUDY.members(),
+        settings=STUDY.settings("qcfc", "run.random_seed"),
+    shell:
+        "python -m lbpneuro qcfc --in {input:q} --out {output:q} --config {params.config:q} &> {log:q}"
