@@ -231,6 +231,10 @@ CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
         "band_hz": BAND,
         **spectral_basis(rng),
     },
+    "summaries.mean_correlation": lambda rng: {"projected": bold(rng)},
+    "summaries.mean_squared_correlation": lambda rng: {"projected": bold(rng)},
+    "summaries.without_noise": lambda rng: {"mean_square": rng.uniform(0, 1, 5), "dimension": 20.0},
+    "summaries.degree": lambda rng: {"projected": bold(rng), "threshold": 0.2, "sign": "positive"},
     "volumes.tissue_volume": lambda rng: {"probability": probability(rng), "voxel_mm3": 8.0},
     "volumes.regional_volume": lambda rng: {
         "probability": probability(rng),

@@ -22,7 +22,7 @@ def slow_summaries(projected: Array, threshold: float) -> dict[str, Array]:
     series = projected.astype(np.float64)
     n = series.shape[1]
     usable = [i for i in range(n) if np.isfinite(series[:, i]).all() and np.any(series[:, i])]
-    names = ("mean", "squared", "positive", "absolute", "weighted", "z")
+    names = ("mean", "squared", "positive", "absolute", "weighted")
     found = {name: np.full(n, np.nan) for name in names}
     for i in usable:
         r = np.array([uncentred_r(series[:, i], series[:, j]) for j in usable if j != i])
