@@ -7,6 +7,7 @@ min_version("9.20")
 include: "workflow/rules/common.smk"
 include: "workflow/rules/structural.smk"
 include: "workflow/rules/functional.smk"
+include: "workflow/rules/dynamic.smk"
 include: "workflow/rules/tms.smk"
 include: "workflow/rules/plasticity.smk"
 include: "workflow/rules/tables.smk"

@@ -18,6 +18,8 @@ from lbpneuro.errors import ConfigError, LbpneuroError, OutputError
 
 LEVELS = ("participant", "group")
 GROUP_RULES = ("participant_table", "participant_report", "cohort_tables", "describe", "group_report", "group")
+AMONG_FINISHED = "dynamic_rows"
+FINISHED_RULES = ("dynamic_states", "dynamic", AMONG_FINISHED)
 SHOWN_FAILURES = 10
 INTERRUPTED = 130
 SECONDS_TO_STOP = 20
@@ -142,7 +144,12 @@ def analyse(argv: Sequence[str]) -> int:
     if options.dry_run:
         return snakemake("all" if len(runs) == 2 else runs[0], settings[runs[0]], options, extra)
     with locked(out), locked(work):
-        codes = [snakemake(level, settings[level], options, extra) for level in runs]
+        codes = []
+        for level in runs:
+            codes.append(snakemake(level, settings[level], options, extra))
+            if level == "participant" and codes[-1]:
+                # what is learned from everybody waits for everybody: without those whose jobs broke it is done now
+                snakemake(AMONG_FINISHED, settings["group"], options, extra)
     return max(report_status(out), *(1 if code else 0 for code in codes))
 
 
@@ -227,8 +234,8 @@ def snakemake(level: str, settings: Path, options: argparse.Namespace, extra: Se
     command += ["--resources", f"mem_mb={options.mem_mb}"] if options.mem_mb else []
     command += ["--profile", options.profile] if options.profile else []
     command += ["--dry-run"] if options.dry_run else []
-    if level == "group":
-        command += ["--allowed-rules", *GROUP_RULES]
+    allowed = {"group": GROUP_RULES, AMONG_FINISHED: FINISHED_RULES}.get(level)
+    command += ["--allowed-rules", *allowed] if allowed else []
     return follow([*command, *extra])
 
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from lbpneuro.markers import functional, plasticity, structural, tms
+from lbpneuro.markers import dynamic, functional, plasticity, structural, tms
 from lbpneuro.markers.descriptor import Marker
 
-MARKERS: tuple[Marker, ...] = (*structural.MARKERS, *functional.MARKERS, *tms.MARKERS, *plasticity.MARKERS)
+MARKERS: tuple[Marker, ...] = (
+    *structural.MARKERS,
+    *functional.MARKERS,
+    *dynamic.MARKERS,
+    *tms.MARKERS,
+    *plasticity.MARKERS,
+)
 
 FAMILIES: dict[str, str] = {
     "structural": structural.TITLE,
     "functional": functional.TITLE,
+    "dynamic": dynamic.TITLE,
     "tms": tms.TITLE,
     "plasticity": plasticity.TITLE,
 }

@@ -110,7 +110,13 @@ def resolve(config: Mapping[str, Any]) -> Config:
         "rois": str(_shipped(Path(config["functional"]["rois"]))),
         "atlases": {name: _atlas_files(name, entry) for name, entry in config["functional"]["atlases"].items()},
     }
-    return {**config, "dataset": dataset, "functional": functional}
+    states = config["dynamic"]["states"]
+    if states and not Path(states).is_file():
+        raise ConfigError(
+            f"setting `dynamic.states`: {states} is not there; give the path of a desc-dynamic_states.tsv."
+        )
+    dynamic = {**config["dynamic"], "states": str(Path(states).absolute()) if states else None}
+    return {**config, "dataset": dataset, "functional": functional, "dynamic": dynamic}
 
 
 def _atlas_files(name: str, entry: Mapping[str, str | None]) -> dict[str, str | None]:

@@ -32,6 +32,7 @@ BIDSIGNORE = """\
 *_emg.tsv
 *_emg.json
 *_timeseries.*
+*_states.*
 *_relmat.*
 *_boldmap.*
 *_boldref.*
@@ -138,7 +139,7 @@ def _family_text(
     with_value = rows.loc[rows["value"].notna(), "participant_id"].nunique()
     methods = sorted(rows["method"].dropna().unique())
     sources = sorted(rows["source"].dropna().unique())
-    settings = ", ".join(f"{key} = {value}" for key, value in config[name].items() if key != "rois")
+    settings = ", ".join(f"{key} = {value}" for key, value in config[name].items() if key not in ("rois", "states"))
     lines = [f"## {title}", "", f"{with_value} participants have at least one value."]
     if methods:
         lines[-1] += f" Method: {'; '.join(methods)}. Input: {'; '.join(sources)}. Settings: {settings}."

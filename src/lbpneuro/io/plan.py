@@ -158,7 +158,10 @@ def _unit(
     manifests = [_planned(Path(path)) for path in way] or anatomy
     func, preprocess_func = _functional(own, shared, manifests, config=config, base=out / folder / "func")
     tables, meps = _emg(own, shared, base=out / folder / "emg")
-    wanted = {"structural": anat, "functional": func, "tms": tables, "plasticity": tables}
+    rows = _planned(out / folder / "func" / f"{prefix}_desc-functional_markers.tsv")
+    # A family that follows another reads its rows; without any data for these it is missing for the same reason.
+    dynamic = [rows] if _present(func) else func
+    wanted = {"structural": anat, "functional": func, "dynamic": dynamic, "tms": tables, "plasticity": tables}
     return {
         "prefix": prefix,
         "folder": folder,

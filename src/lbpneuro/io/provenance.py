@@ -89,7 +89,9 @@ def portable_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     dataset = {key: value for key, value in config["dataset"].items() if key not in PLACES}
     functional = {**config["functional"], "rois": checksum(Path(config["functional"]["rois"]))}
     run = {key: value for key, value in config["run"].items() if key != "finished_only"}
-    return {**config, "dataset": dataset, "functional": functional, "run": run}
+    states = config["dynamic"]["states"]
+    dynamic = {**config["dynamic"], "states": checksum(Path(states)) if states else None}
+    return {**config, "dataset": dataset, "functional": functional, "dynamic": dynamic, "run": run}
 
 
 def recorded_inputs(folders: Iterable[Path]) -> dict[str, str]:

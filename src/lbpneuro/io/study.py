@@ -16,7 +16,7 @@ from lbpneuro.io.plan import Plan, load_plan
 from lbpneuro.io.provenance import checksum
 from lbpneuro.registry import FAMILIES, method_version
 
-DATATYPES = {"structural": "anat", "functional": "func", "tms": "emg", "plasticity": "emg"}
+DATATYPES = {"structural": "anat", "functional": "func", "dynamic": "func", "tms": "emg", "plasticity": "emg"}
 JOBS = ("preprocess_anat", "preprocess_func", "meps")
 
 InputFunction = Callable[[Any], list[str]]
@@ -49,6 +49,33 @@ class Study:
         jobs = {path: files for unit in self.plan["units"].values() for path, files in unit[kind].items()}
         return lambda wildcards: jobs[pattern.format(**wildcards)]
 
+    @property
+    def states(self) -> str:
+        """The reference states of the dynamic family: those given, or those learned from this study."""
+        return str(self.config["dynamic"]["states"] or f"{self.out}/desc-dynamic_states.tsv")
+
+    def dynamic_inputs(self, wildcards: Any) -> list[str]:
+        """Return what the step of the dynamic family reads: the rows of connectivity and the reference states."""
+        rows = self.plan["units"][wildcards.prefix]["files"]["dynamic"]
+        return [*rows, self.states] if rows else []
+
+    def states_inputs(self) -> list[str]:
+        """Return the rows of connectivity of everybody; with ``run.finished_only`` those that are finished."""
+        units = self.plan["units"].values()
+        rows = [(unit, path) for unit in units for path in unit["files"]["dynamic"]]
+        if not self.config["run"]["finished_only"]:
+            return [path for _, path in rows]
+        return [path for unit, path in rows if _all_there([path, *made_from(unit, "functional")])]
+
+    def dynamic_rows(self) -> list[str]:
+        """Return the rows of the dynamic family of everybody whose connectivity is, or will be, there."""
+        there = set(self.states_inputs())
+        return [
+            self.family_rows("dynamic", unit["folder"], unit["prefix"])
+            for unit in self.plan["units"].values()
+            if there.issuperset(unit["files"]["dynamic"])
+        ]
+
     def who(self, wildcards: Any) -> str:
         """Return the options that name participant and session of a job."""
         participant, _, session = wildcards.folder.partition("/")
@@ -68,7 +95,9 @@ class Study:
         wanted = {name: self.family_rows(name, unit["folder"], unit["prefix"]) for name in FAMILIES}
         if not self.config["run"]["finished_only"]:
             return list(wanted.values())
-        return [path for name, path in wanted.items() if _all_there([path, *made_from(unit, name)])]
+        needed = {name: made_from(unit, name) for name in wanted}
+        needed["dynamic"] += [self.states] if needed["dynamic"] else []
+        return [path for name, path in wanted.items() if _all_there([path, *needed[name]])]
 
     def family_rows(self, family: str, folder: str, prefix: str) -> str:
         """Return the path of the rows of a family; with wildcards as arguments, the output pattern of its rule."""
@@ -127,7 +156,15 @@ class Study:
             write_json(Path(self.out) / "logs" / name, content)
 
 
-SHARED_SETTINGS: Mapping[str, tuple[str, ...]] = {"tms": ("mep", "run.random_seed"), "plasticity": ("mep",)}
+SERIES_SETTINGS = ("dynamic.nodes", "dynamic.window_volumes", "dynamic.window_s")
+"""What the series of the dynamic nodes, which the connectivity step writes, depend on."""
+
+SHARED_SETTINGS: Mapping[str, tuple[str, ...]] = {
+    "functional": SERIES_SETTINGS,
+    "dynamic": ("functional.coverage_min", "functional.band_hz", "run.random_seed"),
+    "tms": ("mep", "run.random_seed"),
+    "plasticity": ("mep",),
+}
 """What a family depends on besides its own section."""
 
 REGION_FAMILIES = ("structural", "functional")
@@ -138,7 +175,8 @@ def made_from(unit: Mapping[str, Any], family: str) -> list[str]:
     """Return all files that the rows of a ``family`` are made from: those its step reads, and those that made these."""
     jobs = {path: files for kind in JOBS for path, files in unit[kind].items()}
     direct = unit["files"][family]
-    return [*direct, *(file for path in direct for file in jobs.get(path, ()))]
+    before = made_from(unit, "functional") if family == "dynamic" and direct else []
+    return [*direct, *(file for path in direct for file in jobs.get(path, ())), *before]
 
 
 def any_rows(out_dir: Path, plan: Plan) -> bool:

@@ -8,6 +8,8 @@ STEPS = {
     "preprocess-func": "lbpneuro.steps.preprocess_func",
     "structural": "lbpneuro.steps.structural",
     "functional": "lbpneuro.steps.functional",
+    "dynamic-states": "lbpneuro.steps.dynamic_states",
+    "dynamic": "lbpneuro.steps.dynamic",
     "meps": "lbpneuro.steps.meps",
     "tms": "lbpneuro.steps.tms",
     "plasticity": "lbpneuro.steps.plasticity",
