@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, fields, replace
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 import pytest
 
 from lbpneuro.errors import Reason, Status
-from lbpneuro.kernels.nuisance import project, residual_basis
-from lbpneuro.markers.bold import Functional, Nuisance, Run
+from lbpneuro.kernels.nuisance import project
+from lbpneuro.markers.bold import Functional, Run
 from lbpneuro.markers.descriptor import evaluate
 from lbpneuro.markers.networks import NETWORK_Z, network_levels
-from tests.oracles.functional import SETTINGS, coloured
+from tests.oracles.functional import coloured
+from tests.oracles.nodes import BAND, NODE_SETTINGS, T_R, node_run, nuisance
 
-BAND, T_R = (0.01, 0.08), 2.0
 NETWORKS = ["DefaultMode", "Salience", "Reward"]
-SETTINGS_HERE = {**SETTINGS, "networks": NETWORKS, "signal_min": 0.5}
+SETTINGS_HERE = {**NODE_SETTINGS, "networks": NETWORKS}
 NODES = ("DefaultMode",) * 5 + ("unassigned",) + ("Salience",) * 4 + ("Reward",) * 3
 LEVELS = [("DefaultMode", "DefaultMode"), ("DefaultMode", "Salience"), ("DefaultMode", "Reward")]
 LEVELS += [("Salience", "Salience"), ("Salience", "Reward"), ("Reward", "Reward")]
@@ -33,28 +33,9 @@ def nodes_with(rng, *, n_time: int, within: float, between: float, exponent: flo
 
 def a_run(rng, *, n_time: int = 300, within: float = 0.5, between: float = 0.1, fd: float = 0.1, **changes) -> Run:
     """A run of nodes alone."""
-    fd_mm = np.full(n_time, fd)
-    fd_mm[0] = np.nan
-    keep = np.ones(n_time, dtype=bool)
-    confounds = rng.standard_normal((n_time, 12))
-    basis = residual_basis(confounds, t_r=T_R, band_hz=BAND, polynomial=1, keep=keep)
-    known = {
-        "name": "task-rest",
-        "resting": True,
-        "t_r": T_R,
-        "fd_mm": fd_mm,
-        "steady": keep,
-        "keep": keep,
-        "models": {"cortical": Nuisance(strategy="24p", basis=basis)},
-        "regions": (),
-        "means": np.empty((n_time, 0)),
-        "nodes": nodes_with(rng, n_time=n_time, within=within, between=between),
-        "node_networks": NODES,
-    }
-    # what belongs to regions: there are none
-    others = {each.name: np.empty(0) for each in fields(Run) if each.default is MISSING and each.name not in known}
-    run = Run(**known, **others)
-    return replace(run, **changes)
+    models = {"cortical": nuisance(rng.standard_normal((n_time, 12)), strategy="24p")}
+    nodes = nodes_with(rng, n_time=n_time, within=within, between=between)
+    return node_run(changes.pop("nodes", nodes), models=models, fd=fd, **{"node_networks": NODES, **changes})
 
 
 def estimates(*runs: Run, **settings) -> dict:

@@ -164,8 +164,9 @@ def read_relmat(path: Path) -> Relmat:
     sidecar = read_json(path.with_suffix(".json"))
     listed = tuple(node.get("Name") for node in sidecar.get("Nodes", []))
     if listed != names:
+        differ = next((f": {one}, not {two}" for one, two in zip(listed, names, strict=False) if one != two), "")
         raise InputError(
             f"{path.with_suffix('.json')}: its Nodes must be the {len(names)} columns of {path.name} in their order, "
-            f"found {len(listed)} nodes."
+            f"found {len(listed)} nodes{differ}; write both again."
         )
     return Relmat(path=path, names=names, r=r, sidecar=sidecar)
