@@ -340,7 +340,7 @@ def test_real_trees_are_planned(tmp_path: Path, real_data, name: str) -> None:
     plan = load_plan(settings(tmp_path, bids_dir=str(root)))
     assert plan["participants"] == sorted(path.name for path in root.glob("sub-*") if path.is_dir())
     for unit in plan["units"].values():
-        planned = [*unit["preprocess_anat"], *unit["preprocess_func"], *unit["meps"]]
+        planned = [*unit["preprocess_anat"], *unit["preprocess_func"], *unit["meps"], *unit["files"]["dynamic"]]
         for family, files in unit["files"].items():
             assert all(Path(path).exists() or path in planned for path in files), family
         assert not any(Path(path).exists() for files in unit["absent"].values() for path in files)

@@ -10,6 +10,7 @@ import pytest
 from lbpneuro.errors import ConfigError
 from lbpneuro.io import study as module
 from lbpneuro.io.study import Study, any_rows, made_from, open_study
+from lbpneuro.registry import FAMILIES
 from tests.workflow.study import settings, tree
 
 NAMES = [
@@ -68,7 +69,7 @@ def test_look_ups_of_a_job(study: Study) -> None:
 def test_all_families_are_wanted_and_of_a_broken_study_those_that_finished(study: Study) -> None:
     wildcards = job(study, "sub-01_ses-b")
     wanted = study.rows(wildcards)
-    assert len(wanted) == 4
+    assert len(wanted) == len(FAMILIES)
     rest = with_setting(study, "run", finished_only=True)
     assert rest.rows(wildcards) == []
     structural = study.family_rows("structural", "sub-01/ses-b", "sub-01_ses-b")
@@ -99,9 +100,6 @@ def test_whether_anybody_was_analysed(study: Study) -> None:
     assert any_rows(Path(study.out), study.plan)
 
 
-FAMILIES = ("structural", "functional", "tms", "plasticity")
-
-
 @pytest.mark.parametrize(
     ("section", "values", "families"),
     [
@@ -110,7 +108,9 @@ FAMILIES = ("structural", "functional", "tms", "plasticity")
         ("functional", {"fd_max_mm": 7.0}, {"functional"}),
         ("structural", {"coverage_min": 0.7}, {"structural"}),
         ("mep", {"hum": False}, {"tms", "plasticity"}),
-        ("run", {"random_seed": 7}, {"tms"}),
+        ("dynamic", {"people_min": 7}, {"dynamic"}),
+        ("dynamic", {"window_s": 60}, {"functional", "dynamic"}),
+        ("run", {"random_seed": 7}, {"tms", "dynamic"}),
         ("run", {"finished_only": True}, set()),
     ],
 )
@@ -169,3 +169,27 @@ def test_settings_are_written_once(study: Study) -> None:
     with pytest.raises(ConfigError, match=r"unknown setting `tms\.taus`"):
         open_study({**study.config, "tms": {**study.config["tms"], "taus": 1}})
     assert module.DATATYPES.keys() == set(FAMILIES)
+
+
+def test_states_are_learned_from_everybody_who_has_a_run(study: Study) -> None:
+    rows = study.family_rows("functional", "sub-01/ses-b", "sub-01_ses-b")
+    assert study.states_inputs() == [rows]
+    assert study.dynamic_inputs(job(study, "sub-01_ses-b")) == [rows, f"{study.out}/desc-dynamic_states.tsv"]
+    assert study.dynamic_inputs(job(study, "sub-02")) == []
+    given = with_setting(study, "dynamic", states="elsewhere_states.tsv")
+    assert given.dynamic_inputs(job(study, "sub-01_ses-b")) == [rows, "elsewhere_states.tsv"]
+
+
+def test_of_a_broken_study_states_are_learned_from_those_that_finished(study: Study) -> None:
+    """The rows of an earlier run do not count once the states they were made from are gone."""
+    rest = with_setting(study, "run", finished_only=True)
+    assert rest.states_inputs() == []
+    functional = study.family_rows("functional", "sub-01/ses-b", "sub-01_ses-b")
+    dynamic = study.family_rows("dynamic", "sub-01/ses-b", "sub-01_ses-b")
+    finish(functional, *made_from(study.plan["units"]["sub-01_ses-b"], "functional"))
+    assert rest.states_inputs() == [functional]
+    assert dynamic in rest.dynamic_rows()
+    finish(dynamic)
+    assert dynamic not in rest.rows(job(study, "sub-01_ses-b"))
+    finish(study.states)
+    assert dynamic in rest.rows(job(study, "sub-01_ses-b"))
