@@ -146,6 +146,12 @@ CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
     "correlation.until_noise": lambda rng: {"correlations": rng.uniform(-1, 1, (9, 3)), "limit": 0.2},
     "labels.usable_voxels": lambda rng: {"series": bold(rng)},
     "labels.region_means": lambda rng: {"series": bold(rng), "weights": rng.uniform(0, 1, (2, 6))},
+    "labels.label_weights": lambda rng: {"labels": rng.integers(0, 4, 6), "ids": np.array([3, 1])},
+    "labels.label_sums": lambda rng: {
+        "values": rng.standard_normal(6),
+        "labels": np.array([1, 2, 3, 1, 2, 3]),
+        "ids": np.array([1, 2, 3]),
+    },
     "nuisance.frequencies_hz": lambda rng: {"n_time": 150, "t_r": 2.0},
     "nuisance.cosines": lambda rng: {"n_time": 150, "orders": np.arange(4)},
     "nuisance.orders_in": lambda rng: {"band_hz": BAND, "n_time": 150, "t_r": 2.0},
