@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from lbpneuro.markers import dynamic, functional, plasticity, structural, tms
+from lbpneuro.markers import bold, connectivity, dynamic, networks, plasticity, scan_quality, structural, tms
 from lbpneuro.markers.descriptor import Marker
 
 MARKERS: tuple[Marker, ...] = (
     *structural.MARKERS,
-    *functional.MARKERS,
+    *connectivity.MARKERS,
+    *networks.MARKERS,
+    *scan_quality.MARKERS,
     *dynamic.MARKERS,
     *tms.MARKERS,
     *plasticity.MARKERS,
@@ -15,7 +17,7 @@ MARKERS: tuple[Marker, ...] = (
 
 FAMILIES: dict[str, str] = {
     "structural": structural.TITLE,
-    "functional": functional.TITLE,
+    "functional": bold.TITLE,
     "dynamic": dynamic.TITLE,
     "tms": tms.TITLE,
     "plasticity": plasticity.TITLE,

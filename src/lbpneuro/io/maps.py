@@ -1,8 +1,8 @@
-"""What the connectivity step writes beside its rows: mean image, seed map, regions, cleaned series, motion."""
+"""What the connectivity step writes beside its rows: mean image, maps, matrices, regions, cleaned series, motion."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +11,25 @@ from numpy.typing import NDArray
 
 from lbpneuro.io.files import write_json, write_nifti, write_tsv
 from lbpneuro.io.index import entities
+from lbpneuro.io.region_grid import GridRegions, volume_weights
+from lbpneuro.io.relmats import write_relmats
 from lbpneuro.io.runs import Scan
 from lbpneuro.io.series import Series
 from lbpneuro.kernels.correlation import fisher_z, seed_correlation
 from lbpneuro.kernels.nuisance import cleaned, project
-from lbpneuro.markers.functional import ROIS
+from lbpneuro.kernels.smoothing import smooth_in_mask
+from lbpneuro.kernels.summaries import mean_correlation, mean_squared_correlation
+from lbpneuro.markers.bold import BRAINSTEM, Level, end_series, parts_of, region_label
 
 # far above the last digits, in which linear algebra may differ between numbers of threads
 MAP_DECIMALS = 4
 SERIES_DECIMALS = 6
+PICTURED: tuple[Level, ...] = (("pag", "n/a"), ("vmpfc", "n/a"), ("mpfc", "n/a"), ("vta", "L"), ("vta", "R"))
+SERIES_NAMES = {"cortical": "roi", "brainstem": "roibrainstem"}
 PathOf = Callable[..., Path]
 
 
-def write_scan(scan: Scan, path_of: PathOf) -> None:
+def write_scan(scan: Scan, path_of: PathOf, settings: Mapping[str, Any]) -> None:
     """Write the further outputs of a run.
 
     Parameters
@@ -32,23 +38,78 @@ def write_scan(scan: Scan, path_of: PathOf) -> None:
         From :func:`lbpneuro.io.runs.read_scan`.
     path_of
         ``path_of(datatype, suffix, extension, **entities)`` returns where a file goes.
+    settings
+        The section ``functional`` of the settings.
     """
-    space = {key: value for key, value in _space(scan).items() if value}
-    names = {**scan.files.entities, **space}
+    names = {**scan.files.entities, **{key: value for key, value in _space(scan).items() if value}}
     _write_image(
         path_of("func", "boldref", ".nii.gz", **names, desc="mean"), scan.series.mean, affine=scan.series.affine
     )
     _write_regions(path_of("func", "probseg", ".nii.gz", **names, desc="roi"), scan)
     _write_motion(path_of("func", "timeseries", ".tsv", **scan.files.entities, desc="motion"), scan)
-    basis = scan.run.basis
+    for model, desc in SERIES_NAMES.items():
+        if scan.run.basis(model) is not None:
+            _write_series(path_of("func", "timeseries", ".tsv", **scan.files.entities, desc=desc), scan, model=model)
+    write_relmats(scan.run, scan.nodes, settings=settings, path_of=path_of, names=names, confounds=scan.regressors)
+    for model in scan.projected:
+        _write_maps(scan, path_of, names, model=model, settings=settings)
+
+
+def seed_model(parts: Sequence[Level]) -> str:
+    """Return the nuisance model of a seed: that of the brainstem if any part of it lies there."""
+    return "brainstem" if any(roi in BRAINSTEM for roi, _ in parts) else "cortical"
+
+
+def map_models(settings: Mapping[str, Any], regions: Sequence[Level]) -> tuple[str, ...]:
+    """Return the nuisance models that maps are made with; the whole-brain summaries have the cortical one."""
+    seeds = {seed_model(parts_of(name, regions)) for name in settings["seeds"]}
+    return tuple(dict.fromkeys(("cortical", *sorted(seeds))))
+
+
+def _write_maps(
+    scan: Scan, path_of: PathOf, names: Mapping[str, str], *, model: str, settings: Mapping[str, Any]
+) -> None:
+    """Write the maps of one nuisance model: its seeds, and for the cortical one the whole-brain summaries."""
+    basis = scan.run.basis(model)
     if basis is None:
         return
-    projected = project(basis, scan.run.means, keep=scan.run.keep)
-    series = cleaned(basis, projected, keep=scan.run.keep)
-    _write_series(path_of("func", "timeseries", ".tsv", **scan.files.entities, desc="roi"), series, t_r=scan.run.t_r)
-    voxels = project(basis, scan.series.bold, keep=scan.run.keep)
-    z = fisher_z(seed_correlation(projected[:, ROIS.index("pag")], projected=voxels))
-    _write_seed_map(path_of("func", "boldmap", ".nii.gz", **names, desc="pagseed", stat="z"), z, series=scan.series)
+    voxels, fwhm_mm = scan.projected[model], settings["map_fwhm_mm"]
+    if fwhm_mm > 0:
+        size_mm = np.linalg.norm(scan.series.affine[:3, :3], axis=0)
+        voxels = smooth_in_mask(voxels, mask=scan.series.mask, fwhm_voxels=fwhm_mm / size_mm)
+    seeds = {name: parts_of(name, scan.run.regions) for name in settings["seeds"]}
+    seeds = {name: parts for name, parts in seeds.items() if seed_model(parts) == model}
+    smoothing = f"smoothed by {fwhm_mm:g} mm" if fwhm_mm > 0 else "not smoothed"
+    described = f"{scan.run.models[model].strategy} confounds, {smoothing}"
+    if seeds:
+        series = np.column_stack([end_series(scan.run, parts) for parts in seeds.values()])
+        coordinates = project(basis, series, keep=scan.run.keep)
+        z = fisher_z(seed_correlation(coordinates, projected=voxels))
+        for (name, parts), values in zip(seeds.items(), z, strict=True):
+            if scan.run.size[scan.run.columns(parts)].any():
+                path = path_of("func", "boldmap", ".nii.gz", **names, seed=seed_name(name), stat="z")
+                text = f"Fisher z of the correlation of every voxel with the mean series of {name}; {described}."
+                _write_map(path, values, series=scan.series, text=text)
+    if model == "cortical":
+        _write_summaries(scan, voxels, path_of, names, described=described)
+
+
+def _write_summaries(
+    scan: Scan, voxels: NDArray[np.floating], path_of: PathOf, names: Mapping[str, str], *, described: str
+) -> None:
+    """Write the maps of global brain connectivity and of the intrinsic connectivity contrast."""
+    for stat, kernel, text in (
+        ("gbc", mean_correlation, "Mean correlation with all other voxels (global brain connectivity)"),
+        ("icc", mean_squared_correlation, "Mean squared correlation with all other voxels (intrinsic connectivity)"),
+    ):
+        path = path_of("func", "boldmap", ".nii.gz", **names, stat=stat)
+        _write_map(path, kernel(voxels), series=scan.series, text=f"{text}; {described}.")
+
+
+def seed_name(name: str) -> str:
+    """Return the label of a seed in a BIDS name: ``hippocampusAnterior``."""
+    first, *rest = name.split("_")
+    return first + "".join(word[:1].upper() + word[1:] for word in rest)
 
 
 def _space(scan: Scan) -> dict[str, str | None]:
@@ -68,64 +129,84 @@ def _write_image(path: Path, data: NDArray[np.generic], *, affine: NDArray[np.fl
 
 
 def _write_regions(path: Path, scan: Scan) -> None:
-    _write_image(path, np.moveaxis(scan.weights, 0, -1), affine=scan.series.affine)
+    """Write the weights of the regions that the report draws."""
+    rows = [scan.found.names.index(level) for level in PICTURED if level in scan.found.names]
+    drawn = GridRegions(
+        names=tuple(scan.found.names[row] for row in rows),
+        weights=scan.found.weights[rows],
+        whole=scan.found.whole[rows],
+        csf_excluded=scan.found.csf_excluded[rows],
+    )
+    weights = volume_weights(drawn, mask=scan.series.mask)
+    _write_image(path, np.moveaxis(weights, 0, -1), affine=scan.series.affine)
     content = {
-        "Description": "Share of each voxel in each region, as used for the mean series; volumes as LabelMap.",
-        "LabelMap": list(ROIS),
-        "CSFExcluded": scan.csf_excluded,
+        "Description": "Share of each voxel in some regions, as used for their mean series; volumes as LabelMap.",
+        "LabelMap": [region_label((str(roi), str(hemi))) for roi, hemi in drawn.names],
+        "CSFExcluded": drawn.csf_excluded.tolist(),
     }
     write_json(_sidecar(path), content)
 
 
-def _write_seed_map(path: Path, z: NDArray[np.float64], *, series: Series) -> None:
-    """Write Fisher z of every voxel with the PAG; 0 outside the mask, NaN where a voxel has no signal."""
+def _write_map(path: Path, values: NDArray[np.floating], *, series: Series, text: str) -> None:
+    """Write one value per voxel; 0 outside the mask, NaN where a voxel has no signal."""
     image = np.zeros(series.mask.shape, dtype=np.float32)
-    image[series.mask] = np.round(z, MAP_DECIMALS)
+    image[series.mask] = np.round(values, MAP_DECIMALS)
     _write_image(path, image, affine=series.affine)
-    content = {
-        "Description": "Fisher z of the correlation with the mean series of the periaqueductal gray; not smoothed."
-    }
-    write_json(_sidecar(path), content)
+    write_json(_sidecar(path), {"Description": text})
 
 
-def _write_series(path: Path, series: NDArray[np.float64], *, t_r: float) -> None:
-    """Write the cleaned mean series of the regions; censored volumes are n/a."""
+def _write_series(path: Path, scan: Scan, *, model: str) -> None:
+    """Write the cleaned mean series of the regions under a nuisance model; censored volumes are n/a."""
     import pandas as pd
 
-    write_tsv(path, pd.DataFrame(np.round(series, SERIES_DECIMALS), columns=list(ROIS)))
-    content: dict[str, Any] = {
-        roi: {"Description": f"Cleaned mean series of {roi}, in the units of the BOLD series."} for roi in ROIS
+    run, basis = scan.run, scan.run.basis(model)
+    if basis is None:
+        return
+    series = cleaned(basis, project(basis, run.means, keep=run.keep), keep=run.keep)
+    labels = [region_label(level) for level in run.regions]
+    write_tsv(path, pd.DataFrame(np.round(series, SERIES_DECIMALS), columns=labels))
+    regions = {
+        label: {
+            "Description": f"Cleaned mean series of {label}, in the units of the BOLD series.",
+            "Coverage": None if np.isnan(share) else round(float(share), SERIES_DECIMALS),
+        }
+        for label, share in zip(labels, run.coverage, strict=True)
     }
-    write_json(_sidecar(path), {**content, "RepetitionTime": t_r})
+    facts = {
+        "RepetitionTime": run.t_r,
+        "Model": model,
+        "ConfoundStrategy": run.models[model].strategy,
+        "ReducedConfounds": run.models[model].reduced,
+        "Confounds": list(scan.regressors[model]),
+        "ResidualDimension": basis.shape[1],
+    }
+    write_json(_sidecar(path), {**regions, **facts})
 
 
 def _write_motion(path: Path, scan: Scan) -> None:
-    """Write displacement and censoring, one row per volume."""
+    """Write displacement, DVARS and censoring, one row per volume."""
     import pandas as pd
 
     table = pd.DataFrame(
         {
             "fd_jenkinson": scan.confounds.fd_jenkinson,
             "framewise_displacement": scan.confounds.fd_power,
+            "std_dvars": scan.confounds.std_dvars,
             "non_steady_state": (~scan.confounds.steady).astype(int),
             "censored": (~scan.run.keep).astype(int),
         }
     )
     write_tsv(path, table)
+    yes_or_no = {"Levels": {"0": "no", "1": "yes"}}
     content = {
         "fd_jenkinson": {
             "Description": "Framewise displacement of Jenkinson, which decides on censoring.",
             "Units": "mm",
         },
         "framewise_displacement": {"Description": "Framewise displacement of Power.", "Units": "mm"},
-        "non_steady_state": {
-            "Description": "1 for a volume before the steady state.",
-            "Levels": {"0": "no", "1": "yes"},
-        },
-        "censored": {
-            "Description": "1 for a volume that does not enter connectivity.",
-            "Levels": {"0": "no", "1": "yes"},
-        },
+        "std_dvars": {"Description": "Standardised DVARS of the confounds table; n/a if it has none."},
+        "non_steady_state": {"Description": "1 for a volume before the steady state.", **yes_or_no},
+        "censored": {"Description": "1 for a volume that does not enter connectivity.", **yes_or_no},
         "RepetitionTime": scan.run.t_r,
     }
     write_json(_sidecar(path), content)

@@ -2,37 +2,31 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lbpneuro.errors import InputError, QualityError
-from lbpneuro.io.confounds import Confounds, read_table, select_confounds
+from lbpneuro.errors import InputError
+from lbpneuro.io.atlases import SEITZMAN, Atlas, NodeSeries, node_series, node_weights
+from lbpneuro.io.confounds import Confounds, find_strategy, read_table, select_confounds
 from lbpneuro.io.images import load_probability
 from lbpneuro.io.index import entities
-from lbpneuro.io.region_grid import roi_weights, volume_weights
+from lbpneuro.io.nuisance_models import NuisanceModels, nuisance_models
+from lbpneuro.io.region_grid import GridRegions, roi_weights
+from lbpneuro.io.region_series import RegionSeries, region_series
 from lbpneuro.io.regions import Region
 from lbpneuro.io.series import Series, missing_file, read_series, repetition_time
-from lbpneuro.kernels.labels import region_means
-from lbpneuro.kernels.nuisance import residual_basis
-from lbpneuro.kernels.quality import kept_volumes
-from lbpneuro.markers.functional import BRAINSTEM, ROIS, Run
+from lbpneuro.kernels.nuisance import project_each
+from lbpneuro.markers.bold import BRAINSTEM, MODELS, Run
 
 NOT_OF_THE_RUN = ("sub", "ses", "space", "res", "den", "desc", "label", "datatype", "suffix", "ext")
-CONFOUNDS_WORDS = {
-    "24p": "24 motion terms",
-    "36p": "24 motion terms and the white-matter, CSF and global signals with their expansions",
-    "acompcor24": "24 motion terms and ten aCompCor components",
-    "acompcor6": "6 motion terms and five aCompCor components",
-}
-log = logging.getLogger("lbpneuro")
 
-Weights = NDArray[np.float32]
+MPFC = ("mpfc", "n/a")
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,25 +50,51 @@ class RunFiles:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Extra:
+    """What else is known of the brainstem of a run.
+
+    ``regressors`` of the brainstem models by name, each (n_time,) or (n_time, k); ``facts`` for the sidecar;
+    ``brainstem_dice`` as in :class:`lbpneuro.markers.bold.Run`.
+    """
+
+    regressors: Mapping[str, Array] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    brainstem_dice: float = float("nan")
+
+
+Controls = Callable[[RunFiles, Series, float], Extra]
+"""From the files of a run, its series and its repetition time (s)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scan:
     """All that is known of a run after its one read: what the markers take, and what is drawn.
 
-    ``weights`` (n_roi, n_x, n_y, n_z) is the share of each voxel in each region as it was used.
+    ``found`` are the regions as they were used, ``nodes`` the series of each atlas, ``regressors`` the names of the
+    confounds by model, ``projected`` (d, n_voxel) the coordinates of the cleaned series of every voxel by model. The
+    series themselves are no longer held.
     """
 
     files: RunFiles
     run: Run
     series: Series
     confounds: Confounds
-    weights: Weights
-    csf_excluded: bool
-    strategy: str
+    found: GridRegions
+    nodes: tuple[NodeSeries, ...]
+    regressors: Mapping[str, tuple[str, ...]]
+    extra: Extra
+    projected: Mapping[str, NDArray[np.floating]]
 
     def without_voxels(self) -> Scan:
-        """Return the scan without the voxel matrix and volumes, so that the next run finds the memory free."""
-        none = np.empty((0, 0), dtype=np.float32)
-        small = replace(self.series, bold=none, mask=np.empty(0, dtype=bool), mean=none)
-        return replace(self, series=small, weights=none)
+        """Return the scan without what there is of every voxel, so that the next run finds the memory free."""
+        return replace(self, series=_small(self.series, keep_volumes=False), projected={})
+
+
+def _small(series: Series, *, keep_volumes: bool) -> Series:
+    """Return a series without its matrix, and without its volumes too unless they are kept."""
+    none = np.empty((0, 0), dtype=np.float32)
+    bare = replace(series, bold=none)
+    return bare if keep_volumes else replace(bare, mask=np.empty(0, dtype=bool), mean=none)
 
 
 def run_entities(path: Path) -> dict[str, str]:
@@ -123,21 +143,30 @@ def read_scan(
     files: RunFiles,
     *,
     regions: Mapping[tuple[str, ...], Region],
+    atlases: Sequence[Atlas],
     settings: Mapping[str, Any],
+    map_models: Sequence[str] = (),
     n_runs: int = 1,
+    controls: Controls | None = None,
 ) -> Scan:
-    """Return a run: masked series, confounds, censoring, nuisance model, region means and coverage.
+    """Return a run: confounds, censoring, nuisance models, region and node series, projected voxels.
 
     Parameters
     ----------
     files
         From :func:`group_runs`.
     regions
-        From :func:`lbpneuro.io.regions.read_regions`; the midline regions of ``ROIS`` are used.
+        The regions to measure, by (roi, hemi), from :func:`lbpneuro.io.regions.read_regions`.
+    atlases
+        From :func:`lbpneuro.io.atlases.read_atlases`, the nodes of Seitzman among them.
     settings
         The section ``functional`` of the configuration.
+    map_models
+        The nuisance models on which the voxels are projected.
     n_runs
         Number of runs of the session, which share the residual dimension that is asked for.
+    controls
+        Gives the further regressors of the brainstem models.
 
     Raises
     ------
@@ -146,86 +175,83 @@ def read_scan(
     """
     series = read_series(files.bold, files.mask)
     t_r = repetition_time(files.bold, header=series.t_r)
-    model = nuisance_model(files, n_time=len(series.bold), t_r=t_r, settings=settings, n_runs=n_runs)
-    confounds = model.confounds
+    table = read_table(files.confounds, n_time=len(series.bold))
+    strategy = find_strategy(settings["confounds"]["cortical"], settings["confounds_custom"])
+    confounds = select_confounds(table, files.confounds, strategy=strategy)
+    extra = controls(files, series, t_r) if controls else Extra()
+    models = nuisance_models(table, confounds, t_r=t_r, settings=settings, n_runs=n_runs, extra=extra.regressors)
     csf = load_probability(files.csf) if files.csf else None
-    wanted: dict[tuple[str, ...], Region] = {(roi, "n/a"): regions[roi, "n/a"] for roi in ROIS}
-    found = roi_weights(series, regions=wanted, csf=csf, brainstem=BRAINSTEM)
-    inside = found.weights.toarray()
-    means, coverage = region_means(series.bold, weights=inside, whole=found.whole)
-    run = Run(
+    found = roi_weights(series, regions=regions, csf=csf, brainstem=BRAINSTEM)
+    space = entities(files.bold).get("space")
+    nodes = tuple(node_series(atlas, series, space=space, coverage_min=settings["coverage_min"]) for atlas in atlases)
+    run = _run(files, confounds, models, t_r=t_r, measured=region_series(series, found, keep=models.keep), found=found)
+    run = replace(run, brainstem_dice=extra.brainstem_dice)
+    return Scan(
+        files=files,
+        run=_with_nodes(run, nodes, series, found),
+        projected=_projected(run, series.bold, map_models),
+        series=_small(series, keep_volumes=True),
+        confounds=confounds,
+        found=found,
+        nodes=nodes,
+        regressors=models.regressors,
+        extra=extra,
+    )
+
+
+def _projected(run: Run, bold: NDArray[np.float32], models: Sequence[str]) -> dict[str, NDArray[np.floating]]:
+    """Return the coordinates of all voxels under some models, in one pass over the matrix; equal ones are shared."""
+    bases = {model: basis for model in models if (basis := run.basis(model)) is not None}
+    distinct = {id(basis): basis for basis in bases.values()}
+    if not distinct:
+        return {}
+    found = dict(zip(distinct, project_each(list(distinct.values()), bold, keep=run.keep), strict=True))
+    return {model: found[id(basis)] for model, basis in bases.items()}
+
+
+def _run(
+    files: RunFiles,
+    confounds: Confounds,
+    models: NuisanceModels,
+    *,
+    t_r: float,
+    measured: RegionSeries,
+    found: GridRegions,
+) -> Run:
+    """Return what the markers need of a run, its nodes excepted."""
+    n_time = len(models.keep)
+    return Run(
         name=files.name,
         resting=files.entities.get("task", "").lower().startswith("rest"),
         t_r=t_r,
         fd_mm=confounds.fd_jenkinson,
+        std_dvars=confounds.std_dvars,
         steady=confounds.steady,
-        keep=model.keep,
-        basis=model.basis,
-        reduced=model.strategy != settings["confounds"],
-        means=means,
-        coverage=coverage,
-        voxels=tuple(series.bold[:, _core(row)] for row in inside),
-    )
-    return Scan(
-        files=files,
-        run=run,
-        series=series,
-        confounds=confounds,
-        weights=volume_weights(found, mask=series.mask),
-        csf_excluded=bool(found.csf_excluded[: len(BRAINSTEM)].all()),
-        strategy=model.strategy,
+        keep=models.keep,
+        models=models.models,
+        regions=tuple((str(roi), str(hemi)) for roi, hemi in found.names),
+        means=measured.means,
+        size=measured.size,
+        coverage=measured.coverage,
+        signal=measured.signal,
+        tsnr=measured.tsnr,
+        tsnr_se=measured.tsnr_se,
+        n_voxels=measured.n_voxels,
+        nodes=np.empty((n_time, 0)),
+        beyond_mpfc=np.empty(0, dtype=bool),
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NuisanceModel:
-    """What is taken out of a run: its confounds, the volumes that are kept, and the basis of what is left."""
-
-    strategy: str
-    confounds: Confounds
-    keep: NDArray[np.bool_]
-    basis: NDArray[np.float64] | None
-
-
-def nuisance_model(
-    files: RunFiles, *, n_time: int, t_r: float, settings: Mapping[str, Any], n_runs: int
-) -> NuisanceModel:
-    """Return the model of the strategy in the settings, or of the fall-back where that leaves too few dimensions.
-
-    Too few is less than this run's share of ``dof_min``. Without a fall-back the first model is returned as it is.
-    """
-    table = read_table(files.confounds, n_time=n_time)
-    for strategy in filter(None, (settings["confounds"], settings["confounds_fallback"])):
-        confounds = select_confounds(table, files.confounds, strategy=strategy)
-        keep = kept_volumes(confounds.fd_jenkinson, steady=confounds.steady, threshold_mm=settings["fd_spike_mm"])
-        basis = _basis(files, confounds, keep=keep, t_r=t_r, settings=settings)
-        model = NuisanceModel(strategy=strategy, confounds=confounds, keep=keep, basis=basis)
-        if basis is not None and basis.shape[1] >= settings["dof_min"] / n_runs:
-            break
-    return model
-
-
-def _basis(
-    files: RunFiles, confounds: Confounds, *, keep: NDArray[np.bool_], t_r: float, settings: Mapping[str, Any]
-) -> NDArray[np.float64] | None:
-    """Return what the nuisance model leaves, None (and a line in the log) if that is too little."""
-    try:
-        return residual_basis(
-            confounds.regressors,
-            t_r=t_r,
-            band_hz=tuple(settings["band_hz"]),
-            polynomial=settings["polynomial"],
-            keep=keep,
-        )
-    except QualityError as error:
-        log.warning("%s: %s", files.bold, error)
-        return None
-
-
-def _core(weights: Weights) -> NDArray[np.bool_]:
-    """Return the voxels at least half inside a region; on a grid too coarse for that, all it touches."""
-    core = weights >= 0.5
-    return core if core.any() else weights > 0
+def _with_nodes(run: Run, nodes: Sequence[NodeSeries], series: Series, found: GridRegions) -> Run:
+    """Return a run with the series of the Seitzman nodes, and which of them share no voxel with the mPFC."""
+    for each in nodes:
+        if each.atlas.name == SEITZMAN:
+            weights, _ = node_weights(each.atlas, affine=series.affine, mask=series.mask)
+            mpfc = np.zeros(weights.shape[1], dtype=np.float32)
+            for row in [row for row, name in enumerate(found.names) if name == MPFC]:
+                mpfc += found.weights[[row]].toarray()[0]
+            return replace(run, nodes=each.means, beyond_mpfc=np.asarray(weights @ mpfc == 0))
+    return run
 
 
 def run_facts(scan: Scan) -> dict[str, Any]:
@@ -237,19 +263,39 @@ def run_facts(scan: Scan) -> dict[str, Any]:
         "Volumes": len(run.keep),
         "VolumesBeforeSteadyState": int((~run.steady).sum()),
         "VolumesKept": int(run.keep.sum()),
-        "ConfoundStrategy": scan.strategy,
-        "Confounds": list(scan.confounds.names),
-        "ResidualDimension": 0 if run.basis is None else run.basis.shape[1],
-        "CSFExcluded": scan.csf_excluded,
+        "Models": {model: _model_facts(scan, model) for model in MODELS},
+        "CSFExcluded": csf_excluded(scan),
+        **scan.extra.facts,
     }
+
+
+def _model_facts(scan: Scan, model: str) -> dict[str, Any]:
+    basis = scan.run.basis(model)
+    return {
+        "ConfoundStrategy": scan.run.models[model].strategy,
+        "Confounds": list(scan.regressors[model]),
+        "ResidualDimension": 0 if basis is None else basis.shape[1],
+    }
+
+
+def csf_excluded(scan: Scan) -> bool:
+    """Return whether voxels with cerebrospinal fluid were taken out of the PAG."""
+    excluded = dict(zip(scan.found.names, scan.found.csf_excluded.tolist(), strict=True))
+    return bool(excluded.get(("pag", "n/a"), False))
 
 
 def method_text(scans: Sequence[Scan], settings: Mapping[str, Any]) -> str:
     """Return in a sentence how the values of a session were made."""
     low, high = settings["band_hz"]
-    strategies = " or ".join(dict.fromkeys(CONFOUNDS_WORDS[scan.strategy] for scan in scans))
-    csf = "left out" if all(scan.csf_excluded for scan in scans) else "not left out"
+    csf = "left out" if all(csf_excluded(scan) for scan in scans) else "not left out"
     return (
-        f"Correlation of unsmoothed region means; {strategies}, drift, frequencies outside {low:g}-{high:g} Hz and "
+        f"Correlation of unsmoothed region means; {_words(scans, 'cortical', settings)} (connections of the PAG and "
+        f"VTA: {_words(scans, 'brainstem', settings)}), drift, frequencies outside {low:g}-{high:g} Hz and "
         f"censored volumes are removed in one regression; voxels of the PAG with cerebrospinal fluid are {csf}"
     )
+
+
+def _words(scans: Sequence[Scan], model: str, settings: Mapping[str, Any]) -> str:
+    """Return what a model takes out, in words."""
+    strategies = dict.fromkeys(scan.run.models[model].strategy for scan in scans)
+    return " or ".join(find_strategy(strategy, settings["confounds_custom"]).words for strategy in strategies)

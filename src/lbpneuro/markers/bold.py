@@ -14,6 +14,7 @@ from lbpneuro.kernels.nuisance import project
 from lbpneuro.kernels.quality import spikes
 
 FAMILY = "functional"
+TITLE = "Functional connectivity"
 MODELS = ("cortical", "brainstem", "cortical_alternative", "brainstem_alternative")
 WIDE = "wide"
 """The cortical model without an upper frequency limit, for spectra."""

@@ -293,12 +293,6 @@ PAIN_NODES: tuple[Parts, ...] = tuple(
     (level,) for level in (*both("ins_hashmi"), ("acc_hashmi", "n/a"), *both("thalamus"), *both("s2"), *both("putamen"))
 )
 EMOTION_NODES: tuple[Parts, ...] = tuple((level,) for level in (("mpfc_hashmi", "n/a"), *both("amyg_hashmi")))
-STATE_NODES: Parts = (
-    *(level for roi in ("vpl", "vpm", "md", "s1", "insula", "dlpfc", "angular", "acc", "sma") for level in both(roi)),
-    *midline("mpfc", "pcc"),
-)
-"""Regions between which thalamocortical states are sought; measured with the others."""
-
 CONTROL_ENDS: tuple[Parts, ...] = (
     midline("pag"),
     midline("vmpfc"),
@@ -324,8 +318,8 @@ EDGE_REGIONS: Parts = tuple(
 """Every region of an edge, once."""
 
 
-def wanted_regions(settings: Mapping[str, Any], known: Sequence[Level]) -> Parts:
-    """Return every region that the markers, the states and the maps need, in the order of ``known``.
+def wanted_regions(settings: Mapping[str, Any], known: Sequence[Level], *, nodes: Sequence[str] = ()) -> Parts:
+    """Return every region that the markers and the maps need, in the order of ``known``; unknown ones come first.
 
     Parameters
     ----------
@@ -333,11 +327,17 @@ def wanted_regions(settings: Mapping[str, Any], known: Sequence[Level]) -> Parts
         The section ``functional``: its seeds and edges.
     known
         The regions of the table.
+    nodes
+        Further names, those of the section ``dynamic``.
+
+    Raises
+    ------
+    InputError
+        If the settings name a region that is not among ``known``.
     """
     parts = [*EDGE_REGIONS]
     parts += [part for end in (*PAIN_NODES, *EMOTION_NODES, *CONTROL_ENDS) for part in end]
-    parts += STATE_NODES
     names = [name for edge in settings["edges"].values() for end in ("seed", "target") for name in edge[end]]
-    parts += [part for name in (*names, *settings["seeds"]) for part in parts_of(name, known)]
-    absent = [part for part in parts if part not in known]
-    return (*dict.fromkeys(absent), *(level for level in known if level in set(parts)))
+    parts += [part for name in (*names, *settings["seeds"], *nodes) for part in parts_of(name, known)]
+    wanted = set(parts)
+    return (*dict.fromkeys(part for part in parts if part not in known), *(level for level in known if level in wanted))

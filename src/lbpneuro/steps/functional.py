@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lbpneuro.errors import LbpneuroError
-from lbpneuro.io.maps import write_scan
+from lbpneuro.io.atlases import Atlas, read_atlases
+from lbpneuro.io.dynamics import write_dynamic_series
+from lbpneuro.io.maps import map_models, write_scan
 from lbpneuro.io.regions import Region, read_regions, require
 from lbpneuro.io.runs import RunFiles, Scan, group_runs, method_text, read_scan, run_facts
+from lbpneuro.markers.bold import Functional
 from lbpneuro.markers.descriptor import Level
-from lbpneuro.markers.functional import ROIS, Functional
+from lbpneuro.markers.edges import wanted_regions
 from lbpneuro.steps.command import Config, Measured, OutputFolder, family_step
 
 log = logging.getLogger("lbpneuro")
@@ -26,14 +29,17 @@ def main(argv: list[str]) -> int:
 def measure(files: list[Path], config: Config, out: OutputFolder) -> Measured:
     """Read every run once, write its maps, and return the family's input; a run that cannot be read is left out."""
     settings = config["functional"]
-    regions = require(read_regions(Path(settings["rois"])), [(roi, "n/a") for roi in ROIS])
+    known = read_regions(Path(settings["rois"]))
+    nodes = config["dynamic"]["nodes"]
+    regions = require(known, wanted_regions(settings, [(roi, hemi) for roi, hemi in known], nodes=nodes))
+    atlases = read_atlases(settings)
     scans: list[Scan] = []
     facts: dict[str, Any] = {}
     refused: list[LbpneuroError] = []
     runs = group_runs(files)
     for run in runs:
         try:
-            scans.append(measure_run(run, regions, n_runs=len(runs), settings=settings, out=out))
+            scans.append(measure_run(run, regions, atlases, n_runs=len(runs), config=config, out=out))
             facts[run.name] = run_facts(scans[-1])
         except LbpneuroError as error:
             log.error("%s", error)
@@ -46,9 +52,18 @@ def measure(files: list[Path], config: Config, out: OutputFolder) -> Measured:
 
 
 def measure_run(
-    files: RunFiles, regions: Mapping[Level, Region], *, n_runs: int, settings: Mapping[str, Any], out: OutputFolder
+    files: RunFiles,
+    regions: Mapping[Level, Region],
+    atlases: Sequence[Atlas],
+    *,
+    n_runs: int,
+    config: Config,
+    out: OutputFolder,
 ) -> Scan:
     """Return one run without its voxels, its further outputs written."""
-    scan = read_scan(files, regions=regions, settings=settings, n_runs=n_runs)
-    write_scan(scan, out.file)
+    settings = config["functional"]
+    models = map_models(settings, [(roi, hemi) for roi, hemi in regions])
+    scan = read_scan(files, regions=regions, atlases=atlases, settings=settings, map_models=models, n_runs=n_runs)
+    write_scan(scan, out.file, settings)
+    write_dynamic_series(scan.run, config["dynamic"], out.file)
     return scan.without_voxels()

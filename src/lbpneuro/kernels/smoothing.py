@@ -1,0 +1,75 @@
+"""Gaussian smoothing inside a mask, as matrix products along the three axes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lbpneuro.kernels._checks import check_length
+
+FWHM_PER_SD = float(np.sqrt(8 * np.log(2)))
+CHUNK = 8  # images per product: bounds the memory of the volumes
+TRUNCATE = 4.0  # standard deviations
+
+
+def smooth_in_mask(
+    values: NDArray[np.floating], *, mask: NDArray[np.bool_], fwhm_voxels: Sequence[float]
+) -> NDArray[np.floating]:
+    """Return images smoothed by a Gaussian, of which only the part inside the mask counts.
+
+    ``sum_w g(v - w) x_w / sum_w g(v - w)`` over the voxels ``w`` inside the mask: nothing leaks in from outside, and a
+    constant image stays what it is. The Gaussian ends at 4 standard deviations. It is linear: smoothed coordinates of
+    projected series are the coordinates of smoothed series.
+
+    Parameters
+    ----------
+    values : (n_image, n_voxel)
+        Voxels of each image in the order of ``array[mask]``. A voxel that is NaN in any image is outside the mask.
+    mask : (n_x, n_y, n_z) of bool
+    fwhm_voxels : (3,)
+        Full width at half maximum along each axis, in voxels; 0 leaves an axis alone.
+
+    Returns
+    -------
+    (n_image, n_voxel) of the type of ``values``
+        NaN where ``values`` is.
+    """
+    check_length("values", values, expected=int(mask.sum()), axis=1)
+    usable = np.isfinite(values).all(axis=0)
+    inside = np.zeros(mask.shape, dtype=bool)
+    inside[mask] = usable
+    smoothed = np.full(values.shape, np.nan, dtype=values.dtype)
+    if not usable.any():
+        return smoothed
+    axes = ((1, 2), (0, 2), (0, 1))
+    box = tuple(slice(found[0], found[-1] + 1) for found in (np.flatnonzero(inside.any(axis=axis)) for axis in axes))
+    inside = inside[box]
+    kernels = [_gaussian(inside.shape[k], fwhm_voxels[k], dtype=values.dtype) for k in range(3)]
+    weight = _along_axes(inside[None].astype(values.dtype), kernels)[0][inside]
+    columns = np.flatnonzero(usable)
+    for start in range(0, len(values), CHUNK):
+        rows = slice(start, start + CHUNK)
+        volumes = np.zeros((len(values[rows]), *inside.shape), dtype=values.dtype)
+        volumes[:, inside] = values[rows, columns]
+        smoothed[rows, columns] = _along_axes(volumes, kernels)[:, inside] / weight
+    return smoothed
+
+
+def _gaussian(size: int, fwhm: float, *, dtype: np.dtype[np.floating]) -> NDArray[np.floating]:
+    """Return the weights (size, size) of a Gaussian between the voxels of one axis; the scale does not matter."""
+    distance = np.abs(np.arange(size)[:, None] - np.arange(size))
+    if not fwhm > 0:
+        return np.eye(size, dtype=dtype)
+    sd = fwhm / FWHM_PER_SD
+    reach = int(TRUNCATE * sd + 0.5)
+    return np.where(distance <= reach, np.exp(-0.5 * (distance / sd) ** 2), 0).astype(dtype)
+
+
+def _along_axes(volumes: NDArray[np.floating], kernels: Sequence[NDArray[np.floating]]) -> NDArray[np.floating]:
+    """Return ``volumes`` (n, n_x, n_y, n_z) multiplied by a symmetric matrix along each of the last three axes."""
+    n, n_x, n_y, n_z = volumes.shape
+    volumes = volumes @ kernels[2]
+    volumes = np.matmul(kernels[1], volumes)
+    return np.matmul(kernels[0], volumes.reshape(n, n_x, n_y * n_z)).reshape(n, n_x, n_y, n_z)
