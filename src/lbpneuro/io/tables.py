@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -100,7 +101,8 @@ def read_long(path: Path) -> pd.DataFrame:
     InputError
         If the file is no marker table.
     """
-    table = read_tsv(path, dtype=dict.fromkeys(COLUMN_DICTIONARY.keys() - set(NUMBER_COLUMNS), str))
+    # a level that looks like a number (state 1) is text all the same
+    table = read_tsv(path, dtype=defaultdict(lambda: str, dict.fromkeys(NUMBER_COLUMNS, float)))
     absent = [column for column in COLUMN_DICTIONARY if column not in table]
     if absent:
         raise InputError(f"{path}: expected a marker table, but the columns {', '.join(absent)} are absent.")

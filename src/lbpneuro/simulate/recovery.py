@@ -41,7 +41,7 @@ def pair_with_truth(out_dir: str | Path, truth_path: str | Path) -> pd.DataFrame
         If one of the tables is absent, or no planted value has a row in the marker table.
     """
     found = read_cohort_table(out_dir)
-    truth = read_tsv(Path(truth_path), dtype={"session_id": str}).rename(columns={"value": "truth"})
+    truth = read_tsv(Path(truth_path), dtype={"session_id": str, "state": str}).rename(columns={"value": "truth"})
     levels = [column for column in truth.columns if column not in (*NOT_LEVELS, "truth") and column in found]
     keys = ["participant_id", "session_id", "marker", *levels]
     columns = [*keys, "value", "se", "ci_low", "ci_high", "status"]
