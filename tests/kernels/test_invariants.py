@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import lbpneuro.kernels
-from lbpneuro.kernels import mep, motor_map, nuisance, spectral
+from lbpneuro.kernels import mep, motor_map, nuisance, spectral, windows
 
 Function = Callable[..., Any]
 BAND = (0.01, 0.08)
@@ -104,6 +104,10 @@ def probability(rng: np.random.Generator) -> np.ndarray:
 def people(rng: np.random.Generator) -> np.ndarray:
     """Fisher z of seven edges in twenty people."""
     return rng.standard_normal((20, 7))
+
+
+def window_shares() -> np.ndarray:
+    return windows.window_weights(windows.taper(30, sigma=2), width=30, step=10, keep=keep())
 
 
 TIMED = {"times": TIMES}
@@ -241,6 +245,49 @@ CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
     "summaries.mean_squared_correlation": lambda rng: {"projected": bold(rng)},
     "summaries.without_noise": lambda rng: {"mean_square": rng.uniform(0, 1, 5), "dimension": 20.0},
     "summaries.degree": lambda rng: {"projected": bold(rng), "threshold": 0.2, "sign": "positive"},
+    "surrogates.filled": lambda rng: {"series": np.where(rng.random((40, 2)) < 0.1, np.nan, rng.random((40, 2)))},
+    "surrogates.phase_randomised": lambda rng: {"series": bold(rng), "rng": np.random.default_rng(3)},
+    "surrogates.autocovariances": lambda rng: {"series": bold(rng), "order": 2},
+    "surrogates.var_model": lambda rng: {"series": bold(rng), "order": 2},
+    "surrogates.var_surrogate": lambda rng: {"series": bold(rng), "order": 2, "rng": np.random.default_rng(3)},
+    "windows.taper": lambda rng: {"n": 30, "sigma": 3.0},
+    "windows.window_volumes": lambda rng: {"t_r": 2.0, "volumes_min": 30, "seconds_min": 44.0},
+    "windows.window_weights": lambda rng: {"weights": np.ones(30), "width": 30, "step": 5, "keep": keep()},
+    "windows.window_means": lambda rng: {"series": bold(rng)[:, 0], "weights": window_shares()},
+    "windows.windowed_correlation": lambda rng: {"series": bold(rng), "weights": window_shares()},
+    "windows.assign_states": lambda rng: {
+        "windows": rng.standard_normal((40, 6)),
+        "centroids": rng.standard_normal((2, 6)),
+        "metric": "cityblock",
+    },
+    "windows.learn_states": lambda rng: {
+        "windows": rng.standard_normal((40, 6)),
+        "k": 2,
+        "rng": np.random.default_rng(3),
+        "n_init": 3,
+        "metric": "cityblock",
+    },
+    "windows.state_stability": lambda rng: {
+        "windows": rng.standard_normal((40, 6)),
+        "people": np.arange(40) // 10,
+        "k": 2,
+        "rng": np.random.default_rng(3),
+        "n_splits": 2,
+        "n_init": 3,
+        "metric": "euclidean",
+    },
+    "windows.adjusted_rand": lambda rng: {"first": rng.integers(0, 3, 40), "second": rng.integers(0, 3, 40)},
+    "windows.joined": lambda rng: {"runs": [rng.integers(0, 3, 9), rng.integers(0, 3, 7)]},
+    "windows.occupancy": lambda rng: {"labels": rng.integers(-1, 3, (4, 40)), "k": 3},
+    "windows.run_lengths": lambda rng: {"labels": rng.integers(-1, 3, 40)},
+    "windows.dwell_times": lambda rng: {"labels": rng.integers(-1, 3, 40), "k": 3, "step_s": 2.0},
+    "windows.transitions": lambda rng: {"labels": rng.integers(-1, 3, 40), "step_s": 2.0},
+    "windows.block_resamples": lambda rng: {
+        "lengths": [30, 20],
+        "block": 7,
+        "n_resamples": 5,
+        "rng": np.random.default_rng(3),
+    },
     "volumes.tissue_volume": lambda rng: {"probability": probability(rng), "voxel_mm3": 8.0},
     "volumes.regional_volume": lambda rng: {
         "probability": probability(rng),
@@ -412,6 +459,8 @@ def test_images_in_single_precision_give_float64(name: str) -> None:
         ("quality.tsnr", "series", 1, 0),
         ("quality.spikes", "fd_mm", 0, 0),
         ("volumes.tissue_volume", "probability", 0, 0),
+        ("windows.windowed_correlation", "weights", 0, 0),
+        ("windows.window_means", "weights", 0, 0),
         ("volumes.regional_volume", "probability", 0, 0),
         ("plasticity.log_amplitude", "p2p_uv", 0, 0),
         ("mep.subtract_hum", "epochs", 0, 0),

@@ -310,7 +310,7 @@ def learn_reference(sample: Sample, config: Mapping[str, Any]) -> tuple[Array, d
             else {"AdjustedRand": None, "SD": None, "Splits": 0}
         )
     scored = {k: each["AdjustedRand"] for k, each in stability.items() if each["AdjustedRand"] is not None}
-    best = int(max(scored, key=lambda k: scored[k])) if scored else None
+    best = int(max(scored, key=lambda k: (scored[k], int(k)))) if scored else None
     return centroids, {"Inertia": inertia, "Stability": stability, "MostStableK": best}
 
 
