@@ -12,9 +12,10 @@ import pandas as pd
 import pytest
 from threadpoolctl import threadpool_limits
 
-from lbpneuro.io.confounds import read_confounds
+from lbpneuro.io.config import read_config
+from lbpneuro.io.confounds import STRATEGIES, read_confounds
 from lbpneuro.io.regions import read_regions, region_weights
-from lbpneuro.io.runs import CONFOUNDS_WORDS
+from lbpneuro.registry import family
 from lbpneuro.steps.functional import main
 from tests.oracles.functional import AFFINE, SETTINGS, SHAPE, SPACE, coloured, confounds_table, write_run
 
@@ -68,6 +69,7 @@ def run_step(tmp_path: Path, files, *, out="out", **settings) -> tuple[pd.DataFr
             "derivatives": {"fmriprep": str(tmp_path / "fmriprep")},
         },
         "functional": {**SETTINGS, "rois": str(ROIS), **settings},
+        "dynamic": read_config()["dynamic"],
         "preprocess": {"level": "draft"},
     }
     (tmp_path / "config.json").write_text(json.dumps(config))
@@ -75,12 +77,22 @@ def run_step(tmp_path: Path, files, *, out="out", **settings) -> tuple[pd.DataFr
     arguments = ["--out", str(rows), "--config", str(tmp_path / "config.json"), "--participant", "sub-01"]
     assert main(["--in", *[str(path) for path in files], *arguments]) == 0
     table = pd.read_csv(rows, sep="\t", na_values=["n/a"], keep_default_na=False)
-    assert len(table) == 9
-    return table.set_index(["marker", "roi"]), json.loads(rows.with_suffix(".json").read_text())
+    assert set(table.marker) == {marker.name for marker in family("functional")} - {"custom_z"} | set(
+        ["custom_z"] if settings.get("edges") else []
+    )
+    return table, json.loads(rows.with_suffix(".json").read_text())
 
 
-def row(table: pd.DataFrame, marker: str) -> pd.Series:
-    return table.loc[marker].iloc[0]
+def row(table: pd.DataFrame, marker: str, **index: str) -> pd.Series:
+    found = table[table.marker == marker]
+    for column, level in index.items():
+        found = found[found[column] == level]
+    assert len(found) == 1 or not index
+    return found.iloc[0]
+
+
+def both(strategy: str) -> dict[str, str]:
+    return {"cortical": strategy, "brainstem": strategy}
 
 
 def test_from_files_to_rows(tmp_path, study, weights):
@@ -88,11 +100,14 @@ def test_from_files_to_rows(tmp_path, study, weights):
     z = row(rows, "pag_vmpfc_z")
     assert z.status == "ok"
     assert abs(z.value - np.arctanh(0.6)) < 3 * z.se
-    assert rows.value.notna().all()
+    for marker, index in (("fc_r", {"edge": "pag_vmpfc"}), ("roi_tsnr", {"roi": "pag"}), ("fd_mean", {})):
+        assert row(rows, marker, **index).status == "ok"
+    assert row(rows, "fc_z_alternative", edge="pag_vmpfc").value != z.value
+    # S1 lies outside the small image: only what needs it is empty
+    assert row(rows, "vlpag_s1_z", hemi="L").reason == "coverage_too_low"
     assert set(rows.source) == {"fmriprep"}
     assert row(rows, "kept_time").value == 2 * 258
     assert sidecar["Runs"]["task-rest"]["VolumesBeforeSteadyState"] == 2
-    assert len(sidecar["Outputs"]) == 5
     for name in sidecar["Outputs"]:
         assert (tmp_path / "out" / name).exists()
 
@@ -100,27 +115,27 @@ def test_from_files_to_rows(tmp_path, study, weights):
 @pytest.mark.parametrize(("fallback", "status"), [("24p", "flag"), (None, "fail")])
 def test_a_run_too_short_for_its_confounds_has_those_of_the_fallback(tmp_path, study, fallback, status):
     """200 volumes of 2 s have 56 dimensions in the band: 36 confounds leave less than 25 of them, 24 leave more."""
-    rows, sidecar = run_step(tmp_path, study(n_time=200), confounds="36p", confounds_fallback=fallback)
+    rows, sidecar = run_step(tmp_path, study(n_time=200), confounds=both("36p"), confounds_fallback=fallback)
     z = row(rows, "pag_vmpfc_z")
     assert z.status == status
     assert ("reduced_confounds" if fallback else "too_few_dof") in z.reason
-    words = CONFOUNDS_WORDS[fallback or "36p"]
-    assert rows.method.str.contains(words, regex=False).all()
-    assert sidecar["Runs"]["task-rest"]["ConfoundStrategy"] == (fallback or "36p")
+    assert rows.method.str.contains(STRATEGIES[fallback or "36p"].words, regex=False).all()
+    models = sidecar["Runs"]["task-rest"]["Models"]
+    assert [models[name]["ConfoundStrategy"] for name in ("cortical", "brainstem")] == [fallback or "36p"] * 2
 
 
 def test_two_runs_share_the_dimension_that_is_asked_for(tmp_path, study):
     """36 confounds leave 20 of 56 dimensions in each of two runs: 40 together, enough without the fall-back."""
     files = [path for run in "12" for path in study(n_time=200, stem=f"sub-01_task-rest_run-{run}")]
-    rows, sidecar = run_step(tmp_path, files, confounds="36p", confounds_fallback="24p")
-    assert [run["ConfoundStrategy"] for run in sidecar["Runs"].values()] == ["36p", "36p"]
+    rows, sidecar = run_step(tmp_path, files, confounds=both("36p"), confounds_fallback="24p")
+    assert [run["Models"]["brainstem"]["ConfoundStrategy"] for run in sidecar["Runs"].values()] == ["36p", "36p"]
     assert "reduced_confounds" not in row(rows, "pag_vmpfc_z").reason
 
 
 def test_a_run_that_is_long_enough_has_the_confounds_asked_for(tmp_path, study):
-    rows, _ = run_step(tmp_path, study(), confounds="24p", confounds_fallback="acompcor6")
+    rows, _ = run_step(tmp_path, study(), confounds=both("24p"), confounds_fallback="acompcor6")
     assert row(rows, "pag_vmpfc_z").status == "ok"
-    assert rows.method.str.contains("; 24 motion terms, drift", regex=False).all()
+    assert rows.method.str.contains("; 24 motion terms (connections", regex=False).all()
 
 
 def test_further_outputs(tmp_path, study, weights):
@@ -133,23 +148,89 @@ def test_further_outputs(tmp_path, study, weights):
     np.testing.assert_allclose(mean.get_fdata(), bold.get_fdata().mean(axis=3), rtol=1e-5)
     np.testing.assert_array_equal(mean.affine, bold.affine)
     regions = nib.load(func / f"{prefix}_desc-roi_probseg.nii.gz").get_fdata()
-    np.testing.assert_allclose(regions, np.moveaxis(np.stack(weights), 0, -1))
-    seed = nib.load(func / f"{prefix}_desc-pagseed_stat-z_boldmap.nii.gz").get_fdata()
+    np.testing.assert_allclose(regions[brain()][:, :2], np.stack([region[brain()] for region in weights], axis=1))
+    for stat in ("gbc", "icc"):
+        found = nib.load(func / f"{prefix}_stat-{stat}_boldmap.nii.gz").get_fdata()
+        assert np.isfinite(found).all()
+        assert found[weights[1] > 0.5].mean() > 1.2 * found[brain()].mean()
+    seed = nib.load(func / f"{prefix}_seed-pag_stat-z_boldmap.nii.gz").get_fdata()
     assert np.all(seed[~brain()] == 0)
     assert np.nanmean(seed[weights[1] > 0.5]) > 0.3
     assert abs(np.nanmean(seed[brain() & (weights[0] == 0) & (weights[1] == 0)])) < 0.05
     motion = pd.read_csv(func / "sub-01_task-rest_desc-motion_timeseries.tsv", sep="\t", na_values="n/a")
     assert len(motion) == 260
     assert motion.non_steady_state.sum() == motion.censored.sum() == 2
-    series = pd.read_csv(func / "sub-01_task-rest_desc-roi_timeseries.tsv", sep="\t", na_values="n/a")
-    assert series.isna().all(axis=1).sum() == 2
+    assert motion.std_dvars.isna().all()
+    for desc in ("roi", "roibrainstem"):
+        series = pd.read_csv(func / f"sub-01_task-rest_desc-{desc}_timeseries.tsv", sep="\t", na_values="n/a")
+        assert series.isna().all(axis=1).sum() == 2
+        assert {"pag", "vmpfc", "accumbens_L"} <= set(series.columns)
+    assert len(list(func.glob("*_atlas-Seitzman300_desc-*_stat-pearsoncorrelation_relmat.tsv"))) == 2
 
 
 def test_rows_series_and_map_tell_the_same(tmp_path, study, weights):
-    rows, _ = run_step(tmp_path, study())
+    edges = {"mine": {"seed": ["vmpfc"], "target": ["pag"], "model": "brainstem"}}
+    settings = {"confounds": {"cortical": "36p", "brainstem": "24p"}, "edges": edges}
+    rows, _ = run_step(tmp_path, study(), **settings)
     func = tmp_path / "out" / "sub-01" / "func"
-    series = pd.read_csv(func / "sub-01_task-rest_desc-roi_timeseries.tsv", sep="\t", na_values="n/a")
-    assert series.corr().loc["pag", "vmpfc"] == pytest.approx(row(rows, "pag_vmpfc_r").value, abs=1e-6)
+    series = pd.read_csv(func / "sub-01_task-rest_desc-roibrainstem_timeseries.tsv", sep="\t", na_values="n/a")
+    r = row(rows, "fc_r", edge="pag_vmpfc").value
+    assert series.corr().loc["pag", "vmpfc"] == pytest.approx(r, abs=1e-6)
+    assert np.tanh(row(rows, "custom_z", edge="mine").value) == pytest.approx(r, abs=1e-9)
+    cortical = pd.read_csv(func / "sub-01_task-rest_desc-roi_timeseries.tsv", sep="\t", na_values="n/a")
+    assert abs(cortical.corr().loc["pag", "vmpfc"] - r) > 1e-3
+
+
+def test_maps_are_smoothed_and_regions_are_not(tmp_path, study, weights):
+    files = study()
+    plain, _ = run_step(tmp_path, files, out="plain")
+    smooth, _ = run_step(tmp_path, files, out="smooth", map_fwhm_mm=8)
+    pd.testing.assert_frame_equal(plain, smooth)
+    name = f"sub-01/func/sub-01_task-rest_space-{SPACE}_seed-pag_stat-z_boldmap.nii.gz"
+    maps = [nib.load(tmp_path / out / name).get_fdata() for out in ("plain", "smooth")]
+    quiet = brain() & (weights[0] == 0) & (weights[1] == 0)
+    pairs = quiet[1:] & quiet[:-1]
+    likeness = [np.corrcoef(found[1:][pairs], found[:-1][pairs])[0, 1] for found in maps]
+    assert abs(likeness[0]) < 0.2 < 0.6 < likeness[1]
+    assert np.all(maps[1][~brain()] == 0)
+
+
+def test_a_strategy_of_the_users_own(tmp_path, study):
+    """Column names and patterns; one that matches nothing is an error that names file and pattern."""
+    own = {"mine": ["trans_?", "rot_?", "csf"]}
+    rows, sidecar = run_step(tmp_path, study(), confounds=both("mine"), confounds_custom=own)
+    assert row(rows, "pag_vmpfc_z").status == "ok"
+    taken = sidecar["Runs"]["task-rest"]["Models"]["cortical"]["Confounds"]
+    assert taken == ["trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z", "csf"]
+    assert rows.method.str.contains("the confounds of the strategy mine", regex=False).all()
+    rows, sidecar = run_step(tmp_path, study(), confounds=both("mine"), confounds_custom={"mine": ["edge_comp_*"]})
+    assert row(rows, "pag_vmpfc_z").reason == "invalid_input"
+    assert re.search(r"confounds_timeseries.tsv: no column matches 'edge_comp_\*'", sidecar["Error"]["message"])
+
+
+def test_scrubbing_censors_by_dvars_and_short_stretches(tmp_path, study, rng):
+    table = confounds_table(rng, n_time=260)
+    dvars = np.ones(260)
+    dvars[[0, 100, 104]] = np.nan, 1.6, 1.51
+    table["std_dvars"] = dvars
+    rows, _ = run_step(tmp_path, study(table=table), confounds_alternative=both("scrubbing"))
+    # 100 and 104 are above 1.5; the three volumes between them are fewer than five
+    assert row(rows, "kept_time").value == 2 * (260 - 5)
+    assert row(rows, "dvars_mean").value == pytest.approx(np.nanmean(dvars))
+    rows, sidecar = run_step(tmp_path, study(), confounds=both("scrubbing"))
+    assert "the column std_dvars is missing" in sidecar["Error"]["message"]
+
+
+def test_lost_signal_refuses_the_connections_of_the_region_alone(tmp_path, study, weights):
+    def dark(bold):
+        bold[weights[1] > 0] *= 0.4
+        return bold
+
+    rows, _ = run_step(tmp_path, study(change=dark))
+    assert row(rows, "pag_vmpfc_z").reason == "signal_dropout"
+    assert row(rows, "roi_signal", roi="vmpfc").reason == "signal_dropout"
+    assert 0.3 < row(rows, "roi_signal", roi="vmpfc").value < 0.45
+    assert row(rows, "fd_mean").status == "ok"
 
 
 @pytest.mark.filterwarnings("ignore:From release 0.14.0:DeprecationWarning")  # nilearn 0.13, whatever one asks
@@ -166,7 +247,7 @@ def test_agrees_with_nilearn(tmp_path, study, weights):
     regressors = read_confounds(files[2], strategy="24p", n_time=260).regressors
     options = {"filter": "cosine", "high_pass": 0.011, "t_r": T_R, "detrend": False, "standardize": None}
     theirs = np.corrcoef(clean(means, confounds=regressors, **options).T)[0, 1]
-    assert row(rows, "pag_vmpfc_r").value == pytest.approx(theirs, abs=1e-6)
+    assert row(rows, "fc_r", edge="pag_vmpfc").value == pytest.approx(theirs, abs=1e-6)
 
 
 def test_output_is_the_same_to_the_byte(tmp_path, study):
@@ -176,7 +257,7 @@ def test_output_is_the_same_to_the_byte(tmp_path, study):
     with threadpool_limits(2):
         run_step(tmp_path, files, out="two")
     ours = sorted(path for path in (tmp_path / "one").rglob("*") if path.is_file())
-    assert len(ours) == 11
+    assert len(ours) > 20
     for path in ours:
         assert path.read_bytes() == (tmp_path / "two" / path.relative_to(tmp_path / "one")).read_bytes(), path.name
 
@@ -186,8 +267,8 @@ def test_two_runs_of_which_one_cannot_be_read(tmp_path, study):
     bad = study(stem="sub-01_task-rest_run-2")
     bad[0].write_bytes(bad[0].read_bytes()[:100_000])
     alone, _ = run_step(tmp_path, good)
-    both, sidecar = run_step(tmp_path, [*good, *bad])
-    pd.testing.assert_frame_equal(alone, both)
+    together, sidecar = run_step(tmp_path, [*good, *bad])
+    pd.testing.assert_frame_equal(alone, together)
     error = sidecar["Runs"]["task-rest_run-2"]["Error"]
     assert error["reason"] == "invalid_input"
     assert "truncated" in error["message"]
@@ -198,7 +279,7 @@ def test_two_good_runs(tmp_path, study):
         tmp_path, [*study(stem="sub-01_task-rest_run-1"), *study(stem="sub-01_task-rest_run-2", n_time=200)]
     )
     assert row(rows, "kept_time").value == 2 * (258 + 198)
-    assert len(sidecar["Outputs"]) == 10
+    assert len({name for name in sidecar["Outputs"] if "boldmap" in name}) == 8
 
 
 def test_task_runs_are_flagged(tmp_path, study):
@@ -221,9 +302,9 @@ def test_csf_voxels_are_taken_out(tmp_path, study, weights, wet):
     used = nib.load(tmp_path / "out" / sidecar["Outputs"][1]).get_fdata()
     assert sidecar["Runs"]["task-rest"]["CSFExcluded"] is wet
     assert ("not left out" not in rows.method.iloc[0]) is wet
-    np.testing.assert_allclose(used[..., 1], weights[1])
+    np.testing.assert_allclose(used[brain(), 1], weights[1][brain()])
     expected = np.where(probability > 0.5, 0, weights[0]) if wet else weights[0]
-    np.testing.assert_allclose(used[..., 0], expected)
+    np.testing.assert_allclose(used[brain(), 0], expected[brain()])
 
 
 def test_region_outside_the_mask(tmp_path, study):
@@ -231,9 +312,9 @@ def test_region_outside_the_mask(tmp_path, study):
     mask[:, 18:] = False
     rows, _ = run_step(tmp_path, study(mask=mask))
     assert row(rows, "pag_vmpfc_z").reason == "coverage_too_low"
-    assert rows.loc[("roi_coverage", "vmpfc"), "value"] == 0
-    assert rows.loc[("roi_coverage", "pag"), "value"] == 1
-    assert rows.loc[("roi_tsnr", "vmpfc"), "status"] == "fail"
+    assert row(rows, "roi_coverage", roi="vmpfc").value == 0
+    assert row(rows, "roi_coverage", roi="pag").value == 1
+    assert row(rows, "roi_tsnr", roi="vmpfc").status == "fail"
 
 
 def constant(bold):
@@ -252,15 +333,15 @@ def one_voxel_lost(bold):
 @pytest.mark.parametrize("change", [constant, not_a_number])
 def test_series_without_signal(tmp_path, study, change):
     rows, _ = run_step(tmp_path, study(change=change))
-    for marker in ("pag_vmpfc_z", "pag_vmpfc_r"):
-        assert (row(rows, marker).status, row(rows, marker).reason) == ("fail", "coverage_too_low")
+    for found in (row(rows, "pag_vmpfc_z"), row(rows, "fc_r", edge="pag_vmpfc")):
+        assert (found.status, found.reason) == ("fail", "coverage_too_low")
     assert row(rows, "kept_time").value == 516
 
 
 def test_a_lost_voxel_stays_alone(tmp_path, study):
     rows, sidecar = run_step(tmp_path, study(change=one_voxel_lost))
     assert row(rows, "pag_vmpfc_z").status == "ok"
-    seed = nib.load(tmp_path / "out" / next(name for name in sidecar["Outputs"] if "boldmap" in name)).get_fdata()
+    seed = nib.load(tmp_path / "out" / next(name for name in sidecar["Outputs"] if "seed-pag" in name)).get_fdata()
     assert np.argwhere(np.isnan(seed)).tolist() == [[7, 7, 5]]
 
 

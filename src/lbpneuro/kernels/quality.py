@@ -200,12 +200,11 @@ def tsnr_left_out(series: NDArray[np.floating], *, keep: ArrayLike, n_blocks: in
         return np.full(n_voxel, np.nan), np.full((n_blocks, n_voxel), np.nan)
     first = kept[0].copy()  # a constant voxel becomes 0 exactly, as it would not with its rounded mean
     kept = kept - first
-    blocks = min(n_blocks, n_time)
-    starts = np.array([block[0] for block in np.array_split(np.arange(n_time), blocks)])
-    count = np.diff([*starts, n_time]).astype(np.float64)[:, None]
-    member = np.repeat(np.eye(blocks, dtype=kept.dtype), count[:, 0].astype(int), axis=1)
-    sums = (member @ kept).astype(np.float64)
-    squares = (member @ np.square(kept, out=kept)).astype(np.float64)
+    parts = np.array_split(kept, min(n_blocks, n_time))
+    # not by a matrix product, whose last digits depend on the number of threads
+    sums = np.stack([part.sum(axis=0, dtype=np.float64) for part in parts])
+    squares = np.stack([np.square(part).sum(axis=0, dtype=np.float64) for part in parts])
+    count = np.array([[len(part)] for part in parts], dtype=np.float64)
     whole = _ratio(first, n_time, sums.sum(axis=0), squares.sum(axis=0))
     if n_time < 3 * n_blocks:
         return whole, np.full((n_blocks, n_voxel), np.nan)
