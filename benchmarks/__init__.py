@@ -1,0 +1,1 @@
+"""Speed, memory and agreement beside the peers: ``python -m benchmarks`` (or ``make bench``)."""

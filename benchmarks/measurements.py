@@ -1,0 +1,367 @@
+"""The parts of the benchmark: each returns its table, what its targets are, and its curves, as plain data."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+
+from benchmarks.side import Outcome, measured
+from benchmarks.sides import LIBRARIES
+from benchmarks.synthetic import Run, make_run
+
+Row = dict[str, Any]
+Part = dict[str, Any]
+PACKAGES = {
+    "isal": "isal",
+    "isal, second thread": "isal",
+    "zlib-ng": "zlib-ng",
+    "rapidgzip": "rapidgzip",
+    "libdeflate": "deflate",
+    "indexed_gzip": "indexed_gzip",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """Where the simulated runs lie, how large everything is, and how often it is measured."""
+
+    folder: Path
+    more: Path
+    sizes: dict[str, Any]
+    threads: int
+    repeats: int
+    cores: int
+
+    @property
+    def d(self) -> int:
+        """Dimensions that the nuisance model leaves, about: those of the band less the confounds."""
+        return max(8, int(0.14 * 2 * self.sizes["n_time"]) - 36)
+
+    def __call__(self, name: str, *, slow: bool = False, **options: Any) -> Outcome:
+        return measured(name, self.folder, threads=self.threads, repeats=1 if slow else self.repeats, **options)
+
+
+def installed(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def facts(run: Run, bench: Bench) -> Row:
+    image = nib.load(run.bold)
+    packed, whole = run.bold.stat().st_size, int(np.prod(image.shape)) * image.get_data_dtype().itemsize
+    return {
+        "volumes": image.shape[3],
+        "voxels": int(np.sum(np.asarray(nib.load(run.mask).dataobj) > 0)),
+        "voxel_mm": bench.sizes["voxel_mm"],
+        "packed_mb": round(packed / 1e6),
+        "ratio": round(whole / packed, 2),
+        "threads": bench.threads,
+        "repeats": bench.repeats,
+        "processor": processor(),
+        "cores": bench.cores,
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in ("numpy", "scipy", "isal", "nibabel", "nilearn")},
+    }
+
+
+def processor() -> str:
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return next(iter(names), platform.processor() or platform.machine())
+
+
+def row(name: str, outcome: Outcome, **more: Any) -> Row:
+    return {
+        "what": name,
+        "wall (s)": outcome.wall,
+        "CPU (s)": outcome.cpu,
+        "peak memory (MB)": round(outcome.peak_mb),
+        **more,
+    }
+
+
+def target(text: str, *, value: float, goal: float, at_most: bool) -> Row:
+    return {
+        "target": text,
+        "goal": ("<= " if at_most else ">= ") + f"{goal:g}",
+        "measured": value,
+        "met": bool(value <= goal if at_most else value >= goal),
+    }
+
+
+def difference(first: Any, second: Any) -> Row:
+    apart = np.abs(np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64))
+    return {"difference, median": float(np.nanmedian(apart)), "largest": float(np.nanmax(apart))}
+
+
+def part(title: str, note: str, rows: Sequence[Row], targets: Sequence[Row] = (), **more: Any) -> Part:
+    return {"title": title, "note": note, "rows": list(rows), "targets": list(targets), **more}
+
+
+def reading(bench: Bench) -> Part:
+    rows = []
+    for library in LIBRARIES:
+        if library == "zlib" or installed(PACKAGES[library]):
+            found = bench("decompress", library=library)
+            rows.append(row(f"unpack: {library}", found))
+    ours, theirs = bench("read"), bench("read_nilearn", slow=True)
+    rows += [row("read and mask: ours", ours), row("read and mask: nilearn", theirs)]
+    matrix_mb = ours.result * 4 / 1e6
+    memory = (ours.peak_mb - ours.imports_mb) / matrix_mb
+    return part(
+        "Reading",
+        f"The masked float32 matrix is {matrix_mb:.0f} MB. Libraries that are not installed are left out; "
+        "[the decision](decisions/0011-reading.md) has all of them.",
+        rows,
+        [target("peak memory of reading / matrix", value=memory, goal=1.4, at_most=True)],
+    )
+
+
+def end_to_end(bench: Bench) -> Part:
+    unpacked, ours = bench("decompress"), bench("seed_map")
+    rows = [row("unpack only (isal)", unpacked), row("lbpneuro", ours)]
+    targets = [target("lbpneuro / unpack only, CPU", value=ours.cpu / unpacked.cpu, goal=1.5, at_most=True)]
+    for model in ("cosines", "butterworth"):
+        theirs = bench("seed_map_nilearn", slow=True, model=model)
+        ratio = theirs.cpu / ours.cpu
+        agreement = difference(np.tanh(ours.result), np.tanh(theirs.result))
+        rows.append(row(f"nilearn, {model}", theirs, **{"nilearn / lbpneuro, CPU": ratio}, **agreement))
+        targets.append(target(f"nilearn ({model}) / lbpneuro, CPU", value=ratio, goal=25, at_most=False))
+        share = ours.peak_mb / theirs.peak_mb
+        targets.append(target(f"peak memory, lbpneuro / nilearn ({model})", value=share, goal=1, at_most=True))
+    return part(
+        "From the compressed file to a Fisher-z map",
+        "Brain and seed masker of nilearn, as in its example of seed-to-voxel correlation. `cosines`: both sides do "
+        "the same mathematics, so the maps agree to rounding, and that is the ratio to quote. `butterworth`: nilearn's "
+        "own filter, applied before the regression, as most of its scripts do; the price of that filter is in the "
+        "ratio, and the maps differ because the filters do. The difference is that of r over all voxels.",
+        rows,
+        targets,
+    )
+
+
+def whole_run(bench: Bench) -> Part:
+    unpacked = bench("decompress")
+    rows, seconds = [row("unpack only (isal)", unpacked)], {}
+    for n_seed in (1, 20, 100):
+        found = bench("seed_maps", n_seed=n_seed, summaries=False)
+        seconds[n_seed] = found.cpu
+        rows.append(row(f"maps of {n_seed} seed{'s' if n_seed > 1 else ''}", found))
+    whole = bench("seed_maps", n_seed=20, summaries=True)
+    rows.append(row("maps of 20 seeds, GBC and ICC", whole))
+    ratio = whole.cpu / unpacked.cpu
+    each = (seconds[100] - seconds[1]) / 99 / seconds[1]
+    return part(
+        "All maps of a run",
+        "From the compressed file to written maps, so a seed more is one product and one packed file of a megabyte.",
+        rows,
+        [
+            target("maps of 20 seeds, GBC and ICC / unpack only, CPU", value=ratio, goal=2, at_most=True),
+            target("one seed more / the first", value=each, goal=0.02, at_most=True),
+        ],
+    )
+
+
+def products(bench: Bench) -> Part:
+    sizes = bench.sizes
+    rows, targets = [], []
+    limits = []
+    for n_seed, n_roi in ((20, 300), (100, 1000)):
+        d, n_voxel = bench.d, sizes["n_voxel"]
+        found = bench("products", slow=True, n_voxel=n_voxel, d=d, n_seed=n_seed, n_roi=n_roi).result
+        limits.append(found)
+        voxel_work, roi_work = 2e-9 * d * n_voxel * n_seed, 2e-9 * d * n_roi**2
+        moved = 4e-9 * n_voxel * (d + n_seed)
+        rows += [
+            product_row(f"{n_seed} seeds to {n_voxel} voxels, {d} dimensions", found, "seeds", voxel_work, moved),
+            product_row(f"{n_roi} regions, {d} dimensions", found, "rois", roi_work, 4e-9 * n_roi * (n_roi + d)),
+        ]
+    for line in rows:
+        share = line["product, share of attainable"]
+        targets.append(target(f"{line['what']}: share of what is attainable", value=share, goal=0.7, at_most=False))
+    limit = {name: max(found[name] for found in limits) for name in ("float32", "float64", "copy")}
+    seconds = bench("projection", slow=True, n_voxel=sizes["n_voxel"], n_time=sizes["n_time"], d=bench.d).result
+    work = 2e-9 * sizes["n_voxel"] * sizes["n_time"] * bench.d
+    rows.append(
+        {
+            "what": f"projection of {sizes['n_voxel']} voxels, {sizes['n_time']} volumes to {bench.d} dimensions",
+            "kernel (ms)": 1e3 * seconds,
+            "kernel (GFLOP/s)": work / seconds,
+            "kernel, share of GEMM": work / seconds / limit["float32"],
+        }
+    )
+    return part(
+        "Products",
+        f"Limits measured in the same run: GEMM in float32 {limit['float32']:.0f} GFLOP/s, in float64 "
+        f"{limit['float64']:.0f} GFLOP/s, copy {limit['copy']:.1f} GB/s. *Attainable* is the lesser of the GEMM rate "
+        "and of what the bandwidth allows: a product with few dimensions moves more bytes than it does arithmetic, and "
+        "no library can do it at the rate of a large square GEMM. *Kernel* is the public function with norms, "
+        "division and limits; *product* the bare matrix product in it. Region matrices are float64 by decision, and "
+        "their kernel is measured against float32 all the same.",
+        rows,
+        targets,
+        limits=limit,
+    )
+
+
+def product_row(name: str, found: dict[str, float], key: str, work: float, moved: float) -> Row:
+    attainable = min(found["float32"], work / (moved / found["copy"]))
+    rate = {kind: work / found[label] for kind, label in (("kernel", key), ("product", f"{key}, product"))}
+    return {
+        "what": name,
+        "kernel (ms)": 1e3 * found[key],
+        "kernel (GFLOP/s)": rate["kernel"],
+        "kernel, share of GEMM": rate["kernel"] / found["float32"],
+        "product (GFLOP/s)": rate["product"],
+        "product, share of GEMM": rate["product"] / found["float32"],
+        "attainable (GFLOP/s)": attainable,
+        "product, share of attainable": rate["product"] / attainable,
+    }
+
+
+def summaries(bench: Bench) -> Part:
+    n_voxel, shape = bench.sizes["n_voxel"], {"n_voxel": bench.sizes["n_voxel_degree"], "d": bench.d, "threshold": 0.25}
+    both = bench("brain_summaries", slow=True, n_voxel=n_voxel, d=bench.d)
+    names = ("mean correlation (GBC)", "mean squared correlation (ICC)")
+    rows = [
+        {"what": f"{name}, {n_voxel} voxels", "wall (s)": seconds}
+        for name, seconds in zip(names, both.result, strict=True)
+    ]
+    targets = [
+        target(f"{name} of {n_voxel} voxels (s)", value=seconds, goal=1, at_most=True)
+        for name, seconds in zip(names, both.result, strict=True)
+    ]
+    ours, theirs = bench("degree", slow=True, **shape), bench("degree_numpy", slow=True, **shape)
+    apart = difference(ours.result, theirs.result)
+    rows += [
+        row(f"degree of {shape['n_voxel']} voxels: lbpneuro", ours, **apart),
+        row(f"degree of {shape['n_voxel']} voxels: numpy.corrcoef", theirs),
+    ]
+    used = [outcome.peak_mb - outcome.imports_mb for outcome in (ours, theirs)]
+    targets.append(
+        target("memory of degree, lbpneuro / numpy.corrcoef", value=used[0] / used[1], goal=0.1, at_most=True)
+    )
+    targets.append(target("numpy.corrcoef / lbpneuro, CPU", value=theirs.cpu / ours.cpu, goal=1, at_most=False))
+    return part(
+        "Whole-brain summaries",
+        f"Of {bench.d} dimensions. Degree: correlations above {shape['threshold']} at the number of voxels of a brain "
+        "at 4 mm; the difference is in edges, of pairs within rounding of the threshold.",
+        rows,
+        targets,
+    )
+
+
+def dynamic(bench: Bench) -> Part:
+    width = 44
+    shape = {"n_time": bench.sizes["n_window"] + width - 1, "n_node": bench.sizes["n_node"], "width": width}
+    ours = bench("dynamic", **shape)
+    rows, targets = [row("lbpneuro", ours)], []
+    for shrunken, name in ((False, "nilearn, same covariance"), (True, "nilearn, its default (Ledoit-Wolf)")):
+        theirs = bench("dynamic_nilearn", slow=True, **shape, shrunken=shrunken)
+        ratio = theirs.cpu / ours.cpu
+        more = difference(ours.result, theirs.result)
+        rows.append(row(name, theirs, **{"nilearn / lbpneuro, CPU": ratio}, **more))
+        targets.append(target(f"{name} / lbpneuro, CPU", value=ratio, goal=20, at_most=False))
+    return part(
+        "Dynamic connectivity",
+        f"{shape['n_node']} nodes, {bench.sizes['n_window']} windows of {width} volumes, rectangular because nilearn "
+        "has no weights; a loop of `ConnectivityMeasure` fits against one call. Its default shrinks, so it differs.",
+        rows,
+        targets,
+    )
+
+
+def scaling(bench: Bench) -> Part:
+    whole, limit = bench.sizes, bench("limits", slow=True).result
+    shape = {"n_voxel": whole["n_voxel"], "n_time": whole["n_time"], "d": bench.d, "n_seed": 20}
+    steps = {
+        "voxels": [(n, {"n_voxel": n}) for n in (np.array([1, 2, 4, 8]) * whole["n_voxel"] // 8).tolist()],
+        "volumes": [(n, {"n_time": n, "d": max(8, int(0.28 * n) - 36)}) for n in volumes_steps(whole["n_time"])],
+        "seeds": [(n, {"n_seed": n}) for n in (1, 5, 20, 50, 100, 200)],
+    }
+    curves = {}
+    for axis, points in steps.items():
+        shapes = [{**shape, **changed} for _, changed in points]
+        curves[axis] = {
+            "x": [x for x, _ in points],
+            "measured": [bench("scaled", slow=True, **each).result for each in shapes],
+            "GEMM": [flops(each) / limit["float32"] for each in shapes],
+            "memory bandwidth": [traffic(each) / limit["copy"] for each in shapes],
+        }
+    curves["threads"] = threads(bench, shape)
+    curves["file"] = file_sizes(bench)
+    rows = [
+        {"over": axis, "at": x, **{name: values[index] for name, values in curve.items() if name != "x"}}
+        for axis, curve in curves.items()
+        for index, x in enumerate(curve["x"])
+    ]
+    return part(
+        "Scaling",
+        f"Projection, maps of {shape['n_seed']} seeds and Fisher z in memory (wall s), over each size with the others "
+        "as above; over files, everything from the compressed file to one written map (CPU s). *GEMM* and *memory "
+        "bandwidth* are the least times that arithmetic and bytes take at the measured rates of this machine, on the same "
+        "threads.",
+        rows,
+        curves=curves,
+    )
+
+
+def volumes_steps(most: int) -> list[int]:
+    return [most, 2 * most, 3 * most, 5 * most]
+
+
+def flops(shape: Row) -> float:
+    """Return the arithmetic of projection and maps (GFLOP)."""
+    return float(2e-9 * shape["n_voxel"] * shape["d"] * (shape["n_time"] + shape["n_seed"]))
+
+
+def traffic(shape: Row) -> float:
+    """Return the bytes that must be read and written (GB): the series once, projected voxels out and in, maps twice."""
+    return float(4e-9 * shape["n_voxel"] * (shape["n_time"] + 2 * shape["d"] + 2 * shape["n_seed"]))
+
+
+def threads(bench: Bench, shape: Row) -> Part:
+    counts = sorted({1, 2, *(2**power for power in range(2, 8))} & set(range(1, bench.cores + 1)) | {bench.cores})
+    found = [measured("scaled", bench.folder, threads=n, **shape).result for n in counts]
+    limit = [measured("limits", bench.folder, threads=n).result for n in counts]
+    return {
+        "x": counts,
+        "measured": found,
+        "GEMM": [flops(shape) / each["float32"] for each in limit],
+        "memory bandwidth": [traffic(shape) / each["copy"] for each in limit],
+    }
+
+
+def file_sizes(bench: Bench) -> Part:
+    """Return end-to-end times over files of growing size: voxels first, then volumes."""
+    mm, n_time = bench.sizes["voxel_mm"], bench.sizes["n_time"]
+    cases = [(2 * mm, n_time), (1.5 * mm, n_time), (mm, n_time // 2), (mm, n_time)]
+    found: dict[str, list[float]] = {"x": [], "measured": [], "unpack only": []}
+    for voxel_mm, volumes in cases:
+        folder = bench.more / f"run-{voxel_mm:g}mm-{volumes}"
+        run = make_run(folder, voxel_mm=voxel_mm, n_time=volumes)
+        found["x"].append(round(run.bold.stat().st_size / 1e6, 1))
+        for key, side in (("measured", "seed_map"), ("unpack only", "decompress")):
+            found[key].append(measured(side, folder, threads=bench.threads, repeats=bench.repeats).cpu)
+    return found
+
+
+PARTS: dict[str, Callable[[Bench], Part]] = {
+    "reading": reading,
+    "end_to_end": end_to_end,
+    "whole_run": whole_run,
+    "products": products,
+    "summaries": summaries,
+    "dynamic": dynamic,
+    "scaling": scaling,
+}

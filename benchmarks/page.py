@@ -1,0 +1,116 @@
+"""Results as a page with tables and a plot."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+NOTE = "<!-- Written by python -m benchmarks; measure again, do not edit. -->"
+KEPT = {"default": "benchmarks", "hcp": "benchmarks-hcp"}
+PANELS = {
+    "file": "compressed file (MB)",
+    "voxels": "voxels",
+    "volumes": "volumes",
+    "seeds": "seeds",
+    "threads": "threads",
+}
+LINES = {
+    "measured": {"color": "#1b6ca8", "marker": "o", "label": "lbpneuro"},
+    "unpack only": {"color": "#777777", "linestyle": "--", "label": "unpack only"},
+    "GEMM": {"color": "#c0504d", "linestyle": "--", "label": "limit of GEMM"},
+    "memory bandwidth": {"color": "#77933c", "linestyle": ":", "label": "limit of memory bandwidth"},
+}
+
+
+def number(value: Any) -> str:
+    if value is None or value == "":
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "**no**"
+    if isinstance(value, float):
+        return f"{value:.0e}" if 0 < abs(value) < 1e-3 else f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+    return str(value)
+
+
+def table(rows: list[dict[str, Any]]) -> list[str]:
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    body = [" | ".join(number(row.get(column)) for column in columns) for row in rows]
+    return [f"| {line} |" for line in (" | ".join(columns), " | ".join("---" for _ in columns), *body)]
+
+
+def markdown(found: dict[str, Any], *, image: str | None = None) -> str:
+    facts, parts = found["facts"], found["parts"]
+    packages = ", ".join(f"{name} {release}" for name, release in facts["packages"].items())
+    about = (
+        f"One simulated run: {facts['volumes']} volumes, {facts['voxels']} voxels in the brain "
+        f"({facts['voxel_mm']:g} mm), {facts['packed_mb']} MB compressed ({facts['ratio']} times smaller than int16), "
+        f"36 confounds. {facts['processor']}, {facts['cores']} cores; {facts['threads']} thread(s) of linear algebra "
+        f"on both sides, median of {facts['repeats']}; what takes minutes once. Python {facts['python']}, {packages}. "
+        f"The whole took {facts['minutes']} minutes."
+    )
+    lines = [NOTE, "", "# Benchmarks", "", about, ""]
+    targets = [target for part in parts.values() for target in part["targets"]]
+    if targets:
+        lines += ["## Targets", "", *table(targets), ""]
+    for part in parts.values():
+        lines += [f"## {part['title']}", "", part["note"], ""]
+        if "curves" in part and image:
+            lines += [f"![Time over size, with the limits of the machine]({image})", ""]
+        lines += [*table(part["rows"]), ""]
+    return "\n".join(lines)
+
+
+def plot(found: dict[str, Any], path: Path) -> None:
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    from matplotlib import pyplot as plt
+
+    curves = found["parts"]["scaling"]["curves"]
+    settings = {"svg.hashsalt": "lbpneuro", "svg.fonttype": "path", "font.size": 9}
+    with plt.rc_context(settings):
+        figure, axes = plt.subplots(2, 3, figsize=(9, 5.4), layout="constrained")
+        bars(axes[0, 0], found["parts"].get("end_to_end", {"rows": []})["rows"])
+        for axis, (name, label) in zip(axes.flat[1:], PANELS.items(), strict=True):
+            curve = curves[name]
+            for key, values in curve.items():
+                if key != "x":
+                    axis.plot(curve["x"], values, **LINES[key])
+            axis.set(
+                xlabel=label, ylabel="CPU seconds" if name == "file" else "seconds", ylim=(0, None), xlim=(0, None)
+            )
+            axis.spines[["top", "right"]].set_visible(False)
+        for axis in (axes[0, 1], axes[0, 2]):
+            axis.legend(frameon=False, fontsize=7)
+        figure.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
+        plt.close(figure)
+
+
+def bars(axis: Any, rows: list[dict[str, Any]]) -> None:
+    names = [row["what"] for row in rows]
+    drawn = axis.barh(names, [row["CPU (s)"] for row in rows], color=["#777777", "#1b6ca8", "#d99694", "#c0504d"])
+    axis.bar_label(drawn, fmt="%.3g", padding=2, fontsize=7)
+    axis.invert_yaxis()
+    axis.set(xscale="log", xlabel="CPU seconds, file to map")
+    axis.margins(x=0.25)
+    axis.spines[["top", "right"]].set_visible(False)
+
+
+def write(found: dict[str, Any], *, results: Path, text: Path, images: Path) -> None:
+    for folder in (results.parent, text.parent, images):
+        folder.mkdir(parents=True, exist_ok=True)
+    results.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    image = images / f"{text.stem}.svg"
+    drawn = "scaling" in found["parts"]
+    if drawn:
+        plot(found, image)
+    shown = image.relative_to(text.parent).as_posix() if drawn else None
+    text.write_text(markdown(found, image=shown), encoding="utf-8")
+
+
+def write_kept(found: dict[str, Any], *, root: Path, kind: str) -> None:
+    """Write the results that the repository keeps."""
+    docs = root / "docs"
+    results = root / "benchmarks" / "results" / f"{kind}.json"
+    write(found, results=results, text=docs / f"{KEPT[kind]}.md", images=docs / "images")
