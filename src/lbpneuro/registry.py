@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lbpneuro.markers import bold, connectivity, dynamic, networks, plasticity, scan_quality, structural, tms
+from lbpneuro.markers import bold, connectivity, dynamic, networks, plasticity, scan_quality, shift, structural, tms
 from lbpneuro.markers.descriptor import Marker
 
 MARKERS: tuple[Marker, ...] = (
@@ -11,6 +11,7 @@ MARKERS: tuple[Marker, ...] = (
     *networks.MARKERS,
     *scan_quality.MARKERS,
     *dynamic.MARKERS,
+    *shift.MARKERS,
     *tms.MARKERS,
     *plasticity.MARKERS,
 )
@@ -19,6 +20,7 @@ FAMILIES: dict[str, str] = {
     "structural": structural.TITLE,
     "functional": bold.TITLE,
     "dynamic": dynamic.TITLE,
+    "shift": shift.TITLE,
     "tms": tms.TITLE,
     "plasticity": plasticity.TITLE,
 }

@@ -19,8 +19,10 @@ from lbpneuro.io.index import Row, index_dataset, matches, subject_folders, tree
 Plan = dict[str, Any]
 Unit = dict[str, Any]
 
-PLAN_VERSION = 2  # raised when the same tree gives another plan, so that no cache of an earlier version is used
+PLAN_VERSION = 3  # raised when the same tree gives another plan, so that no cache of an earlier version is used
 RUN_ENTITIES = ("task", "acq", "ce", "rec", "dir", "run")
+RATED_TASKS = ("task", "control_task")
+RATINGS = ("stim", "physio", "events", "beh")
 TISSUES = ("GM", "WM", "CSF")
 MNI = "MNI152NLin2009cAsym"
 TEMPLATES = (MNI, "MNI152NLin6Asym")
@@ -40,7 +42,8 @@ def load_plan(config: Config) -> Plan:
             raise InputError(
                 f"{root}: the dataset {name!r} is not a folder; check the path (`make demo` writes the demo data)."
             )
-    made_of = [PLAN_VERSION, tree_signature(roots.values()), config["dataset"], config["functional"]["rois"]]
+    tasks = [config["shift"][key] for key in RATED_TASKS]
+    made_of = [PLAN_VERSION, tree_signature(roots.values()), config["dataset"], config["functional"]["rois"], tasks]
     signature = config_hash(made_of)
     cache = Path(config["dataset"]["work_dir"]) / "plan.json"
     if cache.exists() and (plan := read_json(cache))["signature"] == signature:
@@ -161,7 +164,14 @@ def _unit(
     rows = _planned(out / folder / "func" / f"{prefix}_desc-functional_markers.tsv")
     # A family that follows another reads its rows; without any data for these it is missing for the same reason.
     dynamic = [rows] if _present(func) else func
-    wanted = {"structural": anat, "functional": func, "dynamic": dynamic, "tms": tables, "plasticity": tables}
+    wanted = {
+        "structural": anat,
+        "functional": func,
+        "dynamic": dynamic,
+        "shift": _rated(own, config),
+        "tms": tables,
+        "plasticity": tables,
+    }
     return {
         "prefix": prefix,
         "folder": folder,
@@ -282,7 +292,28 @@ def _runs_of_interest(rows: Sequence[Row], config: Config) -> list[Row]:
     if task is not None:
         return [row for row in rows if row.get("task") == task]
     rest = [row for row in rows if row.get("task", "").lower().startswith("rest")]
-    return rest or list(rows)
+    return rest or [row for row in rows if row.get("task") not in _rated_tasks(config)]
+
+
+def _rated_tasks(config: Config) -> list[str]:
+    return [config["shift"][key] for key in RATED_TASKS if config["shift"][key] is not None]
+
+
+def _rated(own: Sequence[Row], config: Config) -> list[Row]:
+    """Return the preprocessed runs with a rating and the files that may hold it; the raw runs where there are no such.
+
+    Rating runs have no job of the embedded path: they need the way to the template and the confounds of a derivative.
+    """
+    rated = [row for row in own if row.get("task") in _rated_tasks(config)]
+    derived = [row for row in rated if row["dataset"] != "raw" and row.get("datatype") == "func"]
+    bold = [row for row in derived if _is_image(row, suffix="bold", desc="preproc", space=config["dataset"]["space"])]
+    raw = [row for row in rated if row["dataset"] == "raw"]
+    if not bold:
+        return [row for row in raw if _is_image(row, suffix="bold")]
+    ratings = [row for row in raw if row.get("suffix") in RATINGS and str(row.get("ext")).startswith(".tsv")]
+    runs = _one_per_run(bold)
+    companions = [file for run in runs for file in (run, *_companions(run, derived))]
+    return [*companions, *(row for row in ratings if _run(row) in {_run(run) for run in runs})]
 
 
 def _one_per_run(rows: Sequence[Row]) -> list[Row]:

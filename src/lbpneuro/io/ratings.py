@@ -238,7 +238,8 @@ def rating_regressors(rating: Rating, *, n_time: int, t_r: float, start_s: float
 
 def set_parts(settings: Mapping[str, Any], known: Sequence[Name]) -> dict[str, tuple[Name, ...]]:
     """Return the regions of each set of the settings."""
-    return {name: tuple(part for each in settings[name] for part in parts_of(each, known)) for name in SETS}
+    names = [(roi, hemi) for roi, hemi in known]
+    return {name: tuple(part for each in settings[name] for part in parts_of(each, names)) for name in SETS}
 
 
 def read_rating_run(
@@ -359,7 +360,7 @@ def _bold_run(
         models={MODEL: nuisance},
         regions=REGIONS,
         means=means,
-        size=np.isfinite(means).all(axis=0).astype(np.float64),
+        size=np.asarray(np.isfinite(means).all(axis=0), dtype=np.float64),
         coverage=coverage,
         signal=signal,
         tsnr=unknown,

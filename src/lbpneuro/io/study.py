@@ -16,7 +16,14 @@ from lbpneuro.io.plan import Plan, load_plan
 from lbpneuro.io.provenance import checksum
 from lbpneuro.registry import FAMILIES, method_version
 
-DATATYPES = {"structural": "anat", "functional": "func", "dynamic": "func", "tms": "emg", "plasticity": "emg"}
+DATATYPES = {
+    "structural": "anat",
+    "functional": "func",
+    "dynamic": "func",
+    "shift": "func",
+    "tms": "emg",
+    "plasticity": "emg",
+}
 JOBS = ("preprocess_anat", "preprocess_func", "meps")
 
 InputFunction = Callable[[Any], list[str]]
@@ -159,15 +166,18 @@ class Study:
 SERIES_SETTINGS = ("dynamic.nodes", "dynamic.window_volumes", "dynamic.window_s")
 """What the series of the dynamic nodes, which the connectivity step writes, depend on."""
 
+SHIFT_SETTINGS = ("functional",)
+"""The gates of a resting run and what is censored, which are those of the rating runs too."""
 SHARED_SETTINGS: Mapping[str, tuple[str, ...]] = {
     "functional": SERIES_SETTINGS,
     "dynamic": ("functional.coverage_min", "functional.band_hz", "run.random_seed"),
+    "shift": SHIFT_SETTINGS,
     "tms": ("mep", "run.random_seed"),
     "plasticity": ("mep",),
 }
 """What a family depends on besides its own section."""
 
-REGION_FAMILIES = ("structural", "functional")
+REGION_FAMILIES = ("structural", "functional", "shift")
 ATLAS_FAMILIES = ("functional",)
 
 

@@ -10,6 +10,7 @@ STEPS = {
     "functional": "lbpneuro.steps.functional",
     "dynamic-states": "lbpneuro.steps.dynamic_states",
     "dynamic": "lbpneuro.steps.dynamic",
+    "shift": "lbpneuro.steps.shift",
     "meps": "lbpneuro.steps.meps",
     "tms": "lbpneuro.steps.tms",
     "plasticity": "lbpneuro.steps.plasticity",
