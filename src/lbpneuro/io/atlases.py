@@ -31,6 +31,7 @@ SEITZMAN_FILE = "datasets/data/seitzman_2018_ROIs_300inVol_MNI_allInfo.txt"
 SEITZMAN_SOURCE = "10.1016/j.neuroimage.2019.116290"
 MNI = "MNI152"
 UNASSIGNED = "unassigned"
+ALIASES = {"name": ("label", "labels"), "network": ("network_label",)}
 ROUNDING_MM = 1e-6
 log = logging.getLogger("lbpneuro")
 
@@ -227,6 +228,10 @@ def _read_table(path: Path, image: Path) -> pd.DataFrame:
     import pandas as pd
 
     table = read_tsv(path, dtype=str)
+    for name, others in ALIASES.items():
+        known = [other for other in others if other in table]
+        if name not in table and known:
+            table = table.rename(columns={known[0]: name})
     absent = [column for column in ("index", "name") if column not in table]
     if absent:
         raise InputError(
