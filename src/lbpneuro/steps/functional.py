@@ -61,9 +61,13 @@ def measure_run(
     out: OutputFolder,
 ) -> Scan:
     """Return one run without its voxels, its further outputs written."""
+    from threadpoolctl import threadpool_limits
+
     settings = config["functional"]
     models = map_models(settings, [(roi, hemi) for roi, hemi in regions])
-    scan = read_scan(files, regions=regions, atlases=atlases, settings=settings, map_models=models, n_runs=n_runs)
-    write_scan(scan, out.file, settings)
-    write_dynamic_series(scan.run, config["dynamic"], out.file)
+    # the last digits of products in single precision depend on the number of threads
+    with threadpool_limits(1, user_api="blas"):
+        scan = read_scan(files, regions=regions, atlases=atlases, settings=settings, map_models=models, n_runs=n_runs)
+        write_scan(scan, out.file, settings)
+        write_dynamic_series(scan.run, config["dynamic"], out.file)
     return scan.without_voxels()
