@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import linalg
 
 from lbpneuro.errors import InputError, QualityError, Reason
 from lbpneuro.kernels._checks import as_mask, check_band, check_finite, check_length, check_positive
@@ -147,11 +148,13 @@ def low_pass_basis(n_time: int, *, t_r: float, high_hz: float, keep: NDArray[np.
     """Return orthonormal directions on the kept volumes with at least ``band_share`` of their energy up to ``high_hz``.
 
     They are the left singular vectors of the kept rows of the low-pass cosines; the squared singular value is that
-    share.
+    share. They are taken from the eigenvectors of the product: LAPACK's singular values do not converge where a wide
+    band makes them all equal.
     """
     below = cosines(n_time, orders=orders_in((0, high_hz), n_time=n_time, t_r=t_r))
-    vectors, sigma, _ = np.linalg.svd(below[keep], full_matrices=False)
-    return vectors[:, sigma**2 >= band_share - 1e-9]
+    share, vectors = np.linalg.eigh(below[keep].T @ below[keep])
+    kept = share >= band_share - 1e-9
+    return below[keep] @ (vectors[:, kept] / np.sqrt(share[kept]))
 
 
 def unit_columns(columns: Array) -> Array:
@@ -167,7 +170,7 @@ def unit_columns(columns: Array) -> Array:
 
 def complement(basis: Array, *, nuisance: Array) -> Array:
     """Return an orthonormal basis of the part of span(``basis``) that is orthogonal to ``nuisance``."""
-    vectors, sigma, _ = np.linalg.svd(basis.T @ nuisance, full_matrices=True)
+    vectors, sigma, _ = linalg.svd(basis.T @ nuisance, full_matrices=True, lapack_driver="gesvd")
     return basis @ vectors[:, int(np.sum(sigma > COLLINEAR)) :]
 
 
