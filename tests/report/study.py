@@ -15,6 +15,7 @@ import yaml
 from lbpneuro.errors import Reason
 from lbpneuro.io.files import write_json, write_nifti, write_tsv
 from lbpneuro.io.resources import default_config, workflow_folder
+from lbpneuro.io.study import DATATYPES
 from lbpneuro.io.tables import long_table, marker_rows
 from lbpneuro.markers.descriptor import Estimate, Marker
 from lbpneuro.registry import FAMILIES, INDEX_COLUMNS, MARKERS, family
@@ -40,7 +41,6 @@ MIDDLE = {
     "block_log_ratio": (0.31, 0.14),
     "hp_index": (0.28, 0.2),
 }
-DATATYPE = {"structural": "anat", "functional": "func", "tms": "emg", "plasticity": "emg"}
 BRAIN_MM = np.array([66.0, 82.0, 62.0])
 
 
@@ -77,7 +77,7 @@ def write_session(
     rows: list[dict[str, Any]] = []
     for name in FAMILIES:
         own = family_rows(name, participant, session=session, config=config, number=number)
-        base = folder / DATATYPE[name]
+        base = folder / DATATYPES[name]
         outputs = drawables(name, base, prefix) if number == 1 else []
         table = base / f"{prefix}_desc-{name}_markers.tsv"
         write_tsv(table, long_table(own, index_columns=INDEX_COLUMNS))
@@ -133,7 +133,8 @@ def estimate(marker: Marker, name: str, *, number: int, rng: np.random.Generator
 
 def drawables(name: str, base: Path, prefix: str) -> list[Path]:
     """Write what the family's step leaves to be drawn."""
-    return {"structural": anat, "functional": func, "tms": tms, "plasticity": plasticity}[name](base, prefix)
+    writers = {"structural": anat, "functional": func, "dynamic": dynamic, "tms": tms, "plasticity": plasticity}
+    return writers[name](base, prefix) if name in writers else []
 
 
 def world(voxel_mm: float) -> tuple[np.ndarray, np.ndarray]:
@@ -197,6 +198,20 @@ def func(base: Path, prefix: str) -> list[Path]:
     files.append(base / f"{prefix}_task-rest_desc-motion_timeseries.tsv")
     write_tsv(files[3], motion)
     write_json(files[3].with_suffix(".json"), {"RepetitionTime": 2.0})
+    return files
+
+
+def dynamic(base: Path, prefix: str) -> list[Path]:
+    rng = np.random.default_rng(4)
+    state = np.repeat([1.0, 2, 1, np.nan, 1, 2], 40)
+    table = pd.DataFrame({"run": "task-rest", "onset": 2.0 * np.arange(240), "state": pd.array(state, dtype="Int64")})
+    table["fd_jenkinson"] = 0.1 + 0.05 * rng.random(240)
+    files = [base / f"{prefix}_desc-states_timeseries.tsv", base / f"{prefix}_desc-dynamic_states.tsv"]
+    write_tsv(files[0], table)
+    write_json(files[0].with_suffix(".json"), {"WindowSeconds": 66.0})
+    edges = [(nucleus, cortex) for nucleus in ("vpl_L", "md_L") for cortex in ("s1_L", "insula_L", "mpfc")]
+    centroids = pd.DataFrame(edges, columns=["node_1", "node_2"])
+    write_tsv(files[1], centroids.assign(state_1=rng.normal(0.1, 0.2, 6), state_2=rng.normal(0.5, 0.2, 6)))
     return files
 
 
