@@ -309,8 +309,8 @@ def scaling(bench: Bench) -> Part:
         "Scaling",
         f"Projection, maps of {shape['n_seed']} seeds and Fisher z in memory (wall s), over each size with the others "
         "as above; over files, everything from the compressed file to one written map (CPU s). *GEMM* and *memory "
-        "bandwidth* are the least times that arithmetic and bytes take at the measured rates of this machine, on the same "
-        "threads.",
+        "bandwidth* are the least times that arithmetic and bytes take at the rates of this machine, measured on the "
+        "same threads.",
         rows,
         curves=curves,
     )
@@ -345,7 +345,7 @@ def threads(bench: Bench, shape: Row) -> Part:
 def file_sizes(bench: Bench) -> Part:
     """Return end-to-end times over files of growing size: voxels first, then volumes."""
     mm, n_time = bench.sizes["voxel_mm"], bench.sizes["n_time"]
-    cases = [(2 * mm, n_time), (1.5 * mm, n_time), (mm, n_time // 2), (mm, n_time)]
+    cases = [(2 * mm, n_time), (1.5 * mm, n_time), (mm, 3 * n_time // 4), (mm, n_time)]
     found: dict[str, list[float]] = {"x": [], "measured": [], "unpack only": []}
     for voxel_mm, volumes in cases:
         folder = bench.more / f"run-{voxel_mm:g}mm-{volumes}"
