@@ -105,7 +105,9 @@ def test_whether_anybody_was_analysed(study: Study) -> None:
     [
         ("tms", {"bootstrap": 7}, {"tms"}),
         ("plasticity", {"block_trials_min": 7}, {"plasticity"}),
-        ("functional", {"fd_max_mm": 7.0}, {"functional"}),
+        ("functional", {"fd_max_mm": 7.0}, {"functional", "shift"}),
+        ("functional", {"map_fwhm_mm": 7.0}, {"functional"}),
+        ("shift", {"rating_sd_min": 7}, {"shift"}),
         ("structural", {"coverage_min": 0.7}, {"structural"}),
         ("mep", {"hum": False}, {"tms", "plasticity"}),
         ("dynamic", {"people_min": 7}, {"dynamic"}),
@@ -141,7 +143,7 @@ def test_regions_rerun_the_families_that_use_them(study: Study, tmp_path: Path) 
     before = {name: mine.trigger(name) for name in FAMILIES}
     regions.write_bytes(regions.read_bytes() + b"\n")
     fresh = Study(mine.config, mine.plan, mine.config_path)
-    assert {name for name in FAMILIES if fresh.trigger(name) != before[name]} == {"structural", "functional"}
+    assert {name for name in FAMILIES if fresh.trigger(name) != before[name]} == {"structural", "functional", "shift"}
 
 
 def test_who_is_in_the_study_and_settings_have_digests(study: Study) -> None:

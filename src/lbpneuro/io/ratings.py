@@ -17,7 +17,7 @@ from lbpneuro.io.index import entities
 from lbpneuro.io.nuisance_models import volumes_to_keep
 from lbpneuro.io.region_grid import roi_weights
 from lbpneuro.io.regions import Name, Region
-from lbpneuro.io.runs import RunFiles, group_runs, run_entities
+from lbpneuro.io.run_files import RunFiles, group_runs, run_entities
 from lbpneuro.io.series import Series, read_series, repetition_time
 from lbpneuro.io.sidecars import read_metadata
 from lbpneuro.kernels.labels import region_means

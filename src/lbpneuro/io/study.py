@@ -166,8 +166,27 @@ class Study:
 SERIES_SETTINGS = ("dynamic.nodes", "dynamic.window_volumes", "dynamic.window_s")
 """What the series of the dynamic nodes, which the connectivity step writes, depend on."""
 
-SHIFT_SETTINGS = ("functional",)
-"""The gates of a resting run and what is censored, which are those of the rating runs too."""
+SHIFT_SETTINGS = tuple(
+    f"functional.{key}"
+    for key in (
+        "fd_spike_mm",
+        "fd_mean_mm",
+        "fd_max_mm",
+        "spike_fraction",
+        "std_dvars_max",
+        "segment_min_volumes",
+        "confounds",
+        "confounds_alternative",
+        "confounds_custom",
+        "polynomial",
+        "kept_s",
+        "dof_min",
+        "coverage_min",
+        "signal_min",
+    )
+)
+"""The censoring and the gates of resting runs, which rating runs share."""
+
 SHARED_SETTINGS: Mapping[str, tuple[str, ...]] = {
     "functional": SERIES_SETTINGS,
     "dynamic": ("functional.coverage_min", "functional.band_hz", "run.random_seed"),

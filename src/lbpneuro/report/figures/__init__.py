@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lbpneuro.report.canvas import Drawing
+from lbpneuro.report.coupling import Coupling
 from lbpneuro.report.figures.dynamic import plot_states
 from lbpneuro.report.figures.functional import plot_motion_trace, plot_seed_map, plot_seed_on_epi
 from lbpneuro.report.figures.plasticity import plot_block_time_course, plot_plasticity_waveforms
+from lbpneuro.report.figures.qcfc import plot_motion_coupling
+from lbpneuro.report.figures.shift import plot_rating_response
 from lbpneuro.report.figures.structural import plot_roi_overlay
 from lbpneuro.report.figures.tms import plot_mep_waveforms, plot_muscle_maps
 from lbpneuro.report.visit import Visit
@@ -18,8 +21,11 @@ FIGURES: dict[str, Callable[[Visit], Drawing]] = {
     "seed_map": plot_seed_map,
     "motion_trace": plot_motion_trace,
     "states": plot_states,
+    "rating_response": plot_rating_response,
     "muscle_maps": plot_muscle_maps,
     "mep_waveforms": plot_mep_waveforms,
     "block_time_course": plot_block_time_course,
     "plasticity_waveforms": plot_plasticity_waveforms,
 }
+
+GROUP_FIGURES: dict[str, Callable[[Coupling], Drawing]] = {"motion_coupling": plot_motion_coupling}
