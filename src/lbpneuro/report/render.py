@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,8 +20,9 @@ from lbpneuro.registry import FAMILIES
 from lbpneuro.report import words
 from lbpneuro.report.canvas import Drawing, with_own_ids
 from lbpneuro.report.cohort import Cohort, distributions, family_states, grid, head_counts, reason_counts
+from lbpneuro.report.coupling import Coupling
 from lbpneuro.report.facts import recorded, settings
-from lbpneuro.report.figures import FIGURES
+from lbpneuro.report.figures import FIGURES, GROUP_FIGURES
 from lbpneuro.report.marks import interval_bar, scale_of, strip_plot
 from lbpneuro.report.rows import by_marker, counts, leading, worst
 from lbpneuro.report.spec import FigureSpec, Section, read_spec
@@ -60,14 +61,15 @@ def write_participant_page(path: Path, visits: Sequence[Visit], *, participant: 
     """Write the page of one participant: ``visits`` are the sessions that `visit.read_visits` returns."""
     config = visits[0].config if visits else {}
     page = {"participant": participant, "visits": visits, "roots": _hidden_roots(config), "config": config}
-    write_text(path, render("participant", page, visits=visits))
+    write_text(path, render("participant", page, shown_in=visits))
 
 
-def write_group_page(path: Path, cohort: Cohort) -> None:
-    """Write the page of the study."""
+def write_group_page(path: Path, cohort: Cohort, coupling: Coupling) -> None:
+    """Write the page of the study; ``coupling`` is its QC-FC."""
     states = family_states(cohort)
     page = {
         "cohort": cohort,
+        "coupling": coupling,
         "head": head_counts(cohort),
         "grid": grid(cohort),
         "strips": distributions(cohort),
@@ -75,22 +77,26 @@ def write_group_page(path: Path, cohort: Cohort) -> None:
         "reasons": reason_counts(states),
         "script": Markup((FOLDER / "table.js").read_text(encoding="utf-8")),  # noqa: S704 - our own file
     }
-    write_text(path, render("group", page))
+    write_text(path, render("group", page, shown_in=[coupling]))
 
 
-def render(page: str, content: Mapping[str, Any], *, visits: Sequence[Visit] = ()) -> str:
+def render(page: str, content: Mapping[str, Any], *, shown_in: Sequence[Visit | Coupling] = ()) -> str:
     """Return the page ``participant`` or ``group`` as HTML, its sections in the order of ``spec.yaml``.
+
+    ``shown_in`` is what the figures are drawn from: the sessions of a participant, or what is known of the study.
 
     Raises
     ------
     ConfigError
         If ``spec.yaml`` asks for a figure or content that does not exist.
     """
-    sections = read_spec(page, figures=FIGURES)
+    drawers: Mapping[str, Callable[[Any], Drawing]] = GROUP_FIGURES if page == "group" else FIGURES
+    sections = read_spec(page, figures=drawers)
     environment = _environment()
     _check_content(environment, page=page, sections=sections)
     drawn = {
-        section.id: [shown(figure, visit) for visit in visits for figure in section.figures] for section in sections
+        section.id: [shown(figure, each, draw=drawers[figure.name]) for each in shown_in for figure in section.figures]
+        for section in sections
     }
     return environment.get_template(f"{page}.html").render(
         **content,
@@ -104,10 +110,10 @@ def render(page: str, content: Mapping[str, Any], *, visits: Sequence[Visit] = (
     )
 
 
-def shown(figure: FigureSpec, visit: Visit) -> ShownFigure:
+def shown(figure: FigureSpec, visit: Visit | Coupling, *, draw: Callable[[Any], Drawing]) -> ShownFigure:
     """Return ``figure`` of one session; what cannot be drawn becomes one line that says why."""
     try:
-        return ShownFigure(spec=figure, session=visit.session, drawing=FIGURES[figure.name](visit))
+        return ShownFigure(spec=figure, session=visit.session, drawing=draw(visit))
     except AbsentError as error:
         absent = str(error)
     except LbpneuroError as error:
