@@ -14,6 +14,7 @@ import pytest
 from lbpneuro.io.images import load_probability
 from lbpneuro.io.region_grid import roi_weights, volume_weights
 from lbpneuro.kernels.quality import fd_jenkinson, fd_power
+from lbpneuro.markers.edges import LABELS
 from lbpneuro.simulate import bold
 from lbpneuro.simulate.confounds import expansion, principal_components
 from lbpneuro.simulate.grids import mni_grid
@@ -67,9 +68,37 @@ def test_population_correlation_is_that_of_an_endless_run(both_regions):
     ]
     y = in_band(np.stack(means), t_r=settings.t_r, band_hz=settings.band_hz)
     found = np.real(np.vdot(y[0], y[1])) / np.sqrt(np.vdot(y[0], y[0]).real * np.vdot(y[1], y[1]).real)
-    expected = bold.population_correlation((shares[0], shares[1]), maps, correlation=correlation, settings=settings)
+    expected = bold.population_correlation(shares, maps, correlation=correlation, settings=settings)[0, 1]
     assert correlation[0, 1] - expected > 0.2  # noise matters in this test
     assert np.arctanh(found) == pytest.approx(np.arctanh(expected), abs=0.03)
+
+
+def test_every_edge_has_its_planted_value_on_every_side():
+    """All edges in one product, each against the formula for two regions written out."""
+    maps, settings, who = bold.template_maps(VOXEL_MM), bold.BoldSettings(), visit()
+    rows = bold.bold_truth(who, maps, csf=np.zeros(mni_grid(VOXEL_MM).shape), voxel_mm=VOXEL_MM, settings=settings)
+    z = {(row["marker"], row.get("hemi", "")): row["value"] for row in rows if row["marker"] != "fc_r"}
+    r = {row["edge"]: row["value"] for row in rows if row["marker"] == "fc_r"}
+    assert set(r) == set(LABELS)
+    correlation = bold.latent_correlation(who, settings)
+    coloured, white_share = bold.band_shares(settings)
+    for label in ("pag_vmpfc", "mpfc_pcc", "vpl_s1_L", "nac_dlpfc"):
+        edge, side = LABELS[label]
+        loads = [
+            sum(region_shares(part, VOXEL_MM).ravel()[maps.inside].astype(float) for part in parts) * maps.mean
+            for parts in edge.ends(side)
+        ]
+        covariance = np.empty((2, 2))
+        for i, one in enumerate(loads):
+            for j, other in enumerate(loads):
+                a, b = (load @ maps.regions.astype(float) for load in (one, other))
+                nodes = (maps.nodes.T @ one) @ (maps.nodes.T @ other)
+                noise = np.sum(one * other * bold.white_sd(maps, settings).astype(float) ** 2)
+                structured = settings.latent**2 * (a @ correlation @ b) + settings.smooth_field**2 * nodes
+                covariance[i, j] = coloured * structured + white_share * noise
+        expected = covariance[0, 1] / np.sqrt(covariance[0, 0] * covariance[1, 1])
+        assert r[label] == pytest.approx(expected, abs=1e-6)
+        assert z[f"{edge.name}_z", side] == pytest.approx(np.arctanh(expected), abs=1e-5)
 
 
 def test_voxels_of_csf_are_no_seed_unless_too_few_are_left():

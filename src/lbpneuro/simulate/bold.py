@@ -16,7 +16,7 @@ meant to take out (global, physiological, motion) has been taken out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -25,6 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lbpneuro.io.region_grid import CSF_MAX
+from lbpneuro.markers.bold import BRAINSTEM
+from lbpneuro.markers.edges import EDGE_REGIONS, LABELS
 from lbpneuro.simulate.anatomy import Anatomy, rigid_affine
 from lbpneuro.simulate.grids import Array, Grid, Volume, centred_grid, mni_grid, sample, sample_all
 from lbpneuro.simulate.motion import MotionSettings, jenkinson_displacement, motion_parameters
@@ -296,35 +298,47 @@ def nearest_correlation(matrix: Array, *, smallest: float = 0.02) -> Array:
 
 
 def population_correlation(
-    weights: tuple[Matrix, Matrix], maps: Maps, *, correlation: Array, settings: BoldSettings
-) -> float:
-    """Return the correlation of two weighted means within the pass band, for an infinitely long, cleaned run.
+    weights: Matrix | sparse.csr_array, maps: Maps, *, correlation: Array, settings: BoldSettings
+) -> Array:
+    """Return the correlations of weighted means within the pass band, for an infinitely long, cleaned run.
 
     Parameters
     ----------
-    weights
-        Weights (n_voxel,) of the two region means, on the voxels of ``maps``.
+    weights : (n_mean, n_voxel)
+        Weights of the means, on the voxels of ``maps``.
     maps, correlation, settings
         The generating model.
 
     Returns
     -------
-    float
+    (n_mean, n_mean)
         With voxel means m and mean weights a = w m / sum(w m): covariance a'(R C R' s1 + N N' s1 + diag(white) s0) b,
-        where s1 and s0 are the shares of the 1/f and the white variance in the band.
+        where s1 and s0 are the shares of the 1/f and the white variance in the band. NaN for a mean without weight.
     """
+    from scipy import sparse
+
     coloured_share, white_share = band_shares(settings)
-    loads = [weight.astype(float) * maps.mean for weight in weights]
-    loads = [load / load.sum() for load in loads]
-    regions = [settings.latent * (maps.regions.T @ load) for load in loads]
-    nodes = [settings.smooth_field * (maps.nodes.T @ load) for load in loads]
-    white = white_sd(maps, settings).astype(float) ** 2
+    loads = sparse.csr_array(weights, dtype=np.float64) * maps.mean[None].astype(np.float64)
+    loads = sparse.csr_array(loads)
+    regions = settings.latent * (loads @ maps.regions.astype(np.float64))
+    nodes = settings.smooth_field * (loads @ maps.nodes).toarray()
+    white = loads * white_sd(maps, settings).astype(np.float64)[None]
+    structured = regions @ correlation @ regions.T + nodes @ nodes.T
+    covariance = coloured_share * structured + white_share * (white @ white.T).toarray()
+    size = np.sqrt(np.diag(covariance))
+    size = np.where(size > 0, size, np.nan)
+    return np.asarray(covariance / np.outer(size, size))
 
-    def covariance(a: int, b: int) -> float:
-        structured = regions[a] @ correlation @ regions[b] + nodes[a] @ nodes[b]
-        return float(coloured_share * structured + white_share * (loads[a] * white) @ loads[b])
 
-    return covariance(0, 1) / float(np.sqrt(covariance(0, 0) * covariance(1, 1)))
+@lru_cache(maxsize=2)
+def _measured_regions(voxel_mm: float) -> dict[RegionKey, tuple[NDArray[np.intp], Matrix]]:
+    """Return the voxels (flat) of every region of an edge and their shares."""
+    found = {}
+    for roi, hemi in EDGE_REGIONS:
+        shares = region_shares((roi, hemi), voxel_mm).ravel()
+        voxels = np.flatnonzero(shares)
+        found[roi, hemi] = (voxels, shares[voxels])
+    return found
 
 
 def without_csf(weights: Volume, csf: Volume) -> Volume:
@@ -337,11 +351,42 @@ def without_csf(weights: Volume, csf: Volume) -> Volume:
 
 
 def bold_truth(visit: Visit, maps: Maps, *, csf: Volume, voxel_mm: float, settings: BoldSettings) -> list[TruthRow]:
-    """Return the planted values of the functional markers; ``csf`` is its probability in the voxels of the seed."""
-    seed, target = (region_shares(key, voxel_mm) for key in (SEED, TARGET))
-    weights = (without_csf(seed, csf).ravel()[maps.inside], target.ravel()[maps.inside])
-    r = population_correlation(weights, maps, correlation=latent_correlation(visit, settings), settings=settings)
-    return [truth_row(visit, "pag_vmpfc_r", value=r), truth_row(visit, "pag_vmpfc_z", value=np.arctanh(r))]
+    """Return the planted values of the functional markers; ``csf`` is its probability in voxels of the brainstem."""
+    ends = [end for edge, side in LABELS.values() for end in edge.ends(side)]
+    order = {parts: row for row, parts in enumerate(dict.fromkeys(ends))}
+    weights = _end_weights(list(order), csf=csf, inside=maps.inside, voxel_mm=voxel_mm)
+    correlation = latent_correlation(visit, settings)
+    r = population_correlation(weights, maps, correlation=correlation, settings=settings)
+    rows = []
+    for label, (edge, side) in LABELS.items():
+        seed, target = edge.ends(side)
+        value = r[order[seed], order[target]]
+        if np.isfinite(value):
+            rows.append(truth_row(visit, "fc_r", value=value, edge=label))
+            hemi = {"hemi": side} if side else {}
+            rows.append(truth_row(visit, f"{edge.name}_z", value=np.arctanh(value), **hemi))
+    return rows
+
+
+def _end_weights(
+    ends: Sequence[Sequence[RegionKey]], *, csf: Volume, inside: NDArray[np.bool_], voxel_mm: float
+) -> sparse.csr_array:
+    """Return the weights (n_end, n_voxel) of the ends of edges as they are measured."""
+    from scipy import sparse
+
+    shares, wet = _measured_regions(voxel_mm), csf.ravel()
+    column = np.cumsum(inside.ravel()) - 1
+    rows, columns, values = [], [], []
+    for row, parts in enumerate(ends):
+        for part in parts:
+            voxels, share = shares[part]
+            share = without_csf(share, wet[voxels]) if part[0] in BRAINSTEM else share
+            seen = inside.ravel()[voxels]
+            rows.append(np.full(int(seen.sum()), row))
+            columns.append(column[voxels[seen]])
+            values.append(share[seen])
+    entries = (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns)))
+    return sparse.csr_array(sparse.coo_array(entries, shape=(len(ends), int(inside.sum()))))
 
 
 def template_run(visit: Visit, *, voxel_mm: float, settings: BoldSettings) -> tuple[Grid, Maps, Courses, Matrix]:

@@ -11,8 +11,10 @@ from numpy.typing import DTypeLike, NDArray
 from lbpneuro.io.files import write_json, write_nifti, write_tsv
 from lbpneuro.io.images import load_probability
 from lbpneuro.io.series import mean_in_voxels
+from lbpneuro.markers.bold import BRAINSTEM
+from lbpneuro.markers.edges import EDGE_REGIONS
 from lbpneuro.simulate.anatomy import Anatomy, anatomy, anatomy_truth, t1w_intensity, template_space
-from lbpneuro.simulate.bold import SEED, BoldSettings, Courses, Maps, Matrix, bold_mm, bold_truth, raw_run, template_run
+from lbpneuro.simulate.bold import BoldSettings, Courses, Maps, Matrix, bold_mm, bold_truth, raw_run, template_run
 from lbpneuro.simulate.confounds import confounds
 from lbpneuro.simulate.grids import Grid, Volume, mni_grid
 from lbpneuro.simulate.people import Visit
@@ -97,8 +99,9 @@ def write_functional(study: Study, visit: Visit, *, head: Anatomy) -> list[Truth
 
 
 def csf_of_seed(path: Path, grid: Grid, *, voxel_mm: float) -> Volume:
-    """Return the CSF probability of a map in the voxels of the seed of connectivity, 0 elsewhere."""
-    touched = np.argwhere(region_shares(SEED, voxel_mm) > 0)
+    """Return the CSF probability of a map in the voxels of the brainstem regions of connectivity, 0 elsewhere."""
+    shares = [region_shares((roi, hemi), voxel_mm) for roi, hemi in EDGE_REGIONS if roi in BRAINSTEM]
+    touched = np.argwhere(np.sum(shares, axis=0) > 0)
     csf = np.zeros(grid.shape, dtype=np.float32)
     csf[tuple(touched.T)] = mean_in_voxels(load_probability(path), affine=grid.affine, voxels=touched)
     return csf
