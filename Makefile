@@ -52,8 +52,8 @@ docs: $(STAMP) ## write the pages that are generated and build the documentation
 	@$(BIN)/python docs/generate.py
 	@$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 
-bench: $(STAMP) ## speed and agreement beside the peers
-	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+bench: $(STAMP) ## speed, memory and agreement beside the peers (BENCH="--help" for sizes and parts)
+	@$(BIN)/python -m benchmarks $(BENCH)
 
 lock: ## pin the packages anew (needs uv)
 	@uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 \

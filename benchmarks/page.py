@@ -88,6 +88,9 @@ def plot(found: dict[str, Any], path: Path) -> None:
 
 
 def bars(axis: Any, rows: list[dict[str, Any]]) -> None:
+    if not rows:
+        axis.set_axis_off()
+        return
     names = [row["what"] for row in rows]
     drawn = axis.barh(names, [row["CPU (s)"] for row in rows], color=["#777777", "#1b6ca8", "#d99694", "#c0504d"])
     axis.bar_label(drawn, fmt="%.3g", padding=2, fontsize=7)

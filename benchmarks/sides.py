@@ -24,6 +24,8 @@ SEED_MM = (0.0, -52.0, 26.0)
 SEED_RADIUS_MM = 6.0
 LIBRARIES = ("isal", "zlib", "isal, second thread", "zlib-ng", "rapidgzip", "libdeflate", "indexed_gzip")
 CHUNK = 1 << 21
+GEMM_SIZE = 2048
+COPY_SIZE = 1 << 26
 
 
 # --- reading
@@ -227,9 +229,9 @@ def limits(_folder: Path) -> Callable[[], dict[str, float]]:
 
 def limit_work() -> dict[str, tuple[float, Callable[[], Any]]]:
     """Return of every limit what one call does (GFLOP or GB), and the call."""
-    square = np.random.default_rng(1).standard_normal((2048, 2048), dtype=np.float32)
+    square = np.random.default_rng(1).standard_normal((GEMM_SIZE, GEMM_SIZE), dtype=np.float32)
     double = square.astype(np.float64)
-    source = np.ones(1 << 26, dtype=np.float32)
+    source = np.ones(COPY_SIZE, dtype=np.float32)
     target = np.zeros_like(source)
     flops = 2e-9 * len(square) ** 3
     return {
