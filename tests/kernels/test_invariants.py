@@ -69,6 +69,11 @@ def spectral_forms(rng: np.random.Generator) -> dict[str, Any]:
     return {"projected": rng.standard_normal((forms.observed.shape[1], 4)), "forms": forms}
 
 
+def shifts(rng: np.random.Generator) -> dict[str, np.ndarray]:
+    held = basis(rng)
+    return {"seed": rng.standard_normal(held.shape[1]), "basis": held, "keep": keep()}
+
+
 def epochs(rng: np.random.Generator, *, n_trial: int = 6) -> np.ndarray:
     response = 2e-4 * np.exp(-(((TIMES - 0.025) / 0.006) ** 2)) * np.sin(TIMES * 800)
     return response + 5e-6 * rng.standard_normal((n_trial, 2, TIMES.size))
@@ -241,6 +246,16 @@ CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
         "band_hz": BAND,
         **spectral_basis(rng),
     },
+    "nulls.circular_shift_null": lambda rng: {
+        **shifts(rng),
+        "targets": rng.standard_normal((basis(rng).shape[1], 6)),
+        "t_r": 2.0,
+        "min_shift_s": 30.0,
+        "n_shifts": 50,
+        "rng": np.random.default_rng(3),
+    },
+    "nulls.allowed_shifts": lambda rng: {"n_time": 150, "t_r": 2.0, "min_shift_s": 30.0},
+    "nulls.shifted_seeds": lambda rng: {**shifts(rng), "shifts": np.arange(15, 20)},
     "summaries.mean_correlation": lambda rng: {"projected": bold(rng)},
     "summaries.mean_squared_correlation": lambda rng: {"projected": bold(rng)},
     "summaries.without_noise": lambda rng: {"mean_square": rng.uniform(0, 1, 5), "dimension": 20.0},

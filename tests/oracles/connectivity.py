@@ -101,3 +101,22 @@ def slow_autocorrelated_variance(x: Array, y: Array) -> float:
         total += a[k] * b[k] + here * there - 2 * r * (a[k] * here + b[k] * there)
         total += r**2 * (a[k] ** 2 + b[k] ** 2 + 2 * here**2) / 2
     return float(total / n / (1 - r**2) ** 2)
+
+
+def slow_shift_p(series: tuple[Array, Array], *, clean: Callable[[Array], Array], shifts: list[int]) -> float:
+    """Share of shifts of a seed that go with a target as closely, shift by shift; ``clean`` gives coordinates."""
+    seed, target = series
+
+    def closeness(one: Array, other: Array) -> float:
+        products = one * other
+        return abs(float(np.sum(products))) / float(np.sqrt(np.sum(products**2)))
+
+    other = clean(target)
+    observed = closeness(clean(seed), other)
+    as_close = 0
+    for shift in shifts:
+        moved = np.empty_like(seed)
+        for t in range(len(seed)):
+            moved[(t + shift) % len(seed)] = seed[t]
+        as_close += closeness(clean(moved), other) >= observed
+    return (1 + as_close) / (1 + len(shifts))
