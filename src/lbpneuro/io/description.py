@@ -25,6 +25,7 @@ BIDSIGNORE = """\
 *.parquet
 /markers.*
 /markers_long.*
+/qcfc.*
 *_markers.tsv
 *_markers.json
 *_meps.tsv
@@ -50,6 +51,7 @@ Output of lbpneuro {__version__}: central-nervous-system markers of low back pai
 markers_long.tsv   one row per participant, session, marker and level (markers_long.json explains the columns)
 markers.tsv        the same, one row per participant and session (markers.json explains the columns)
 markers.parquet    the long table with types
+qcfc.tsv           how far connectivity goes with head motion over people (qcfc.json explains the columns)
 group.html         the cohort at a glance; sub-*.html, one page per participant
 logs/CITATION.md   methods text of what ran, with versions and sources
 logs/provenance.json   software versions, settings, and every input with its checksum

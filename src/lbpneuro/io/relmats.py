@@ -74,15 +74,12 @@ def write_relmats(
             strategies.setdefault(run.models[model].strategy, []).append(model)
     for each in nodes:
         for strategy, models in strategies.items():
-            _write_matrix(
-                path_of("func", "relmat", ".tsv", **names, atlas=each.atlas.name, desc=strategy, stat=STAT),
-                node_matrix(run, each, model=models[0]),
-                names=each.atlas.names,
-            )
+            label = "".join(letter for letter in strategy if letter.isalnum())
+            where = {**names, "atlas": each.atlas.name, "desc": label, "stat": STAT}
+            matrix = node_matrix(run, each, model=models[0])
+            _write_matrix(path_of("func", "relmat", ".tsv", **where), matrix, names=each.atlas.names)
             content = _sidecar(run, each, models=models, settings=settings, regressors=confounds.get(models[0], ()))
-            write_json(
-                path_of("func", "relmat", ".json", **names, atlas=each.atlas.name, desc=strategy, stat=STAT), content
-            )
+            write_json(path_of("func", "relmat", ".json", **where), content)
 
 
 def node_matrix(run: Run, nodes: NodeSeries, *, model: str) -> NDArray[np.float64]:
