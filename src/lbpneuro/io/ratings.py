@@ -321,19 +321,20 @@ def _nuisance(
 
 
 def _set_means(series: Series, *, regions: Mapping[Name, Region], settings: Mapping[str, Any]) -> tuple[Array, Array]:
-    """Return the mean series of the sets (n_time, 3), and the smallest coverage of the regions of each.
-
-    A voxel that belongs to more than one set is in none.
-    """
+    """Return the mean series of the sets (n_time, 3), and the smallest coverage of the regions of each."""
     parts = set_parts(settings, list(regions))
     named = {part: regions[part] for set_of in parts.values() for part in set_of}
     found = roi_weights(series, regions=named)
     weights = found.weights.toarray()
     _, coverage = region_means(series.bold, weights=weights, whole=found.whole)
     sets = np.stack([weights[found.rows(parts[name])].max(axis=0) for name in SETS])
-    sets[:, (sets > 0).sum(axis=0) > 1] = 0
-    means, _ = region_means(series.bold, weights=sets)
+    means, _ = region_means(series.bold, weights=exclusive_sets(sets))
     return means, np.array([coverage[found.rows(parts[name])].min() for name in SETS])
+
+
+def exclusive_sets(weights: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Return the weights (n_set, n_voxel) of sets without the voxels that more than one set touches."""
+    return np.where((weights > 0).sum(axis=0) > 1, np.zeros_like(weights), weights)
 
 
 def _bold_run(
@@ -391,13 +392,16 @@ def _write_series(path: Path, scan: RatingScan) -> None:
     run, bold = scan.run, scan.run.bold
     percent = 100 * bold.means / bold.means[bold.keep].mean(axis=0)
     basis = bold.basis(MODEL)
-    clean = np.full(percent.shape, np.nan)
+    clean, fitted = np.full((2, *percent.shape), np.nan)
     if basis is not None:
         clean = cleaned(basis, project(basis, percent, keep=bold.keep), keep=bold.keep)
-    table = pd.DataFrame(clean.round(SERIES_DECIMALS), columns=list(SETS))
-    table.insert(0, "rating_convolved", run.regressors[:, 0].round(SERIES_DECIMALS))
-    table.insert(0, "rating", run.rating.round(SERIES_DECIMALS))
-    write_tsv(path, table)
+        if run.fit is not None:
+            rated = basis.T @ run.regressors[bold.keep]
+            fitted = cleaned(basis, rated @ run.fit.effect[:, : len(SETS)], keep=bold.keep)
+    columns = {"rating": run.rating, "rating_convolved": run.regressors[:, 0]}
+    columns |= dict(zip(SETS, clean.T, strict=True))
+    columns |= dict(zip((f"{name}_fitted" for name in SETS), fitted.T, strict=True))
+    write_tsv(path, pd.DataFrame({name: values.round(SERIES_DECIMALS) for name, values in columns.items()}))
     write_json(
         path.with_suffix(".json"),
         {
@@ -410,6 +414,10 @@ def _write_series(path: Path, scan: RatingScan) -> None:
                     "Description": f"Mean signal of the {name} regions, cleaned; n/a in censored volumes.",
                     "Units": "%",
                 }
+                for name in SETS
+            },
+            **{
+                f"{name}_fitted": {"Description": f"What follows the rating in the {name} regions.", "Units": "%"}
                 for name in SETS
             },
         },

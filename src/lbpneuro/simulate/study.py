@@ -8,6 +8,7 @@ from pathlib import Path
 from lbpneuro.simulate.anatomy import AnatomySettings
 from lbpneuro.simulate.bold import BoldSettings
 from lbpneuro.simulate.emg import HAND, TRUNK, EmgSettings
+from lbpneuro.simulate.rating import RatingSettings
 from lbpneuro.simulate.stimulation import MapSettings, PlasticitySettings
 
 
@@ -19,6 +20,7 @@ class Study:
     voxel_mm: float
     anatomy: AnatomySettings = field(default_factory=AnatomySettings)
     bold: BoldSettings = field(default_factory=BoldSettings)
+    rating: RatingSettings = field(default_factory=RatingSettings)
     motor_map: MapSettings = field(default_factory=MapSettings)
     plasticity: PlasticitySettings = field(default_factory=PlasticitySettings)
     trunk: EmgSettings = TRUNK

@@ -44,13 +44,9 @@ def plot_rating_response(visit: Visit) -> Drawing:
 
 
 def _signal(panel: Axes, table: pd.DataFrame, *, name: str, seconds: np.ndarray) -> None:
-    """The cleaned signal of a set, and the least-squares line of it on the convolved rating."""
-    signal = table[name].to_numpy(dtype=float)
-    panel.plot(seconds, signal, color=MUTED, linewidth=0.8)
-    known = np.isfinite(signal)
-    if known.sum() > 2:
-        rated = table["rating_convolved"].to_numpy(dtype=float)
-        panel.plot(seconds, np.polyval(np.polyfit(rated[known], signal[known], 1), rated), color=COLOURS[name])
+    """The cleaned signal of a set, and what follows the rating in it."""
+    panel.plot(seconds, table[name], color=MUTED, linewidth=0.8)
+    panel.plot(seconds, table[f"{name}_fitted"], color=COLOURS[name])
     panel.set(ylabel=f"{name} (%)", xlim=(0, seconds[-1]))
 
 
