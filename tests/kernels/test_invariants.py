@@ -303,6 +303,12 @@ CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
         "n_resamples": 5,
         "rng": np.random.default_rng(3),
     },
+    "glm.noise_covariances": lambda rng: {"basis": basis(rng), "keep": keep()},
+    "glm.fit_effects": lambda rng: {
+        "projected": rng.standard_normal((9, 3)),
+        "regressors": rng.standard_normal((9, 2)),
+        "noise": np.eye(9)[None],
+    },
     "volumes.tissue_volume": lambda rng: {"probability": probability(rng), "voxel_mm3": 8.0},
     "volumes.regional_volume": lambda rng: {
         "probability": probability(rng),
