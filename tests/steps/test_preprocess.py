@@ -15,7 +15,7 @@ from lbpneuro.errors import LbpneuroError, Reason
 from lbpneuro.io.anatomy import read_tissues, template_transform
 from lbpneuro.io.confounds import read_confounds
 from lbpneuro.io.files import expand_manifests
-from lbpneuro.io.runs import group_runs
+from lbpneuro.io.run_files import group_runs
 from lbpneuro.io.series import read_series, repetition_time
 from lbpneuro.io.transforms import Grid, read_transform, source_coordinates
 from lbpneuro.preprocess import levels

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lbpneuro.io.images import Image
+from lbpneuro.io.images import Grid, Image
 from lbpneuro.io.regions import Name, Region, region_bounds, region_weights
 from lbpneuro.io.series import Series, mean_in_voxels
 
@@ -52,24 +53,28 @@ def roi_weights(
     regions: Mapping[Name, Region],
     csf: Image | None = None,
     brainstem: Collection[str] = (),
+    transform: Path | None = None,
 ) -> GridRegions:
     """Return the weights of regions on the grid of a series.
 
     Parameters
     ----------
     series
-        Its mask and affine are used; the affine leads to the space of the regions.
+        Its mask and affine are used; the affine leads to the space of the regions, unless there is a transform.
     regions
         By (roi, hemi): what :func:`lbpneuro.io.regions.read_regions` returned, or any part of it; regions may overlap.
     csf
-        CSF probability in the space of the regions, if there is one.
+        CSF probability in the space of the series, if there is one.
     brainstem
         Names of the regions from which voxels with a CSF probability above 0.2 are taken out, unless that would leave
         less than half: on a coarse grid no voxel beside the aqueduct is free of CSF.
+    transform
+        ITK transform that takes the points of the space of the series to that of the regions; the regions are then
+        sampled through it, in template voxels of 1 mm.
     """
+    placed = _through(transform, regions, series) if transform else _upright(regions, affine=series.affine)
     boxes, excluded = [], []
-    for (roi, *_), region in regions.items():
-        start, box = _boxed_weights(region, affine=series.affine)
+    for (roi, *_), (start, box) in zip(regions, placed, strict=True):
         tissue = box
         if roi in brainstem and csf is not None:
             tissue = _without_csf(box, start, csf=csf, affine=series.affine)
@@ -107,6 +112,18 @@ def volume_weights(found: GridRegions, *, mask: NDArray[np.bool_]) -> Weights:
     volumes = np.zeros((len(found.names), *mask.shape), dtype=np.float32)
     volumes[:, mask] = found.weights.toarray()
     return volumes
+
+
+def _upright(regions: Mapping[Name, Region], *, affine: NDArray[np.float64]) -> list[tuple[Sequence[int], Weights]]:
+    return [_boxed_weights(region, affine=affine) for region in regions.values()]
+
+
+def _through(transform: Path, regions: Mapping[Name, Region], series: Series) -> list[tuple[Sequence[int], Weights]]:
+    """Return the boxes of regions that are sampled through a transform."""
+    from lbpneuro.io.anatomy import native_regions
+
+    found = native_regions(regions, transform, grid=Grid(affine=series.affine, shape=series.mask.shape))
+    return [(region.start, region.weights) for region in found.values()]
 
 
 def _masked(start: Sequence[int], box: Weights, *, column: NDArray[np.int64]) -> tuple[NDArray[np.int64], Weights]:

@@ -1,69 +1,31 @@
-"""A preprocessed BOLD run and its companions, told apart by their BIDS names and read into what the markers need."""
+"""A preprocessed BOLD run, read into what the markers need."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lbpneuro.errors import InputError
 from lbpneuro.io.atlases import SEITZMAN, Atlas, NodeSeries, node_series, node_weights
 from lbpneuro.io.confounds import Confounds, find_strategy, read_table, select_confounds
-from lbpneuro.io.images import load_probability
-from lbpneuro.io.index import entities
 from lbpneuro.io.nuisance_models import NuisanceModels, nuisance_models
-from lbpneuro.io.region_grid import GridRegions, roi_weights
+from lbpneuro.io.placement import brainstem_extra, place_regions
+from lbpneuro.io.region_grid import GridRegions
 from lbpneuro.io.region_series import RegionSeries, region_series
 from lbpneuro.io.regions import Region
-from lbpneuro.io.series import Series, missing_file, read_series, repetition_time
+from lbpneuro.io.run_files import NATIVE, RunFiles
+from lbpneuro.io.series import Series, read_series, repetition_time
 from lbpneuro.kernels.nuisance import project_each
-from lbpneuro.markers.bold import BRAINSTEM, MODELS, Run
-
-NOT_OF_THE_RUN = ("sub", "ses", "space", "res", "den", "desc", "label", "datatype", "suffix", "ext")
+from lbpneuro.markers.bold import MODELS, Run
 
 MPFC = ("mpfc", "n/a")
+log = logging.getLogger("lbpneuro")
+
 Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunFiles:
-    """The files of one run; ``csf`` is the CSF probability map in the space of the run, if there is one."""
-
-    bold: Path
-    mask: Path
-    confounds: Path
-    csf: Path | None = None
-
-    @property
-    def entities(self) -> dict[str, str]:
-        """The entities that tell this run from the others of its session, in BIDS order."""
-        return run_entities(self.bold)
-
-    @property
-    def name(self) -> str:
-        """``task-rest_run-1``."""
-        return "_".join(f"{key}-{value}" for key, value in self.entities.items())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Extra:
-    """What else is known of the brainstem of a run.
-
-    ``regressors`` of the brainstem models by name, each (n_time,) or (n_time, k); ``facts`` for the sidecar;
-    ``brainstem_dice`` as in :class:`lbpneuro.markers.bold.Run`.
-    """
-
-    regressors: Mapping[str, Array] = field(default_factory=dict)
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    brainstem_dice: float = float("nan")
-
-
-Controls = Callable[[RunFiles, Series, float], Extra]
-"""From the files of a run, its series and its repetition time (s)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +44,7 @@ class Scan:
     found: GridRegions
     nodes: tuple[NodeSeries, ...]
     regressors: Mapping[str, tuple[str, ...]]
-    extra: Extra
+    facts: Mapping[str, Any]
     projected: Mapping[str, NDArray[np.floating]]
 
     def without_voxels(self) -> Scan:
@@ -97,48 +59,6 @@ def _small(series: Series, *, keep_volumes: bool) -> Series:
     return bare if keep_volumes else replace(bare, mask=np.empty(0, dtype=bool), mean=none)
 
 
-def run_entities(path: Path) -> dict[str, str]:
-    """Return the entities of a file that name its run: task, acquisition, run number, echo ..."""
-    return {key: value for key, value in entities(path).items() if key not in NOT_OF_THE_RUN}
-
-
-def group_runs(files: Sequence[Path]) -> list[RunFiles]:
-    """Return the runs among the files of a session, each with its mask, confounds and CSF map, sorted by name.
-
-    Raises
-    ------
-    InputError
-        If a run lacks its brain mask or its confounds (reason ``file_missing``), or no file is a preprocessed BOLD
-        series.
-    """
-    named = [(path, entities(path)) for path in sorted(files) if path.suffix != ".json"]
-    runs = [path for path, name in named if name.get("suffix") == "bold" and name.get("desc") == "preproc"]
-    if not runs:
-        raise InputError(
-            f"No preprocessed BOLD series (desc-preproc_bold) among {', '.join(path.name for path, _ in named)}."
-        )
-    return [_companions(bold, named) for bold in runs]
-
-
-def _companions(bold: Path, named: Sequence[tuple[Path, Mapping[str, str]]]) -> RunFiles:
-    """Return the files that belong to a BOLD series."""
-    own, run = entities(bold), run_entities(bold)
-    same_run = [(path, name) for path, name in named if run_entities(path) == run]
-    grid = [(path, name) for path, name in same_run if all(name.get(key) == own.get(key) for key in ("space", "res"))]
-    masks = [path for path, name in grid if name.get("suffix") == "mask" and name.get("desc") == "brain"]
-    tables = [path for path, name in same_run if name.get("desc") == "confounds" and name.get("ext") == ".tsv"]
-    tissue = [
-        path
-        for path, name in named
-        if name.get("suffix") == "probseg" and name.get("label") == "CSF" and name.get("space") == own.get("space")
-    ]
-    if not masks:
-        raise missing_file(bold, role="brain mask on its own grid (desc-brain_mask)")
-    if not tables:
-        raise missing_file(bold, role="confounds table (desc-confounds_timeseries.tsv)")
-    return RunFiles(bold=bold, mask=masks[0], confounds=tables[0], csf=next(iter(tissue), None))
-
-
 def read_scan(
     files: RunFiles,
     *,
@@ -147,14 +67,14 @@ def read_scan(
     settings: Mapping[str, Any],
     map_models: Sequence[str] = (),
     n_runs: int = 1,
-    controls: Controls | None = None,
+    known: Mapping[tuple[str, ...], Region] | None = None,
 ) -> Scan:
     """Return a run: confounds, censoring, nuisance models, region and node series, projected voxels.
 
     Parameters
     ----------
     files
-        From :func:`group_runs`.
+        From :func:`lbpneuro.io.run_files.group_runs`.
     regions
         The regions to measure, by (roi, hemi), from :func:`lbpneuro.io.regions.read_regions`.
     atlases
@@ -165,8 +85,8 @@ def read_scan(
         The nuisance models on which the voxels are projected.
     n_runs
         Number of runs of the session, which share the residual dimension that is asked for.
-    controls
-        Gives the further regressors of the brainstem models.
+    known
+        All regions of the table, for the overlap of the brainstem; by default ``regions``.
 
     Raises
     ------
@@ -178,14 +98,19 @@ def read_scan(
     table = read_table(files.confounds, n_time=len(series.bold))
     strategy = find_strategy(settings["confounds"]["cortical"], settings["confounds_custom"])
     confounds = select_confounds(table, files.confounds, strategy=strategy)
-    extra = controls(files, series, t_r) if controls else Extra()
+    placed = place_regions(files, series, regions=regions, settings=settings)
+    found = placed.found
+    extra = brainstem_extra(files, series, placed, t_r=t_r, known=known or regions, settings=settings)
     models = nuisance_models(table, confounds, t_r=t_r, settings=settings, n_runs=n_runs, extra=extra.regressors)
-    csf = load_probability(files.csf) if files.csf else None
-    found = roi_weights(series, regions=regions, csf=csf, brainstem=BRAINSTEM)
-    space = entities(files.bold).get("space")
-    nodes = tuple(node_series(atlas, series, space=space, coverage_min=settings["coverage_min"]) for atlas in atlases)
+    nodes = _node_series(files, series, atlases, coverage_min=settings["coverage_min"])
     run = _run(files, confounds, models, t_r=t_r, measured=region_series(series, found, keep=models.keep), found=found)
-    run = replace(run, brainstem_dice=extra.brainstem_dice)
+    run = replace(
+        run,
+        brainstem_dice=extra.brainstem_dice,
+        own_aqueduct=placed.own_aqueduct,
+        other_template=placed.other_template,
+        voxel_mm3=float(abs(np.linalg.det(series.affine[:3, :3]))),
+    )
     return Scan(
         files=files,
         run=_with_nodes(run, nodes, series, found),
@@ -195,8 +120,18 @@ def read_scan(
         found=found,
         nodes=nodes,
         regressors=models.regressors,
-        extra=extra,
+        facts={**placed.facts, **extra.facts},
     )
+
+
+def _node_series(
+    files: RunFiles, series: Series, atlases: Sequence[Atlas], *, coverage_min: float
+) -> tuple[NodeSeries, ...]:
+    """Return the series of the nodes of every atlas; of none in native space, where no atlas is."""
+    if files.space == NATIVE:
+        log.warning("%s: in native space; nodes of atlases are not measured.", files.bold)
+        return ()
+    return tuple(node_series(atlas, series, space=files.space, coverage_min=coverage_min) for atlas in atlases)
 
 
 def _projected(run: Run, bold: NDArray[np.float32], models: Sequence[str]) -> dict[str, NDArray[np.floating]]:
@@ -250,7 +185,8 @@ def _with_nodes(run: Run, nodes: Sequence[NodeSeries], series: Series, found: Gr
             mpfc = np.zeros(weights.shape[1], dtype=np.float32)
             for row in [row for row, name in enumerate(found.names) if name == MPFC]:
                 mpfc += found.weights[[row]].toarray()[0]
-            return replace(run, nodes=each.means, beyond_mpfc=np.asarray(weights @ mpfc == 0))
+            networks = each.atlas.networks
+            return replace(run, nodes=each.means, node_networks=networks, beyond_mpfc=np.asarray(weights @ mpfc == 0))
     return run
 
 
@@ -265,7 +201,7 @@ def run_facts(scan: Scan) -> dict[str, Any]:
         "VolumesKept": int(run.keep.sum()),
         "Models": {model: _model_facts(scan, model) for model in MODELS},
         "CSFExcluded": csf_excluded(scan),
-        **scan.extra.facts,
+        **scan.facts,
     }
 
 

@@ -19,6 +19,7 @@ MODELS = ("cortical", "brainstem", "cortical_alternative", "brainstem_alternativ
 WIDE = "wide"
 """The cortical model without an upper frequency limit, for spectra."""
 BRAINSTEM = ("pag", "vlpag", "lpag", "pag_kong", "pag_linnman", "vta")
+AROUND_AQUEDUCT = ("pag", "vlpag", "lpag")
 TIME_TOLERANCE_S = 1e-6
 
 Array = NDArray[np.float64]
@@ -77,6 +78,12 @@ class Run:
         Network of each node.
     brainstem_dice
         Overlap of the brainstem of the run with that of the template; NaN where it was not measured.
+    own_aqueduct
+        Whether the regions around the aqueduct follow that of the person.
+    other_template
+        Whether the regions were defined in another template than that of the run, and taken as they stand.
+    voxel_mm3
+        Volume of a voxel (mm³).
     """
 
     name: str
@@ -99,6 +106,9 @@ class Run:
     std_dvars: Array
     node_networks: tuple[str, ...] = ()
     brainstem_dice: float = float("nan")
+    own_aqueduct: bool = False
+    other_template: bool = False
+    voxel_mm3: float = float("nan")
 
     def columns(self, parts: Sequence[Level]) -> list[int]:
         """Return the columns of ``parts`` in the arrays over regions."""
@@ -190,6 +200,8 @@ def session_flags(data: Functional, *, regions: Sequence[Level] = (), model: str
         flags.append(Reason.REDUCED_CONFOUNDS)
     if not all(run.resting for run in runs):
         flags.append(Reason.NOT_RESTING_STATE)
+    if any(run.other_template for run in runs):
+        flags.append(Reason.OTHER_TEMPLATE)
     return flags
 
 
@@ -210,6 +222,26 @@ def run_refusals(
         reasons.append(Reason.SIGNAL_DROPOUT)
     if _low_tsnr(run, regions, least=settings["tsnr"][0]):
         reasons.append(Reason.LOW_TSNR)
+    return reasons + brainstem_refusals(run, settings, regions=regions)
+
+
+def brainstem_refusals(run: Run, settings: Mapping[str, Any], *, regions: Sequence[Level]) -> list[Reason]:
+    """Return why a run gives no value of brainstem regions, empty if it does or if none is among ``regions``.
+
+    A seed must keep its least volume (mm³), the brainstem must lie on that of the template where this was measured,
+    and regions that were defined in another template must at least follow the aqueduct of the person.
+    """
+    stem = [level for level in regions if level[0] in BRAINSTEM]
+    if not stem:
+        return []
+    reasons = []
+    least = settings["seed_mm3_min"]
+    if any(run.size[run.regions.index(level)] * run.voxel_mm3 < least.get(level[0], 0) for level in stem):
+        reasons.append(Reason.COVERAGE_TOO_LOW)
+    if run.brainstem_dice < settings["brainstem_dice_min"]:
+        reasons.append(Reason.BRAINSTEM_MISPLACED)
+    if run.other_template and not (run.own_aqueduct and all(level[0] in AROUND_AQUEDUCT for level in stem)):
+        reasons.append(Reason.OTHER_TEMPLATE)
     return reasons
 
 

@@ -9,10 +9,12 @@ from typing import Any
 
 from lbpneuro.errors import LbpneuroError
 from lbpneuro.io.atlases import Atlas, read_atlases
+from lbpneuro.io.brainstem import CONTROLS
 from lbpneuro.io.dynamics import write_dynamic_series
 from lbpneuro.io.maps import map_models, write_scan
 from lbpneuro.io.regions import Region, read_regions, require
-from lbpneuro.io.runs import RunFiles, Scan, group_runs, method_text, read_scan, run_facts
+from lbpneuro.io.run_files import RunFiles, group_runs
+from lbpneuro.io.runs import Scan, method_text, read_scan, run_facts
 from lbpneuro.markers.bold import Functional
 from lbpneuro.markers.descriptor import Level
 from lbpneuro.markers.edges import wanted_regions
@@ -31,7 +33,8 @@ def measure(files: list[Path], config: Config, out: OutputFolder) -> Measured:
     settings = config["functional"]
     known = read_regions(Path(settings["rois"]))
     nodes = config["dynamic"]["nodes"]
-    regions = require(known, wanted_regions(settings, [(roi, hemi) for roi, hemi in known], nodes=nodes))
+    wanted = wanted_regions(settings, [(roi, hemi) for roi, hemi in known], nodes=nodes)
+    regions = require(known, dict.fromkeys([*wanted, *(level for level in CONTROLS if level in known)]))
     atlases = read_atlases(settings)
     scans: list[Scan] = []
     facts: dict[str, Any] = {}
@@ -39,7 +42,7 @@ def measure(files: list[Path], config: Config, out: OutputFolder) -> Measured:
     runs = group_runs(files)
     for run in runs:
         try:
-            scans.append(measure_run(run, regions, atlases, n_runs=len(runs), config=config, out=out))
+            scans.append(measure_run(run, regions, atlases, known=known, n_runs=len(runs), config=config, out=out))
             facts[run.name] = run_facts(scans[-1])
         except LbpneuroError as error:
             log.error("%s", error)
@@ -56,6 +59,7 @@ def measure_run(
     regions: Mapping[Level, Region],
     atlases: Sequence[Atlas],
     *,
+    known: Mapping[Level, Region],
     n_runs: int,
     config: Config,
     out: OutputFolder,
@@ -67,7 +71,15 @@ def measure_run(
     models = map_models(settings, [(roi, hemi) for roi, hemi in regions])
     # the last digits of products in single precision depend on the number of threads
     with threadpool_limits(1, user_api="blas"):
-        scan = read_scan(files, regions=regions, atlases=atlases, settings=settings, map_models=models, n_runs=n_runs)
+        scan = read_scan(
+            files,
+            regions=regions,
+            atlases=atlases,
+            settings=settings,
+            map_models=models,
+            n_runs=n_runs,
+            known=known,
+        )
         write_scan(scan, out.file, settings)
         write_dynamic_series(scan.run, config["dynamic"], out.file)
     return scan.without_voxels()
