@@ -581,7 +581,14 @@ def session_flags_of_scan(data: Dynamic) -> list[Reason]:
 
 
 def _surrogate(series: Array, kind: str, rng: np.random.Generator) -> Array:
-    return phase_randomised(series, rng=rng) if kind == "phase" else var_surrogate(series, order=VAR_ORDER, rng=rng)
+    """Return a series without dynamics.
+
+    For random phases the run is continued by its mirror image and cut again: a Fourier transform joins the last volume
+    to the first, and the jump there would leak out of the band and make the surrogates vary too little.
+    """
+    if kind == "phase":
+        return phase_randomised(np.concatenate([series, series[::-1]]), rng=rng)[: len(series)]
+    return var_surrogate(series, order=VAR_ORDER, rng=rng)
 
 
 def _variation(runs: Sequence[tuple[Array, Array]], pairs: NDArray[np.int64]) -> float:
