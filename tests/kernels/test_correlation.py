@@ -291,6 +291,18 @@ def test_partial_correlation_against_nilearn(rng):
     np.testing.assert_allclose(pack_triangle(partial_correlation(series)[0]), pack_triangle(theirs), atol=1e-10)
 
 
+def test_correlation_against_nilearn(rng):
+    from nilearn.connectome import ConnectivityMeasure
+    from sklearn.covariance import EmpiricalCovariance
+
+    keep = np.ones(120, dtype=bool)
+    basis = residual_basis(rng.standard_normal((120, 6)), t_r=2.0, band_hz=BAND, polynomial=1, keep=keep)
+    projected = project(basis, 1000 + rng.standard_normal((120, 7)), keep=keep)
+    measure = ConnectivityMeasure(EmpiricalCovariance(), kind="correlation", standardize=False)
+    theirs = measure.fit_transform([cleaned(basis, projected, keep=keep)])[0]
+    np.testing.assert_allclose(correlation(projected), theirs, atol=1e-10)
+
+
 def test_partial_correlation_recovers_a_chain(rng):
     """x -> y -> z: the ends correlate, but not given the middle; shrinkage pulls towards 0 and vanishes with data."""
     x = rng.standard_normal(20_000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from lbpneuro.errors import InputError, QualityError, Reason
@@ -335,3 +336,52 @@ def test_against_the_butterworth_filter_of_nilearn(rng):
     ours = clean(series, confounds)
     agreement = [np.corrcoef(ours[:, i], theirs[:, i])[0, 1] for i in range(20)]
     assert np.median(agreement) > 0.9
+
+
+MOTION_AND_TISSUE = ["trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z", "white_matter"]
+REAL = {
+    "myconnectome_sub-01_ses-002_task-rest_run-001_desc-confounds_timeseries.tsv": (1.16, (0.02, 0.3)),
+    "no_nonsteady_desc-confounds_regressors.tsv": (2.0, (0.02, 0.2)),
+}
+
+
+def real_run(real_data, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Regressors of a real table of fMRIPrep, and forty series into which they leak."""
+    table = pd.read_csv(real_data("fmriprep_confounds") / name, sep="\t")
+    confounds = table[MOTION_AND_TISSUE].to_numpy()
+    rng = np.random.default_rng(6)
+    leak = ((confounds - confounds.mean(axis=0)) / confounds.std(axis=0)) @ rng.standard_normal(
+        (confounds.shape[1], 40)
+    )
+    return confounds, 1000 + np.cumsum(rng.standard_normal((len(table), 40)), axis=0) + leak
+
+
+@pytest.mark.filterwarnings(NILEARN_NOTE)
+@pytest.mark.parametrize("name", REAL)
+def test_against_the_cosine_filter_of_nilearn_with_real_confounds(real_data, name):
+    from nilearn.signal import clean as nilearn_clean
+
+    confounds, series = real_run(real_data, name)
+    t_r, _ = REAL[name]
+    options = {"detrend": False, "standardize": None, "standardize_confounds": True}
+    theirs = nilearn_clean(series, confounds=confounds, filter="cosine", high_pass=0.011, t_r=t_r, **options)
+    ours = clean(series, confounds, t_r=t_r, band_hz=(0.011, 0.5 / t_r), polynomial=0)
+    np.testing.assert_allclose(ours, theirs - theirs.mean(axis=0), atol=1e-8)
+
+
+@pytest.mark.filterwarnings(NILEARN_NOTE)
+def test_against_the_butterworth_filter_of_nilearn_with_real_confounds(real_data):
+    """Forty volumes are hard on a filter with soft edges: much of what it leaves is not in the band."""
+    from nilearn.signal import clean as nilearn_clean
+
+    name = next(iter(REAL))
+    confounds, series = real_run(real_data, name)
+    t_r, band_hz = REAL[name]
+    options = {"detrend": True, "standardize": None, "standardize_confounds": True}
+    theirs = nilearn_clean(series, confounds=confounds, low_pass=band_hz[1], high_pass=band_hz[0], t_r=t_r, **options)
+    ours = clean(series, confounds, t_r=t_r, band_hz=band_hz)
+    assert np.median([np.corrcoef(ours[:, i], theirs[:, i])[0, 1] for i in range(40)]) > 0.7
+    vectors = cosines(len(series), orders=orders_in(band_hz, n_time=len(series), t_r=t_r))
+    ours_inside, theirs_inside = (np.sum((vectors.T @ each) ** 2) / np.sum(each**2) for each in (ours, theirs))
+    assert ours_inside == pytest.approx(1)
+    assert 0.5 < theirs_inside < 0.97

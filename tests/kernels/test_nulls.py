@@ -36,8 +36,8 @@ def test_shifts_by_hand():
     # 10 volumes of 2 s, at least 5 s: 3 volumes forwards to 3 backwards
     assert allowed_shifts(10, t_r=2.0, min_shift_s=5.0).tolist() == [3, 4, 5, 6, 7]
     assert allowed_shifts(10, t_r=2.0, min_shift_s=10.0).tolist() == [5]
-    # 30 / 0.1 is a little above 300 in binary
-    assert allowed_shifts(1000, t_r=0.1, min_shift_s=30.0)[0] == 300
+    # 2.16 / 0.72 is a little above 3 in binary
+    assert allowed_shifts(1000, t_r=0.72, min_shift_s=2.16)[0] == 3
 
 
 @pytest.mark.parametrize(
