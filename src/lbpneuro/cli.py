@@ -321,6 +321,7 @@ def simulate(argv: Sequence[str]) -> int:
     parser.add_argument("--seed", type=int, default=1, metavar="K", help="same seed, same bytes (default 1)")
     parser.add_argument("--effect", type=float, default=1.0, help="scale of the group differences; 0 is the null")
     parser.add_argument("--resolution", type=float, default=4.0, metavar="MM", help="voxel size: 4, 2 or 1 (default 4)")
+    parser.add_argument("--ratings", action="store_true", help="add a run in which pain is rated")
     parser.add_argument("--nprocs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes")
     parser.add_argument("--if-missing", action="store_true", help="do nothing where the study already is")
     options = parser.parse_args(argv)
@@ -336,6 +337,7 @@ def simulate(argv: Sequence[str]) -> int:
         seed=options.seed,
         effect=options.effect,
         resolution_mm=options.resolution,
+        ratings=options.ratings,
         jobs=options.nprocs,
         progress=_progress,
     )

@@ -133,7 +133,8 @@ def estimate(marker: Marker, name: str, *, number: int, rng: np.random.Generator
 
 def drawables(name: str, base: Path, prefix: str) -> list[Path]:
     """Write what the family's step leaves to be drawn."""
-    writers = {"structural": anat, "functional": func, "dynamic": dynamic, "tms": tms, "plasticity": plasticity}
+    writers = {"structural": anat, "functional": func, "dynamic": dynamic, "shift": shift}
+    writers |= {"tms": tms, "plasticity": plasticity}
     return writers[name](base, prefix) if name in writers else []
 
 
@@ -213,6 +214,19 @@ def dynamic(base: Path, prefix: str) -> list[Path]:
     centroids = pd.DataFrame(edges, columns=["node_1", "node_2"])
     write_tsv(files[1], centroids.assign(state_1=rng.normal(0.1, 0.2, 6), state_2=rng.normal(0.5, 0.2, 6)))
     return files
+
+
+def shift(base: Path, prefix: str) -> list[Path]:
+    rng = np.random.default_rng(6)
+    rating = 45 + 20 * np.sin(np.arange(200) / 9)
+    columns = {"rating": rating, "rating_convolved": np.roll(rating - rating[0], 2)}
+    for name, size in (("pain", 0.02), ("emotion", 0.01), ("reward", 0.005)):
+        columns[f"{name}_fitted"] = size * (columns["rating_convolved"] - columns["rating_convolved"].mean())
+        columns[name] = columns[f"{name}_fitted"] + 0.4 * rng.standard_normal(200)
+    path = base / f"{prefix}_task-rating_desc-shift_timeseries.tsv"
+    write_tsv(path, pd.DataFrame(columns))
+    write_json(path.with_suffix(".json"), {"RepetitionTime": 2.0, "Control": False})
+    return [path]
 
 
 def tms(base: Path, prefix: str) -> list[Path]:

@@ -11,13 +11,15 @@ from lbpneuro.errors import InputError
 from lbpneuro.io.files import write_json, write_text, write_tsv
 from lbpneuro.simulate.imaging_files import write_imaging
 from lbpneuro.simulate.people import PHENOTYPES, Person, Visit, participants_table, person
+from lbpneuro.simulate.rating import RatingSettings
+from lbpneuro.simulate.rating_files import write_rating
 from lbpneuro.simulate.stimulation_files import write_motor_map, write_plasticity
 from lbpneuro.simulate.study import Study
 from lbpneuro.simulate.truth import TruthRow, truth_table
 
 ModalityWriter = Callable[[Study, Visit], list[TruthRow]]
 
-MODALITIES: tuple[ModalityWriter, ...] = (write_imaging, write_motor_map, write_plasticity)
+MODALITIES: tuple[ModalityWriter, ...] = (write_imaging, write_rating, write_motor_map, write_plasticity)
 """What is measured at a visit: each writes its files and returns the values it planted. A new test is added here."""
 
 BIDS_VERSION = "1.11.0"
@@ -31,7 +33,8 @@ Nobody took part in this study. All data are random numbers around known values,
 computation of markers; every value that the markers aim at is in truth.tsv, beside this dataset.
 
 - anat: T1w-like image of a deformed template brain inside a shell of skull and scalp. There is no face and no neck.
-- func: resting state with eyes open; the brain alone, moved by the recorded head motion to first order.
+- func: resting state with eyes open; the brain alone, moved by the recorded head motion to first order. A study made
+  with ratings also has a run in which back pain is rated all the time (task-rating).
 - emg: surface EMG of two back muscles during a TMS map (task-motormap), and of a hand muscle before, between and
   after two bouts of excitatory stimulation (task-plasticity; the pauses between the blocks were not recorded).
 - nibs: stimuli and coil positions after draft 6.3 of BEP037, which is not part of BIDS yet.
@@ -47,6 +50,7 @@ def simulate_cohort(
     seed: int = 1,
     effect: float = 1.0,
     resolution_mm: float = 4.0,
+    ratings: bool = False,
     jobs: int = 1,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> None:
@@ -66,6 +70,8 @@ def simulate_cohort(
         Factor of all planted group differences; 0 plants none.
     resolution_mm
         Voxel size of the images (1 to 8 mm); the BOLD runs are never finer than 2 mm.
+    ratings
+        Whether everybody has a second run in which pain is rated: it doubles the time and size of the images.
     jobs
         Number of processes.
     progress
@@ -77,7 +83,7 @@ def simulate_cohort(
         If a number makes no sense, or ``out`` cannot be written to.
     """
     _check(participants=participants, sessions=sessions, jobs=jobs, resolution_mm=resolution_mm)
-    study = Study(root=Path(out), voxel_mm=float(resolution_mm))
+    study = Study(root=Path(out), voxel_mm=float(resolution_mm), rating=RatingSettings() if ratings else None)
     people = [person(number, seed=seed, effect=effect) for number in range(1, participants + 1)]
     numbers = range(1, sessions + 1) if sessions > 1 else (0,)
     visits = [Visit(one, number, seed) for one in people for number in numbers]

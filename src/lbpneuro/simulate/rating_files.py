@@ -41,7 +41,12 @@ OWN_SEED = 7_919_000_003
 
 
 def write_rating(study: Study, visit: Visit) -> list[TruthRow]:
-    """Write the rating run of a visit, raw and preprocessed, with the rating; return the planted values."""
+    """Write the rating run of a visit, raw and preprocessed, with the rating; return the planted values.
+
+    Nothing is written, and nothing planted, in a study without ratings.
+    """
+    if study.rating is None:
+        return []
     settings, planted = replace(study.bold, n_time=study.rating.n_time), planted_effects(visit, study.rating)
     voxel_mm, t_r = bold_mm(study.voxel_mm), study.bold.t_r
     run = f"{visit.prefix}_task-{TASK}"

@@ -14,13 +14,13 @@ from lbpneuro.simulate.stimulation import MapSettings, PlasticitySettings
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """A simulated study below ``root`` at ``voxel_mm``, with the settings of every modality."""
+    """A simulated study below ``root`` at ``voxel_mm``, with the settings of every modality (None: not measured)."""
 
     root: Path
     voxel_mm: float
     anatomy: AnatomySettings = field(default_factory=AnatomySettings)
     bold: BoldSettings = field(default_factory=BoldSettings)
-    rating: RatingSettings = field(default_factory=RatingSettings)
+    rating: RatingSettings | None = None
     motor_map: MapSettings = field(default_factory=MapSettings)
     plasticity: PlasticitySettings = field(default_factory=PlasticitySettings)
     trunk: EmgSettings = TRUNK
