@@ -282,7 +282,7 @@ def test_occupancy_of_the_scan_and_its_interval_over_many_scans(dwell_s):
     assert np.mean(long_run) < np.mean(inside)
 
 
-@pytest.mark.parametrize(("n_censored", "n_scans"), [(0, 200), (18, 120)])
+@pytest.mark.parametrize(("n_censored", "n_scans"), [(0, 150), (18, 80)])
 def test_p_is_uniform_without_dynamics(n_censored, n_scans):
     """Of 20 possible values each, with and without censored volumes; a value stands for the 20th below it."""
     rng = np.random.default_rng(13)

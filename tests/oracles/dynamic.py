@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
+
+from lbpneuro.io.dynamics import write_dynamic_series
+from lbpneuro.io.files import write_json, write_text
+from lbpneuro.markers.bold import Run
+from tests.oracles.runs import a_run
 
 Array = NDArray[np.float64]
 T_R = 2.0
@@ -110,3 +119,62 @@ def switching(
     own = band_limited(rng, n_time=n_time, n_series=n_node, low_hz=low_hz)
     share = np.asarray(shared)[states][:, None]
     return np.sqrt(share) * common[:, np.arange(n_node) % n_factors] + np.sqrt(1 - share) * own
+
+
+def regions() -> tuple[tuple[str, str], ...]:
+    """The regions of the nodes: acc and sma have two sides, which are one node."""
+    sides = {"acc": ("L", "R"), "sma": ("L", "R"), "mpfc": ("n/a",), "pcc": ("n/a",)}
+    return tuple(
+        (roi, hemi)
+        for node in NODES
+        for roi, hemi in ([(node, side) for side in sides[node]] if node in sides else [tuple(node.rsplit("_", 1))])
+    )
+
+
+def bold_run(
+    rng: np.random.Generator, states: Array, *, shared: tuple[float, float] = (0.1, 0.7), **changes: Any
+) -> Run:
+    """A run of the regions of the nodes, as the connectivity step has it, that switches between two states."""
+    n_time, places = len(states), regions()
+    series = switching(rng, states, shared=shared)
+    column = [NODES.index(roi if roi in NODES else f"{roi}_{hemi}") for roi, hemi in places]
+    ones = np.ones(len(places))
+    arrays = dict.fromkeys(("size", "coverage", "signal", "tsnr", "tsnr_se"), ones)
+    run = replace(
+        a_run(rng, n_time=n_time, n_confounds=2),
+        regions=places,
+        means=1000 + 10 * series[:, column],
+        n_voxels=np.full(len(places), 30),
+        **arrays,
+    )
+    return replace(run, **changes)
+
+
+def write_rows(root: Path, participant: str, *runs: Run, error: dict[str, str] | None = None) -> Path:
+    """Write what the connectivity step leaves of a session for the dynamic family; return the path of its rows."""
+    folder = root / participant / "func"
+    written: list[Path] = []
+
+    def path_of(datatype: str, suffix: str, extension: str, **entities: str) -> Path:
+        name = "_".join([participant, *(f"{key}-{value}" for key, value in entities.items()), suffix])
+        written.append(root / participant / datatype / f"{name}{extension}")
+        return written[-1]
+
+    for run in runs:
+        write_dynamic_series(run, SETTINGS, path_of)
+    rows = folder / f"{participant}_desc-functional_markers.tsv"
+    facts: dict[str, Any] = {"Outputs": [path.relative_to(root).as_posix() for path in written]}
+    write_text(rows, "marker\tvalue\n")
+    write_json(rows.with_suffix(".json"), {**facts, "Error": error} if error else facts)
+    return rows
+
+
+def config(root: Path, **settings: Any) -> dict[str, Any]:
+    """Settings of a study whose output is ``root / out``."""
+    return {
+        "dataset": {"bids_dir": str(root / "raw"), "out_dir": str(root / "out"), "derivatives": {}},
+        "functional": {"coverage_min": 0.5, "band_hz": [0.01, 0.08]},
+        "dynamic": {**SETTINGS, **settings},
+        "run": {"random_seed": 1},
+        "preprocess": {"level": "draft"},
+    }
