@@ -138,9 +138,17 @@ def region_weights(
     if all(part.stop > part.start for part in box):
         axes = [_subsampled(part, subsamples) for part in box]
         member = _on_lattice(inside, region, axes, affine=affine)
-        split = [number for part in box for number in (part.stop - part.start, subsamples)]
-        weights[box] = member.reshape(split).sum(axis=(1, 3, 5), dtype=np.float32) / subsamples**3
+        weights[box] = _counted(member, subsamples) / np.float32(subsamples**3)
     return weights
+
+
+def _counted(member: NDArray[np.bool_], subsamples: int) -> NDArray[np.unsignedinteger[Any]]:
+    """Return how many of the ``subsamples``³ points of each voxel are True, added up one axis after another."""
+    count: NDArray[Any] = member.astype(np.uint8 if subsamples**3 < 256 else np.uint32)
+    for axis in range(3):
+        parts = (count[(slice(None),) * axis + (slice(first, None, subsamples),)] for first in range(subsamples))
+        count = sum(parts, start=count.dtype.type(0))
+    return count
 
 
 def _subsampled(part: slice, subsamples: int) -> Points:
@@ -161,7 +169,8 @@ def _on_lattice(inside: Membership, region: Region, axes: Sequence[Points], *, a
         order = np.abs(step[:3, :3]).argmax(axis=1)
         if np.count_nonzero(np.abs(step[:3, :3]) > UPRIGHT_TOLERANCE) == 3 and len(set(order.tolist())) == 3:
             member = _labels_upright(region.labels, atlas, axes, step=step, order=order)
-            return member & (_lattice_y(axes, affine=affine) >= region.y_min - ROUNDING_MM)
+            limited = np.isfinite(region.y_min)
+            return member & (_lattice_y(axes, affine=affine) >= region.y_min - ROUNDING_MM) if limited else member
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
     return inside(_transformed(grid, affine))
 
@@ -181,7 +190,11 @@ def _labels_upright(
     ]
     known = [(index >= 0) & (index < size) for index, size in zip(found, atlas.labels.shape, strict=True)]
     clipped = [np.where(ok, index, 0) for ok, index in zip(known, found, strict=True)]
-    member = np.isin(atlas.labels[np.ix_(*clipped)], wanted)
+    corner = [int(index.min()) for index in clipped]
+    box = tuple(slice(low, int(index.max()) + 1) for low, index in zip(corner, clipped, strict=True))
+    member = np.isin(atlas.labels[box], wanted)
+    for k in (2, 1, 0):  # the last axis first, while there is little, then whole rows and planes
+        member = member.take(clipped[k] - corner[k], axis=k)
     for k, ok in enumerate(known):
         member[(slice(None),) * k + (~ok,)] = False
     return np.asarray(member.transpose(np.argsort(order)))
