@@ -120,3 +120,22 @@ def test_a_packed_image_is_read_by_everyone_and_has_the_same_bytes_every_time(tm
     assert content[3:8] == bytes(5)  # no file name, no time
     assert gzip.decompress(content) == image.to_bytes()
     assert np.array_equal(nib.load(tmp_path / "one.nii.gz").get_fdata(), values)
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.float32])
+def test_tables_of_numbers_are_written_as_pandas_writes_them(tmp_path: Path, kind: type) -> None:
+    values = np.random.default_rng(4).standard_normal((40, 6)) * 10.0 ** np.arange(-8, 10, 3)
+    values[3, 1], values[5] = np.nan, np.nan
+    values[7, :4] = np.inf, -np.inf, -0.0, 1e300
+    with np.errstate(over="ignore"):
+        table = pd.DataFrame(values.astype(kind), columns=["a", "nan", 'quoted "name"', "tab\tin it", "e", "1"])
+    files.write_tsv(tmp_path / "numbers.tsv", table)
+    expected = table.to_csv(sep="\t", index=False, na_rep="n/a", float_format="%.10g", lineterminator="\n")
+    assert (tmp_path / "numbers.tsv").read_bytes() == expected.encode()
+
+
+@pytest.mark.parametrize("table", [pd.DataFrame({"a": [1, 2], "b": [0.5, np.nan]}), pd.DataFrame({"a": []})])
+def test_other_tables(tmp_path: Path, table: pd.DataFrame) -> None:
+    files.write_tsv(tmp_path / "table.tsv", table)
+    text = (tmp_path / "table.tsv").read_text()
+    assert text in ("a\tb\n1\t0.5\n2\tn/a\n", "a\n")
