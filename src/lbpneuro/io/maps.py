@@ -149,7 +149,7 @@ def _write_regions(path: Path, scan: Scan) -> None:
 
 def _write_map(path: Path, values: NDArray[np.floating], *, series: Series, text: str) -> None:
     """Write one value per voxel; 0 outside the mask, NaN where a voxel has no signal."""
-    image = np.zeros(series.mask.shape, dtype=np.float32)
+    image = np.zeros(series.mask.shape, dtype=np.float32, order="F")  # as it is stored: no other copy to write it
     image[series.mask] = np.round(values, MAP_DECIMALS)
     _write_image(path, image, affine=series.affine)
     write_json(_sidecar(path), {"Description": text})
