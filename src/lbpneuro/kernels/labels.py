@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy  # loads each submodule at its first use, so that the registry costs little to import
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
 
 from lbpneuro.errors import InputError
 from lbpneuro.kernels._checks import check_length
@@ -24,7 +24,10 @@ def usable_voxels(series: NDArray[np.floating]) -> NDArray[np.bool_]:
 
 
 def region_means(
-    series: NDArray[np.floating], *, weights: NDArray[np.floating] | sparse.sparray, whole: ArrayLike | None = None
+    series: NDArray[np.floating],
+    *,
+    weights: NDArray[np.floating] | scipy.sparse.sparray,
+    whole: ArrayLike | None = None,
 ) -> tuple[Array, Array]:
     """Return weighted region means and the share of every region that the data cover.
 
@@ -44,7 +47,7 @@ def region_means(
     coverage : (n_roi,) float64
         Usable weight / whole weight, in [0, 1]; NaN for a region of weight 0.
     """
-    membership = sparse.csc_array(weights, dtype=np.float64, copy=True)
+    membership = scipy.sparse.csc_array(weights, dtype=np.float64, copy=True)
     check_length("weights", membership, expected=series.shape[1], axis=1)
     membership.eliminate_zeros()
     touched = np.flatnonzero(np.diff(membership.indptr))
@@ -60,7 +63,7 @@ def region_means(
     return sums / np.where(total > 0, total, np.nan), total / np.where(whole > 0, whole, np.nan)
 
 
-def label_weights(labels: NDArray[np.integer[Any]], *, ids: ArrayLike) -> sparse.csr_array:
+def label_weights(labels: NDArray[np.integer[Any]], *, ids: ArrayLike) -> scipy.sparse.csr_array:
     """Return which voxel belongs to which label, as the sparse weights of :func:`region_means`.
 
     Parameters
@@ -78,7 +81,7 @@ def label_weights(labels: NDArray[np.integer[Any]], *, ids: ArrayLike) -> sparse
     row, n_label = _rows(labels, ids)
     voxel = np.flatnonzero(row >= 0)
     ones = np.ones(len(voxel), dtype=np.float32)
-    return sparse.csr_array((ones, (row[voxel], voxel)), shape=(n_label, len(row)))
+    return scipy.sparse.csr_array((ones, (row[voxel], voxel)), shape=(n_label, len(row)))
 
 
 def label_sums(

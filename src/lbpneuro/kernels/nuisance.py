@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import scipy  # loads each submodule at its first use, so that the registry costs little to import
 from numpy.typing import ArrayLike, NDArray
-from scipy import linalg
 
 from lbpneuro.errors import InputError, QualityError, Reason
 from lbpneuro.kernels._checks import as_mask, check_band, check_finite, check_length, check_positive
@@ -170,7 +170,7 @@ def unit_columns(columns: Array) -> Array:
 
 def complement(basis: Array, *, nuisance: Array) -> Array:
     """Return an orthonormal basis of the part of span(``basis``) that is orthogonal to ``nuisance``."""
-    vectors, sigma, _ = linalg.svd(basis.T @ nuisance, full_matrices=True, lapack_driver="gesvd")
+    vectors, sigma, _ = scipy.linalg.svd(basis.T @ nuisance, full_matrices=True, lapack_driver="gesvd")
     return basis @ vectors[:, int(np.sum(sigma > COLLINEAR)) :]
 
 
