@@ -384,8 +384,9 @@ def autocorrelated_dimension(first: ArrayLike, second: ArrayLike) -> Array:
     Returns
     -------
     (...) float64
-        In [3, n_time - 1]; NaN for a NaN or constant series. Somewhat too large when the autocorrelation is long: intervals
-        of t with ``d - 2`` degrees of freedom cover 94 % for AR(1) of 0.7 and 91 % for 0.9 over 150 volumes.
+        In [3, n_time - 1]; NaN for a NaN or constant series. Somewhat too large when the autocorrelation is
+        long: intervals of t with ``d - 2`` degrees of freedom cover 94 % for AR(1) of 0.7 over 150 volumes, 91 % for
+        0.9.
     """
     x, y = (np.asarray(series, dtype=np.float64) for series in (first, second))
     n = len(x)
