@@ -42,10 +42,10 @@ def test_the_brainstem_of_the_atlas_overlaps_itself_wholly(regions):
     assert brainstem_overlap(image(stem, affine), image(0 * stem, affine), regions) == 1.0
 
 
-@pytest.mark.parametrize("voxel_mm", [1.0, 2.0, 3.0])
+@pytest.mark.parametrize("voxel_mm", [1.0, 2.0])
 def test_a_millimetre_passes_and_four_fail(regions, voxel_mm):
     """The tissue maps are of another template than the atlas: two brains registered well, not one brain."""
-    assert brainstem_overlap(*tissues(voxel_mm), regions) > 0.87
+    assert brainstem_overlap(*tissues(voxel_mm), regions) > 0.88
     for axis in range(3):
         for sign in (-1, 1):
             shift = sign * np.eye(3)[axis]
@@ -53,9 +53,10 @@ def test_a_millimetre_passes_and_four_fail(regions, voxel_mm):
             assert brainstem_overlap(*tissues(voxel_mm, shift_mm=4 * shift), regions) < DICE_MIN
 
 
-def test_the_overlap_hardly_depends_on_the_resolution(regions):
-    values = [brainstem_overlap(*tissues(voxel_mm), regions) for voxel_mm in (1.0, 2.0, 3.0)]
-    assert max(values) - min(values) < 0.05
+def test_the_overlap_hardly_depends_on_the_resolution_and_is_not_told_from_coarse_maps(regions):
+    fine, coarse, too_coarse = (brainstem_overlap(*tissues(voxel_mm), regions) for voxel_mm in (1.0, 2.0, 3.0))
+    assert abs(fine - coarse) < 0.02
+    assert np.isnan(too_coarse)
 
 
 def test_without_its_regions_the_overlap_is_not_known(regions):

@@ -17,7 +17,7 @@ TUBE = "tube"
 VOXEL_MAX_MM = 2.0
 VOXEL_TOLERANCE_MM = 0.05
 DISTANCE_MAX_MM = 4.0
-CONTRAST_MIN = 0.15
+CONTRAST_MIN = 0.25
 log = logging.getLogger("lbpneuro")
 
 
@@ -25,8 +25,9 @@ def own_aqueduct(regions: Mapping[Name, Region], csf: Image | None) -> tuple[dic
     """Return regions whose tubes follow the aqueduct of the person, where a CSF map shows it; and what was done.
 
     All tubes share the axis of the template, which is replaced at the heights of its vertices. The template axis stays
-    where there is no CSF map, its voxels are larger than 2 mm, the map shows no aqueduct (contrast below 0.15) or the
-    axis found is more than 4 mm from that of the template.
+    where there is no CSF map, its voxels are larger than 2 mm, the map shows no clear aqueduct (contrast below 0.25: in
+    noisy maps the axis found is then farther from the truth than that of the template), or the axis found is more than
+    4 mm from that of the template.
 
     Parameters
     ----------

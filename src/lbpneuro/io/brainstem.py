@@ -25,6 +25,8 @@ CONTROLS = (AQUEDUCT, VENTRICLE, PONS)
 EDGE_MM = 5.5
 ZONE_MM = 1.0
 TISSUE_MIN = 0.5
+VOXEL_MAX_MM = 2.0
+VOXEL_TOLERANCE_MM = 0.05
 CSF_MIN = 0.5
 
 
@@ -87,13 +89,13 @@ def _rows(found: GridRegions, names: Sequence[Name]) -> dict[Name, int]:
 
 
 def brainstem_overlap(gm: Image, wm: Image, regions: Mapping[Name, Region]) -> float:
-    """Return how well the brainstem of a person lies on that of the template, 0 to 1; NaN without its region.
+    """Return how well the brainstem of a person lies on that of the template, 0 to 1; NaN if it cannot be told.
 
     The Dice coefficient of the tissue of the person (gray and white matter above one half) and of the brainstem of
     the template, within 5.5 mm of the border between the brainstem of the template and what the atlas leaves empty or
     calls fourth ventricle. Borders with the cerebellum and the thalamus, which tissue maps do not show, do not count;
-    nor does the inside, which is tissue wherever it lies. Maps are sampled at points 1 mm apart, so that the
-    value hardly depends on their resolution.
+    nor does the inside, which is tissue wherever it lies. Maps are sampled at points 1 mm apart. Those with voxels
+    above 2 mm give NaN: partial volume alone then lowers the overlap as much as a shift of a millimetre does.
 
     Parameters
     ----------
@@ -103,6 +105,8 @@ def brainstem_overlap(gm: Image, wm: Image, regions: Mapping[Name, Region]) -> f
         ``brainstem`` and ``ventricle4``, label regions of one atlas, among them.
     """
     if BRAINSTEM not in regions or VENTRICLE not in regions or regions[BRAINSTEM].atlas is None:
+        return float("nan")
+    if np.linalg.norm(gm.affine[:3, :3], axis=0).max() > VOXEL_MAX_MM + VOXEL_TOLERANCE_MM:
         return float("nan")
     stem, ventricle = regions[BRAINSTEM], regions[VENTRICLE]
     points, inside = _border_zone(stem.atlas, stem.labels, ventricle.labels)
