@@ -237,7 +237,7 @@ def session_refusals(data: Ratings) -> tuple[Reason, ...]:
         good = [run for run in runs if run in passing(data)]
         reasons += [reason for run in ([] if good else runs) for reason in refusals_of(run, data)]
         reasons += _time_reasons(good or runs, data, fatal=True)
-        if sum(run.fit.dof for run in good or runs if run.fit) < data.gates["dof_min"]:
+        if good and sum(run.fit.dof for run in good if run.fit) < data.gates["dof_min"]:
             reasons.append(Reason.TOO_FEW_DOF)
     return tuple(reasons)
 
