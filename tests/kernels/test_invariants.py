@@ -130,6 +130,15 @@ CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
     "correlation.fisher_z": lambda rng: {"r": rng.uniform(-1, 1, 5)},
     "correlation.fisher_z_se": lambda rng: {"dimension": rng.uniform(3, 90, 5)},
     "correlation.effective_dimension": lambda rng: {"pair": rng.standard_normal((basis(rng).shape[1], 2)), **gain(rng)},
+    "correlation.effective_dimensions": lambda rng: {
+        "projected": rng.standard_normal((basis(rng).shape[1], 4)),
+        "pairs": np.array([[0, 1], [2, 0]]),
+        **gain(rng),
+    },
+    "correlation.power_laws": lambda rng: {
+        "series": rng.standard_normal((basis(rng).shape[1], 3)),
+        **gain(rng),
+    },
     "correlation.coloured_covariances": lambda rng: {
         "series": rng.standard_normal((basis(rng).shape[1], 3)),
         **gain(rng),
@@ -209,6 +218,14 @@ CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
         "threshold_mm": 0.5,
     },
     "quality.tsnr": lambda rng: {"series": bold(rng), "keep": keep()},
+    "quality.tsnr_left_out": lambda rng: {"series": bold(rng), "keep": keep()},
+    "quality.long_segments": lambda rng: {"keep": keep(), "shortest": 3},
+    "quality.jackknife_spread": lambda rng: {"left_out": rng.standard_normal((20, 3))},
+    "smoothing.smooth_in_mask": lambda rng: {
+        "values": rng.standard_normal((3, 40)),
+        "mask": np.arange(60).reshape(3, 4, 5) % 3 != 0,
+        "fwhm_voxels": (2.0, 2.0, 3.0),
+    },
     "quality.block_jackknife_se": lambda rng: {"statistic": np.mean, "n_time": 90},
     "retroicor.peak_times": lambda rng: {
         "wave": np.sin(np.arange(900) * 0.5) + 0.1 * rng.standard_normal(900),

@@ -208,16 +208,49 @@ def effective_dimension(pair: Array, *, gain: Array, frequencies_hz: Array) -> f
     float
         In [1, d]; NaN if a series is.
     """
-    check_length("gain", gain, expected=len(pair))
-    unit = unit_norm(np.asarray(pair, dtype=np.float64))
-    if not np.isfinite(unit).all():
-        return float("nan")
-    r = float(np.clip(unit[:, 0] @ unit[:, 1], -1 + 1e-12, 1 - 1e-12))
-    combined = np.column_stack([unit, unit[:, 0] + unit[:, 1], unit[:, 0] - unit[:, 1]])
-    first, second, total, difference = coloured_covariances(combined, gain=gain, frequencies_hz=frequencies_hz)
-    cross = np.sum((first - second) ** 2) / (4 * (1 - r**2))
-    variance = (np.sum(total**2) + np.sum(difference**2) - 2 * cross) / 2
-    return float(np.clip(1 / max(variance, 1e-12), 1, len(pair)))
+    found = effective_dimensions(pair, pairs=[[0, 1]], gain=gain, frequencies_hz=frequencies_hz)
+    return float(found[0])
+
+
+def effective_dimensions(projected: ArrayLike, *, pairs: ArrayLike, gain: Array, frequencies_hz: Array) -> Array:
+    """Return :func:`effective_dimension` of many pairs of series at once.
+
+    Every covariance is a mean over the same power laws, so that all traces follow from the matrix of traces of the
+    products of two of these.
+
+    Parameters
+    ----------
+    projected : (d, n_series)
+    pairs : (n_pair, 2) of int
+        Columns of ``projected``.
+    gain, frequencies_hz
+        As in :func:`effective_dimension`.
+
+    Returns
+    -------
+    (n_pair,) float64
+        In [1, d]; NaN for a pair with a NaN series.
+    """
+    unit = unit_norm(np.asarray(projected, dtype=np.float64))
+    check_length("gain", gain, expected=len(unit))
+    one, other = np.moveaxis(unit[:, np.asarray(pairs, dtype=np.intp)], -1, 0)
+    known = np.isfinite(one + other).all(axis=0)
+    one, other = one[:, known], other[:, known]
+    r = np.clip(np.einsum("ds,ds->s", one, other), -1 + 1e-12, 1 - 1e-12)
+    combined = np.column_stack([one, other, one + other, one - other])
+    models, weight = power_laws(combined, gain=gain, frequencies_hz=frequencies_hz)
+    flat = models.reshape(len(models), -1)
+    traces = flat @ flat.T
+    first, second, total, difference = np.split(weight, 4, axis=1)
+
+    def squared(weights: Array) -> Array:
+        return np.asarray(np.einsum("as,ab,bs->s", weights, traces, weights, optimize=True))
+
+    cross = squared(first - second) / (4 * (1 - r**2))
+    variance = (squared(total) + squared(difference) - 2 * cross) / 2
+    found = np.full(len(known), np.nan)
+    found[known] = np.clip(1 / np.maximum(variance, 1e-12), 1, len(unit))
+    return found
 
 
 def coloured_covariances(series: Array, *, gain: Array, frequencies_hz: Array) -> Array:
@@ -234,6 +267,26 @@ def coloured_covariances(series: Array, *, gain: Array, frequencies_hz: Array) -
     (n_series, d, d) float64
         The mean over the exponents ``EXPONENTS``, weighed by their likelihood with the scale profiled out.
     """
+    models, weight = power_laws(series, gain=gain, frequencies_hz=frequencies_hz)
+    return np.einsum("bs,bij->sij", weight, models)
+
+
+def power_laws(series: Array, *, gain: Array, frequencies_hz: Array) -> tuple[Array, Array]:
+    """Return the covariances of some power laws of frequency, of trace 1, and how likely each is for every series.
+
+    Parameters
+    ----------
+    series : (d, n_series)
+    gain, frequencies_hz
+        As in :func:`effective_dimension`.
+
+    Returns
+    -------
+    models : (n_exponent, d, d)
+        One for each of ``EXPONENTS``.
+    weight : (n_exponent, n_series)
+        Likelihoods with the scale profiled out, of sum 1 for each series.
+    """
     spectra = (frequencies_hz / np.exp(np.log(frequencies_hz).mean())) ** -EXPONENTS[:, None]
     models = np.einsum("ik,bk,jk->bij", gain, spectra, gain, optimize=True)
     models /= np.trace(models, axis1=1, axis2=2)[:, None, None]
@@ -246,7 +299,7 @@ def coloured_covariances(series: Array, *, gain: Array, frequencies_hz: Array) -
     energy = np.maximum(np.sum(whitened**2, axis=1), np.finfo(np.float64).tiny)
     log_likelihood = -0.5 * (log_det[:, None] + len(series) * np.log(energy))
     weight = np.exp(log_likelihood - log_likelihood.max(axis=0))
-    return np.einsum("bs,bij->sij", weight / weight.sum(axis=0), models)
+    return models, weight / weight.sum(axis=0)
 
 
 def pooled_z(z: ArrayLike, *, dimension: ArrayLike) -> tuple[float, float]:

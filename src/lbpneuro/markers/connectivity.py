@@ -13,7 +13,7 @@ from lbpneuro.errors import QualityError, Reason
 from lbpneuro.kernels.correlation import (
     coloured_covariances,
     correlation,
-    effective_dimension,
+    effective_dimensions,
     fisher_z,
     jackknife,
     partial_correlation,
@@ -22,6 +22,7 @@ from lbpneuro.kernels.correlation import (
 )
 from lbpneuro.kernels.nuisance import band_gain, project
 from lbpneuro.markers.bold import (
+    BRAINSTEM,
     FAMILY,
     WIDE,
     Functional,
@@ -59,9 +60,12 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
+Ends = tuple[Parts, Parts]
+
 Z_MAX = 5.0
 """Fisher z of r = 0.9999: what is closer to 1 is the same data twice."""
 NORMAL_95 = 1.959964
+VENTRICLE: Level = ("ventricle4", "n/a")
 SE_Z = (
     "1 / sqrt(d - 2), d the effective dimension: residual dimensions, discounted for the slope of the two spectra "
     "within the band"
@@ -93,16 +97,20 @@ def _gain(run: Run, model: str, band_hz: tuple[float, float]) -> tuple[Array, Ar
     return band_gain(_basis(run, model), t_r=run.t_r, band_hz=band_hz, keep=run.keep)
 
 
-def z_and_dimension(run: Run, ends: tuple[Parts, Parts], *, model: str, band_hz: tuple[float, float]) -> Array:
-    """Return Fisher z and effective dimension of one edge in one run."""
-    pair = _coordinates(run, model, ends)
+@lru_cache(maxsize=32)
+def z_and_dimension(run: Run, pairs: tuple[Ends, ...], *, model: str, band_hz: tuple[float, float]) -> Array:
+    """Return Fisher z and effective dimension (n_pair, 2) of many edges in one run."""
+    ends = tuple(dict.fromkeys(end for pair in pairs for end in pair))
+    columns = np.array([[ends.index(seed), ends.index(target)] for seed, target in pairs])
+    projected = _coordinates(run, model, ends)
     frequencies, gain = _gain(run, model, band_hz)
-    dimension = effective_dimension(pair, gain=gain, frequencies_hz=frequencies)
-    return np.array([float(fisher_z(correlation(pair)[0, 1])), dimension])
+    dimension = effective_dimensions(projected, pairs=columns, gain=gain, frequencies_hz=frequencies)
+    z = fisher_z(correlation(projected)[columns[:, 0], columns[:, 1]])
+    return np.column_stack([z, dimension])
 
 
-def edge_estimate(data: Functional, ends: tuple[Parts, Parts], *, model: str) -> Estimate:
-    """Return the Fisher z of one edge, pooled over the runs that pass.
+def edge_estimate(data: Functional, ends: Ends, *, model: str, among: tuple[Ends, ...] = ()) -> Estimate:
+    """Return the Fisher z of one edge, pooled over the runs that pass; ``among`` are edges to compute along with it.
 
     Every run has its z and effective dimension ``d`` (the colour of the spectra within the band counts); runs are
     averaged with the weights ``d - 2``, and the standard error is ``1 / sqrt(sum (d - 2))``.
@@ -113,13 +121,40 @@ def edge_estimate(data: Functional, ends: tuple[Parts, Parts], *, model: str) ->
         return Estimate.fail(*refusals)
     band_hz = _band(data)
     runs = passing(data, regions=regions, model=model)
-    pairs = [z_and_dimension(run, ends, model=model, band_hz=band_hz) for run in runs]
+    among = among or (ends,)
+    pairs = [z_and_dimension(run, among, model=model, band_hz=band_hz)[among.index(ends)] for run in runs]
     pairs = [pair for pair in pairs if pair[1] > 2]
     if not pairs:
         return Estimate.fail(Reason.TOO_FEW_DOF)
     z, dimension = np.transpose(pairs)
     value, se = pooled_z(z, dimension=dimension)
-    return _checked(value, se=se, n=float(dimension.sum()), flags=session_flags(data, regions=regions, model=model))
+    flags = [*session_flags(data, regions=regions, model=model), *ventricle_flags(data, ends)]
+    return _checked(value, se=se, n=float(dimension.sum()), flags=flags)
+
+
+def ventricle_flags(data: Functional, ends: Ends) -> list[Reason]:
+    """Return ``ventricle_as_strong`` if the fourth ventricle is connected with the target as strongly as the seed is.
+
+    For a brainstem seed: the ventricle has the larger absolute z, and its z is beyond its own 95 % interval around 0.
+    Both are taken under the cortical model, since the brainstem model takes the signal of the ventricle out.
+    """
+    seeds = [end for end in ends if any(part[0] in BRAINSTEM for part in end)]
+    if len(seeds) != 1:
+        return []
+    target = ends[1] if ends[0] == seeds[0] else ends[0]
+    runs = [run for run in passing(data, regions=(*ends[0], *ends[1])) if _sees_ventricle(run, data.settings)]
+    pairs = ((seeds[0], target), ((VENTRICLE,), target))
+    found = [z_and_dimension(run, pairs, model="cortical", band_hz=_band(data)) for run in runs]
+    found = [each for each in found if np.all(each[:, 1] > 2)]
+    if not found:
+        return []
+    z, dimension = np.moveaxis(np.stack(found), -1, 0)
+    (seed, _), (ventricle, se) = (pooled_z(z[:, k], dimension=dimension[:, k]) for k in (0, 1))
+    return [Reason.VENTRICLE_AS_STRONG] if abs(ventricle) >= abs(seed) and abs(ventricle) > NORMAL_95 * se else []
+
+
+def _sees_ventricle(run: Run, settings: Mapping[str, Any]) -> bool:
+    return VENTRICLE in run.regions and bool(run.coverage[run.regions.index(VENTRICLE)] >= settings["coverage_min"])
 
 
 def _band(data: Functional) -> tuple[float, float]:
@@ -134,11 +169,18 @@ def _checked(value: float, *, se: float, n: float, flags: Sequence[Reason], t: f
     return Estimate.of(value, se=se, ci=(value - t * se, value + t * se), n=n, flags=flags)
 
 
+_ALONG = {
+    model: tuple(edge.ends(side) for edge, side in LABELS.values() if edge.model == model)
+    for model in ("cortical", "brainstem")
+}
+
+
 @lru_cache(maxsize=4)
 def _edge_estimates(data: Functional, suffix: str) -> dict[str, Estimate]:
     """Return the estimates of all edges by label, under the model of the edge with a suffix to its name."""
     return {
-        label: edge_estimate(data, edge.ends(side), model=edge.model + suffix) for label, (edge, side) in LABELS.items()
+        label: edge_estimate(data, edge.ends(side), model=edge.model + suffix, among=_ALONG[edge.model])
+        for label, (edge, side) in LABELS.items()
     }
 
 
@@ -277,7 +319,7 @@ def fc_partial_z(data: Functional) -> dict[MarkerLevel, Estimate]:
     }
 
 
-def _partial_estimate(data: Functional, ends: tuple[Parts, Parts], *, model: str) -> Estimate:
+def _partial_estimate(data: Functional, ends: Ends, *, model: str) -> Estimate:
     regions = (*ends[0], *ends[1])
     refusals = session_refusals(data, regions=regions, model=model)
     if refusals:
@@ -320,6 +362,7 @@ def _pooled_jackknife(
     errors, dof = np.transpose([jackknife(statistic, projected) for projected, statistic in found])
     weight = weight / max(weight.sum(), 1)
     se = float(np.sqrt(np.sum((weight * errors) ** 2)))
+    se = se if se > 0 else float("nan")  # all is shrunken away, however the data vary
     n = float(sum(len(projected) for projected, _ in found))
     return _checked(float(weight @ values), se=se, n=n, flags=flags, t=_student_95(float(np.sum(dof))))
 

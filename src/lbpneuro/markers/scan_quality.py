@@ -262,6 +262,36 @@ RESIDUAL_DIMENSION = Marker(
     **_QUALITY,
 )
 
+
+def brainstem_overlap(data: Functional) -> dict[MarkerLevel, Estimate]:
+    """Return the overlap (Dice) of the brainstem with that of the template, the lowest over runs.
+
+    It is known where tissue maps in template space with voxels of 2 mm or less are there.
+    """
+    known = [run.brainstem_dice for run in described(data) if np.isfinite(run.brainstem_dice)]
+    if not known:
+        return {(): Estimate.missing(Reason.NO_DERIVATIVE)}
+    value = float(min(known))
+    flags = [Reason.BRAINSTEM_MISPLACED] if value < data.settings["brainstem_dice_min"] else []
+    return {(): Estimate.of(value, n=len(known), flags=flags)}
+
+
+BRAINSTEM_OVERLAP = Marker(
+    name="brainstem_overlap",
+    long_name="Overlap of the brainstem with that of the template",
+    description=(
+        "Dice coefficient of the tissue of the person and the brainstem of the template near its free border; a shift "
+        "of 4 mm in any direction takes it below 0.85."
+    ),
+    unit="1",
+    function=brainstem_overlap,
+    doi="n/a",
+    n_counts="runs",
+    version="1",
+    bounds=(0.0, 1.0),
+    **_QUALITY,
+)
+
 MARKERS: tuple[Marker, ...] = (
     ROI_COVERAGE,
     ROI_TSNR,
@@ -270,4 +300,5 @@ MARKERS: tuple[Marker, ...] = (
     DVARS_MEAN,
     KEPT_TIME,
     RESIDUAL_DIMENSION,
+    BRAINSTEM_OVERLAP,
 )
