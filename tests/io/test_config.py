@@ -81,3 +81,18 @@ def test_resolved_paths_are_absolute_and_the_shipped_regions_are_found(tmp_path,
 def test_equal_settings_have_equal_digests() -> None:
     assert config_hash({"a": 1, "b": 2}) == config_hash({"b": 2, "a": 1})
     assert config_hash({"a": 1}) != config_hash({"a": 2})
+
+
+def test_files_of_an_own_atlas_are_absolute_and_must_be_there(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own_dseg.nii.gz").touch()
+    own = {"functional": {"atlases": {"Own": {"image": "own_dseg.nii.gz", "labels": None}}}}
+    found = resolve(read_config(overrides=own))["functional"]["atlases"]
+    assert found == {"Own": {"image": str(tmp_path / "own_dseg.nii.gz"), "labels": None}}
+    own["functional"]["atlases"]["Own"]["labels"] = "own.tsv"
+    with pytest.raises(ConfigError, match=r"functional\.atlases\.Own\.labels`: there is no file own\.tsv"):
+        resolve(read_config(overrides=own))
+    with pytest.raises(ConfigError, match="does not match"):
+        read_config(overrides={"functional": {"atlases": {"my_atlas": {"image": "x"}}}})
+    with pytest.raises(ConfigError, match="'DefaultNode' is not one of"):
+        read_config(overrides={"functional": {"networks": ["DefaultNode"]}})

@@ -195,3 +195,27 @@ def test_of_a_broken_study_states_are_learned_from_those_that_finished(study: St
     assert dynamic not in rest.rows(job(study, "sub-01_ses-b"))
     finish(study.states)
     assert dynamic in rest.rows(job(study, "sub-01_ses-b"))
+
+
+def test_rows_of_everyone_are_those_that_finished(study: Study) -> None:
+    rows = study.rows_of_all("functional")
+    assert [Path(path).name for path in rows] == [
+        "sub-01_ses-a_desc-functional_markers.tsv",
+        "sub-01_ses-b_desc-functional_markers.tsv",
+        "sub-02_desc-functional_markers.tsv",
+    ]
+    finished = with_setting(study, "run", finished_only=True)
+    assert finished.rows_of_all("functional") == []
+    finish(rows[2])
+    assert finished.rows_of_all("functional") == [rows[2]]
+
+
+def test_another_content_of_an_own_atlas_reruns_connectivity_alone(study: Study, tmp_path: Path) -> None:
+    image = tmp_path / "own_dseg.nii.gz"
+    triggers = []
+    for content in (b"one", b"two"):
+        image.write_bytes(content * 10)
+        mine = with_setting(study, "functional", atlases={"Own": {"image": str(image), "labels": None}})
+        triggers.append((mine.trigger("functional"), mine.trigger("tms")))
+    assert triggers[0][0] != triggers[1][0]
+    assert triggers[0][1] == triggers[1][1]

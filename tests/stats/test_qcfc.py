@@ -13,6 +13,7 @@ import pytest
 
 from lbpneuro.errors import InputError
 from lbpneuro.io.atlases import NodeSeries
+from lbpneuro.io.relmats import MODELS
 from lbpneuro.kernels.correlation import correlation, fisher_z
 from lbpneuro.kernels.nuisance import project, residual_basis
 from lbpneuro.stats.qcfc import COLUMNS, Cohort, analyse, covariate_columns, find_matrices, groups, read_group, study
@@ -163,6 +164,20 @@ def test_who_counts(written: list[Path], tmp_path: Path) -> None:
     assert "sub-02" not in people
     assert [run.path.name.split("_")[3] for run in people["sub-00"]] == ["run-1", "run-2"]
     assert {run.session for run in people["sub-01"]} == {"ses-1"}
+
+
+def test_a_matrix_that_cannot_be_read_is_left_out(written: list[Path], tmp_path: Path, caplog) -> None:
+    broken, gone = sorted((tmp_path / "sub-05").glob("**/*_relmat.tsv"))
+    broken.write_text(broken.read_text()[:200])
+    gone.unlink()
+    (tmp_path / "sub-06").joinpath("ses-1", "func", broken.name.replace("sub-05", "sub-06")).with_suffix(
+        ".json"
+    ).unlink()
+    found = groups(find_matrices(written, root=tmp_path))
+    people = [set(read_group(found["Ball", model], atlas="Ball", model=model).people) for model in MODELS]
+    everyone = {f"sub-{place:02d}" for place in range(12)} - {"sub-02", "sub-05"}
+    assert people == [everyone - {"sub-06"}, everyone]
+    assert caplog.text.count("left out, because") == 3
 
 
 def test_runs_are_averaged_by_their_dimensions(written: list[Path], tmp_path: Path) -> None:

@@ -166,8 +166,11 @@ def read_relmat(path: Path) -> Relmat:
     names = tuple(str(name) for name in table.columns)
     if len(table) and table.index[-1] >= len(names):
         raise InputError(f"{path}: expected as many rows as columns ({len(names)}), found {table.index[-1] + 1}.")
-    # a node that is not covered is a row of n/a, which reading leaves out
-    r = table.reindex(range(len(names))).to_numpy(dtype=np.float64, na_value=np.nan)
+    try:
+        # a node that is not covered is a row of n/a, which reading leaves out
+        r = table.reindex(range(len(names))).to_numpy(dtype=np.float64, na_value=np.nan)
+    except ValueError as error:
+        raise InputError(f"{path}: expected correlations or n/a, but {error}; write it again.") from error
     if not np.array_equal(r, r.T, equal_nan=True) or np.any(np.abs(r) > 1):
         raise InputError(f"{path}: expected a symmetric matrix of correlations from -1 to 1; write it again.")
     sidecar = read_json(path.with_suffix(".json"))

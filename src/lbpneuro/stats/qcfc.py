@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,6 +79,7 @@ MEANING = (
     "with a smaller median is not better if it costs so many dimensions that the signal goes too."
 )
 
+log = logging.getLogger("lbpneuro")
 SIGNIFICANT = 0.05
 BLOCK = 2_000_000
 """Numbers held at once of resamples by edges."""
@@ -142,22 +144,30 @@ class Analysis:
 
 
 def find_matrices(rows: Sequence[Path], *, root: Path) -> list[RunMatrix]:
-    """Return the matrices that the sidecars of the functional ``rows`` list, below the output folder ``root``."""
+    """Return the matrices that the sidecars of the functional ``rows`` list, below the output folder ``root``.
+
+    One without a readable sidecar is left out, with a line in the log.
+    """
     found = []
     for path in rows:
         listed = read_json(path.with_suffix(".json")).get("Outputs", [])
         for name in sorted(name for name in listed if name.endswith(f"stat-{STAT}_relmat.tsv")):
-            who = entities(name)
-            sidecar = read_json((root / name).with_suffix(".json"))
-            found.append(
-                RunMatrix(
-                    path=root / name,
-                    participant=f"sub-{who['sub']}",
-                    session=f"ses-{who['ses']}" if "ses" in who else "",
-                    sidecar=sidecar,
-                )
-            )
+            try:
+                found.append(_run_matrix(root / name))
+            except InputError as error:
+                log.warning("%s: left out, because %s", name, error)
     return found
+
+
+def _run_matrix(path: Path) -> RunMatrix:
+    """Return what is known of a matrix before its table is read."""
+    who = entities(path)
+    return RunMatrix(
+        path=path,
+        participant=f"sub-{who['sub']}",
+        session=f"ses-{who['ses']}" if "ses" in who else "",
+        sidecar=read_json(path.with_suffix(".json")),
+    )
 
 
 def groups(matrices: Sequence[RunMatrix]) -> dict[tuple[str, str], dict[str, list[RunMatrix]]]:
@@ -180,29 +190,52 @@ def groups(matrices: Sequence[RunMatrix]) -> dict[tuple[str, str], dict[str, lis
 def read_group(runs_of: Mapping[str, Sequence[RunMatrix]], *, atlas: str, model: str) -> Cohort:
     """Return the cohort of a group: runs of a person averaged with their residual dimensions as weights.
 
+    A person with a matrix that cannot be read is left out, with a line in the log.
+
     Raises
     ------
     InputError
         If the matrices of two people have different nodes.
     """
-    first = read_relmat(next(iter(runs_of.values()))[0].path)
-    upper = np.triu_indices(len(first.names), k=1)
-    z = np.empty((len(runs_of), len(upper[0])), dtype=np.float32)
-    for place, runs in enumerate(runs_of.values()):
-        z[place] = _person_z(runs, names=first.names, upper=upper, first=first.path)
-    coords = first.coords_mm
-    strategies = [" + ".join(_distinct(runs, "ConfoundStrategy")) for runs in runs_of.values()]
+    first = next(iter(runs_of.values()))[0]
+    names = _node_names(first)
+    found: dict[str, NDArray[np.float32]] = {}
+    for who, runs in runs_of.items():
+        _check_nodes(runs, first)
+        try:
+            found[who] = _person_z(runs)
+        except InputError as error:
+            log.warning("%s: left out, because %s", who, error)
+    kept = {who: runs_of[who] for who in found}
+    places = [node["Coordinates"] or [np.nan] * 3 for node in first.sidecar["Nodes"]]
+    upper = np.triu_indices(len(names), k=1)
+    coords = np.array(places, dtype=np.float64).reshape(-1, 3)
+    strategies = [" + ".join(_distinct(runs, "ConfoundStrategy")) for runs in kept.values()]
     return Cohort(
         atlas=atlas,
         model=model,
-        people=tuple(runs_of),
-        motion=np.array([_weighted(runs, "MeanFramewiseDisplacement", "Volumes") for runs in runs_of.values()]),
-        z=z,
-        nodes=first.names,
+        people=tuple(kept),
+        motion=np.array([_weighted(runs, "MeanFramewiseDisplacement", "Volumes") for runs in kept.values()]),
+        z=np.array(list(found.values()), dtype=np.float32).reshape(len(kept), len(upper[0])),
+        nodes=names,
         distance=np.linalg.norm(coords[upper[0]] - coords[upper[1]], axis=1),
         strategies={name: strategies.count(name) for name in sorted(set(strategies))},
-        costs=_costs(runs_of),
+        costs=_costs(kept) if kept else {},
     )
+
+
+def _node_names(run: RunMatrix) -> tuple[str, ...]:
+    return tuple(node["Name"] for node in run.sidecar["Nodes"])
+
+
+def _check_nodes(runs: Sequence[RunMatrix], first: RunMatrix) -> None:
+    """Raise InputError for a run whose nodes are not those of the first."""
+    for run in runs:
+        if _node_names(run) != _node_names(first):
+            raise InputError(
+                f"{run.path}: its nodes are not those of {first.path.name}; run the connectivity of all people with "
+                "the same atlas."
+            )
 
 
 def _distinct(runs: Sequence[RunMatrix], key: str) -> list[str]:
@@ -226,24 +259,15 @@ def _costs(runs_of: Mapping[str, Sequence[RunMatrix]]) -> dict[str, float]:
     return costs
 
 
-def _person_z(
-    runs: Sequence[RunMatrix], *, names: tuple[str, ...], upper: tuple[NDArray[np.intp], ...], first: Path
-) -> Array:
+def _person_z(runs: Sequence[RunMatrix]) -> NDArray[np.float32]:
     """Return the mean Fisher z of a person's runs (n_edge,); NaN for an edge that no run has."""
-    total, weight = np.zeros(len(upper[0])), np.zeros(len(upper[0]))
-    for run in runs:
-        matrix = read_relmat(run.path)
-        if matrix.names != names:
-            raise InputError(
-                f"{run.path}: its nodes are not those of {first.name}; run the connectivity of all people with the "
-                "same atlas."
-            )
-        with np.errstate(divide="ignore"):
-            z = np.arctanh(matrix.r[upper])
-        known = np.isfinite(z)
-        total += np.where(known, z, 0) * run.sidecar["ResidualDimension"]
-        weight += known * run.sidecar["ResidualDimension"]
-    return np.asarray(total / np.where(weight > 0, weight, np.nan))
+    matrices = [read_relmat(run.path).r for run in runs]
+    upper = np.triu_indices(len(matrices[0]), k=1)
+    with np.errstate(divide="ignore"):
+        z = np.stack([np.arctanh(r[upper]) for r in matrices])
+    d = np.array([run.sidecar["ResidualDimension"] for run in runs])[:, None] * np.isfinite(z)
+    total = np.sum(np.where(d > 0, z, 0) * d, axis=0)
+    return np.asarray(total / np.where(d.any(axis=0), d.sum(axis=0), np.nan), dtype=np.float32)
 
 
 def covariate_columns(participants: pd.DataFrame, people: Sequence[str], names: Sequence[str]) -> dict[str, Array]:
