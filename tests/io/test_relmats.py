@@ -63,7 +63,8 @@ def test_both_strategies_are_written_and_read_back(tmp_path: Path, measured) -> 
     assert [line.split("\t") for line in lines[1:]] == [
         ["n/a" if np.isnan(r) else f"{r:.4f}" for r in row] for row in node_matrix(run, nodes, model="cortical") + 0.0
     ]
-    np.testing.assert_allclose(first.coords_mm, nodes.atlas.coords_mm, atol=0.005)
+    places = [node["Coordinates"] for node in first.sidecar["Nodes"]]
+    np.testing.assert_allclose(places, nodes.atlas.coords_mm, atol=0.005)
     sidecar = first.sidecar
     assert sidecar["Models"] == ["cortical"]
     assert sidecar["Confounds"] == ["trans_x", "csf"]

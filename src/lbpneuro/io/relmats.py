@@ -35,12 +35,6 @@ class Relmat:
     r: NDArray[np.float64]
     sidecar: Mapping[str, Any]
 
-    @property
-    def coords_mm(self) -> NDArray[np.float64]:
-        """Centres of the nodes (n_node, 3) in mm, NaN where unknown."""
-        places = [node.get("Coordinates") or [np.nan] * 3 for node in self.sidecar["Nodes"]]
-        return np.array(places, dtype=np.float64).reshape(-1, 3)
-
 
 def write_relmats(
     run: Run,
