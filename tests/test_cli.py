@@ -50,6 +50,19 @@ def test_levels_run_in_their_order_whatever_the_order_asked_for(study: Path, cal
     ]
 
 
+def test_after_broken_jobs_the_states_are_learned_from_those_that_finished(study: Path, monkeypatch) -> None:
+    calls = []
+
+    def broken(level, settings, options, extra):
+        calls.append((level, json.loads(settings.read_text())["run"]["finished_only"]))
+        return int(level == "participant")
+
+    monkeypatch.setattr(cli, "report_status", lambda out: 0)
+    monkeypatch.setattr(cli, "snakemake", broken)
+    assert cli.main([str(study / "raw"), str(study / "out"), "participant", "group", "--skip-bids-validation"]) == 1
+    assert calls == [("participant", False), ("dynamic_rows", True), ("group", True)]
+
+
 def test_a_dry_run_of_both_levels_is_one_plan(study: Path, called: list) -> None:
     assert run(study, "participant", "group") == 0
     assert [level for level, _, _ in called] == ["all"]

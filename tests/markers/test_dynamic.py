@@ -223,7 +223,11 @@ def test_states_that_follow_motion_are_flagged(rng, centroids):
 
 def test_a_state_that_is_never_visited(rng, centroids):
     found = found_in(a_run(rng, states=np.zeros(N_TIME, dtype=int), shared=(0.0, 0.0)), centroids=centroids)
-    assert found["state_occupancy", "2"].value == 0
+    never, always = found["state_occupancy", "2"], found["state_occupancy", "1"]
+    assert (never.value, always.value) == (0, 1)
+    # 271 windows are nine that do not overlap: 0.025 = (1 - p)^9 for p = 0.34
+    assert (never.ci_low, never.ci_high) == (0, pytest.approx(1 - 0.025 ** (30 / 271)))
+    assert (always.ci_low, always.ci_high) == (pytest.approx(0.025 ** (30 / 271)), 1)
     assert found["state_dwell", "2"].reasons == (Reason.TOO_FEW_WINDOWS,)
     assert found["dtc_vpl_s1_z", "2"].reasons == (Reason.TOO_FEW_WINDOWS,)
     assert found["state_motion_rho"].reasons == (Reason.ZERO_VARIANCE,)

@@ -79,3 +79,12 @@ def test_states_of_another_definition_are_the_reason(study):
     table, sidecar = run_step(root, files, participant="sub-01", window_s=90)
     assert set(table["reason"]) == {"invalid_input"}
     assert "dynamic.window_s" in sidecar["Error"]["message"]
+
+
+def test_draft_preprocessing_is_passed_on(study, tmp_path):
+    root, rows, _ = study
+    draft = tmp_path / rows[0].name
+    draft.write_text("marker\treason\npag_vmpfc_z\tdraft_processing\n")
+    draft.with_suffix(".json").write_text(rows[0].with_suffix(".json").read_text())
+    table, _ = run_step(root, [draft, root / "out/desc-dynamic_states.tsv"], participant="sub-01")
+    assert "draft_processing" in table.loc["state_occupancy", "1"]["reason"]

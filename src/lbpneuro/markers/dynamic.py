@@ -303,7 +303,20 @@ def state_occupancy(data: Dynamic) -> dict[Level, Estimate]:
     share = occupancy(windows.labels, k=k)
     drawn = occupancy(windows.labels[_resamples(data, windows)], k=k)
     n = int(np.sum(windows.labels != NO_STATE))
-    return _by_state([_bootstrapped(float(share[s]), drawn[:, s], n=n, flags=flags) for s in range(k)])
+    blocks = n / windows.block
+    return _by_state([_share(float(share[s]), drawn[:, s], n=n, blocks=blocks, flags=flags) for s in range(k)])
+
+
+def _share(value: float, drawn: Array, *, n: int, blocks: float, flags: Sequence[Reason]) -> Estimate:
+    """Return a share; of one that is 0 or 1 resamples know nothing, and the limit is that of a binomial share.
+
+    A state that was not met in ``blocks`` independent windows has at most ``1 - 0.025^(1 / blocks)`` of the scan.
+    """
+    if 0 < value < 1:
+        return _bootstrapped(value, drawn, n=n, flags=flags)
+    reach = 1 - 0.025 ** (1 / max(blocks, 1.0))
+    interval = (0.0, reach) if value == 0 else (1 - reach, 1.0)
+    return Estimate.of(value, se=reach / 1.959964, ci=interval, n=n, flags=flags)
 
 
 STATE_OCCUPANCY = Marker(

@@ -125,9 +125,12 @@ def _measured(
 
 
 def is_draft(paths: Sequence[Path]) -> bool:
-    """Return whether any of the files was made by the embedded path at its draft level."""
+    """Return whether any of the files was made by the embedded path at its draft level, or are rows of such files."""
     manifests = [path for path in paths if "_desc-embedded_" in path.name]
-    return any(read_json(path).get("Level") == "draft" for path in manifests)
+    rows = [path for path in paths if path.name.endswith("_markers.tsv")]
+    return any(read_json(path).get("Level") == "draft" for path in manifests) or any(
+        str(Reason.DRAFT_PROCESSING) in path.read_text(encoding="utf-8") for path in rows
+    )
 
 
 def sidecar(
