@@ -13,8 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # loads each submodule at its first use, so that the registry costs little to import
 from numpy.typing import ArrayLike, NDArray
-from scipy import linalg
 
 from lbpneuro.errors import QualityError, Reason
 from lbpneuro.kernels._checks import as_mask, check_length
@@ -117,8 +117,8 @@ def fit_effects(projected: Array, *, regressors: Array, noise: Array) -> Fit:
 
 def _restricted(series: Array, *, noise: Array) -> tuple[Array, Array]:
     """Return the weight and the noise variance of every model, for every series (n_model, n_series)."""
-    factors = [linalg.cho_factor(one, lower=True) for one in noise]
-    energy = np.array([np.sum(series * linalg.cho_solve(factor, series), axis=0) for factor in factors])
+    factors = [scipy.linalg.cho_factor(one, lower=True) for one in noise]
+    energy = np.array([np.sum(series * scipy.linalg.cho_solve(factor, series), axis=0) for factor in factors])
     log_det = np.array([2 * np.log(np.diagonal(factor)).sum() for factor, _ in factors])
     energy = np.maximum(energy, np.finfo(np.float64).tiny)
     log_likelihood = -0.5 * (log_det[:, None] + len(series) * np.log(energy))

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+import scipy  # loads each submodule at its first use, so that the registry costs little to import
 from numpy.typing import ArrayLike, NDArray
-from scipy import linalg, special
 
 from lbpneuro.errors import InputError
 from lbpneuro.kernels._checks import as_mask, check_band, check_length, check_positive
@@ -99,7 +99,7 @@ def tapers(keep: ArrayLike, *, nw: float = NW) -> tuple[Array, Array]:
     if not (nw >= 1 and n_taper <= n_kept):
         raise InputError(f"`nw` must be at least 1, and 2 nw - 1 at most the {n_kept} kept volumes; got {nw}.")
     kernel = _cosine_integrals(np.array([[0.0, nw / len(keep)]]), n_time=len(keep), t_r=1.0)[0] * 2
-    shares, vectors = linalg.eigh(kernel[_lags(keep)], subset_by_index=[n_kept - n_taper, n_kept - 1])
+    shares, vectors = scipy.linalg.eigh(kernel[_lags(keep)], subset_by_index=[n_kept - n_taper, n_kept - 1])
     return vectors[:, ::-1], shares[::-1]
 
 
@@ -303,12 +303,12 @@ def _ratio(power: Array, spread: Array) -> BandRatio:
     bias = (part * second - rest * first + (part - rest) * both) / total**3
     value = np.clip(part / total - bias, 0, 1)
     se_log = np.sqrt(first / part**2 + second / rest**2 - 2 * both / (part * rest))
-    middle, half = np.log(part / rest), special.ndtri(0.975) * se_log
+    middle, half = np.log(part / rest), scipy.special.ndtri(0.975) * se_log
     return BandRatio(
         value=value,
         se=part * rest / total**2 * se_log,
-        ci_low=special.expit(middle - half),
-        ci_high=special.expit(middle + half),
+        ci_low=scipy.special.expit(middle - half),
+        ci_high=scipy.special.expit(middle + half),
     )
 
 
