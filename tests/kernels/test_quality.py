@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 
 from lbpneuro.errors import InputError
-from lbpneuro.kernels.quality import block_jackknife_se, fd_jenkinson, fd_power, kept_volumes, spikes, tsnr
+from lbpneuro.kernels.quality import (
+    block_jackknife_se,
+    fd_jenkinson,
+    fd_power,
+    jackknife_spread,
+    kept_volumes,
+    long_segments,
+    spikes,
+    tsnr,
+    tsnr_left_out,
+)
 from tests.oracles.functional import slow_fd
 
 
@@ -84,3 +94,45 @@ def test_jackknife_covers_the_mean_of_dependent_values():
         se = block_jackknife_se(lambda volumes, values=values: float(values[volumes].mean()), n_time=300)
         covered += abs(values.mean()) < 1.96 * se
     assert 0.90 <= covered / n_seeds <= 0.98
+
+
+def test_short_stretches_are_left_out():
+    keep = np.array([1, 1, 0, 1, 1, 1, 0, 0, 1], dtype=bool)
+    assert long_segments(keep, shortest=1).tolist() == keep.tolist()
+    assert np.flatnonzero(long_segments(keep, shortest=2)).tolist() == [0, 1, 3, 4, 5]
+    assert np.flatnonzero(long_segments(keep, shortest=3)).tolist() == [3, 4, 5]
+    assert not long_segments(keep, shortest=4).any()
+
+
+def test_volumes_are_censored_by_dvars_too():
+    """Strictly above the limit; unknown values are no reason; what is left between two is as long as it is."""
+    fd = np.full(8, 0.1)
+    dvars = np.array([np.nan, 1.5, 1.51, 1, 1, 2, 1, 1])
+    options = {"steady": np.ones(8, dtype=bool), "threshold_mm": 0.25}
+    assert kept_volumes(fd, **options).all()
+    kept = kept_volumes(fd, std_dvars=dvars, std_dvars_max=1.5, **options)
+    assert np.flatnonzero(~kept).tolist() == [2, 5]
+    assert kept_volumes(fd, std_dvars=dvars, std_dvars_max=1.5, segment_min=3, **options).sum() == 0
+
+
+def test_tsnr_without_each_block_is_that_of_the_other_volumes(rng):
+    series = (1000 + 20 * rng.standard_normal((97, 5))).astype(np.float32)
+    series[:, 3], series[4, 4] = 1234.567, np.nan
+    keep = rng.random(97) > 0.1
+    whole, left_out = tsnr_left_out(series, keep=keep, n_blocks=20)
+    np.testing.assert_allclose(whole, tsnr(series, keep=keep), rtol=1e-9)
+    assert np.isnan(whole[3:]).all()
+    blocks = np.array_split(np.flatnonzero(keep), 20)
+    for i, one in enumerate(left_out):
+        rest = np.setdiff1d(np.flatnonzero(keep), blocks[i])
+        expected = tsnr(series[rest], keep=np.ones(len(rest), dtype=bool))
+        np.testing.assert_allclose(one[:4], expected[:4], rtol=1e-9)
+    assert np.isnan(left_out[:, 4]).all()
+    assert np.isnan(tsnr_left_out(series[:59], keep=np.ones(59, dtype=bool))[1]).all()
+    np.testing.assert_allclose(
+        jackknife_spread(left_out[:, 0]),
+        block_jackknife_se(
+            lambda volumes: float(tsnr(series[keep][volumes, :1], keep=np.ones(len(volumes), dtype=bool))[0]),
+            n_time=int(keep.sum()),
+        ),
+    )

@@ -190,20 +190,21 @@ def tsnr_left_out(series: NDArray[np.floating], *, keep: ArrayLike, n_blocks: in
     Returns
     -------
     whole : (n_voxel,) float64
-        As :func:`tsnr`, for float32 series to 1e-5.
+        As :func:`tsnr`.
     left_out : (n_blocks, n_voxel) float64
-        Without the i-th block; NaN throughout for fewer than 3 volumes per block.
+        Without the i-th block; NaN for a voxel that is NaN in any kept volume, and throughout for fewer than 3 volumes
+        per block.
     """
-    kept = series[as_mask("keep", keep, expected=len(series))]
+    kept = series[as_mask("keep", keep, expected=len(series))].astype(np.float64)
     n_time, n_voxel = kept.shape
     if n_time < 2:
         return np.full(n_voxel, np.nan), np.full((n_blocks, n_voxel), np.nan)
-    first = kept[0].copy()  # a constant voxel becomes 0 exactly, as it would not with its rounded mean
+    first = kept[0]  # a constant voxel becomes 0 exactly, as it would not with its rounded mean
     kept = kept - first
     parts = np.array_split(kept, min(n_blocks, n_time))
     # not by a matrix product, whose last digits depend on the number of threads
-    sums = np.stack([part.sum(axis=0, dtype=np.float64) for part in parts])
-    squares = np.stack([np.square(part).sum(axis=0, dtype=np.float64) for part in parts])
+    sums = np.stack([part.sum(axis=0) for part in parts])
+    squares = np.stack([np.square(part).sum(axis=0) for part in parts])
     count = np.array([[len(part)] for part in parts], dtype=np.float64)
     whole = _ratio(first, n_time, sums.sum(axis=0), squares.sum(axis=0))
     if n_time < 3 * n_blocks:
@@ -211,11 +212,11 @@ def tsnr_left_out(series: NDArray[np.floating], *, keep: ArrayLike, n_blocks: in
     return whole, _ratio(first, n_time - count, sums.sum(axis=0) - sums, squares.sum(axis=0) - squares)
 
 
-def _ratio(origin: NDArray[np.floating], count: float | Array, sums: Array, squares: Array) -> Array:
+def _ratio(origin: Array, count: float | Array, sums: Array, squares: Array) -> Array:
     """Return mean / SD (``ddof`` = 1) of ``count`` values whose distances from ``origin`` have these sums."""
     variance = (squares - sums**2 / count) / (count - 1)
     sd = np.sqrt(np.where(variance > 0, variance, np.nan))
-    return np.asarray((origin.astype(np.float64) + sums / count) / sd)
+    return np.asarray((origin + sums / count) / sd)
 
 
 def jackknife_spread(left_out: ArrayLike) -> Array:
