@@ -179,7 +179,7 @@ def expand_manifests(paths: Sequence[Path]) -> list[Path]:
     Raises
     ------
     LbpneuroError
-        The recorded failure, if nothing is left.
+        The recorded failure, if nothing is left but recordings that belong to the runs.
     """
     files: list[Path] = []
     failures: list[LbpneuroError] = []
@@ -189,7 +189,7 @@ def expand_manifests(paths: Sequence[Path]) -> list[Path]:
         except LbpneuroError as failure:
             log.error("%s: left out, because %s", path.name, failure)
             failures.append(failure)
-    if failures and not files:
+    if failures and not any(not path.name.endswith("_physio.tsv.gz") for path in files):
         raise failures[0]
     return files
 

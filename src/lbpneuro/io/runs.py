@@ -226,9 +226,19 @@ def method_text(scans: Sequence[Scan], settings: Mapping[str, Any]) -> str:
     csf = "left out" if all(csf_excluded(scan) for scan in scans) else "not left out"
     return (
         f"Correlation of unsmoothed region means; {_words(scans, 'cortical', settings)} (connections of the PAG and "
-        f"VTA: {_words(scans, 'brainstem', settings)}), drift, frequencies outside {low:g}-{high:g} Hz and "
+        f"VTA: {_words(scans, 'brainstem', settings)}{_local_words(scans)}), drift, frequencies outside {low:g}-{high:g} Hz and "
         f"censored volumes are removed in one regression; voxels of the PAG with cerebrospinal fluid are {csf}"
     )
+
+
+def _local_words(scans: Sequence[Scan]) -> str:
+    """Return what else the brainstem models take out, in words."""
+    names = {name for scan in scans for name in scan.regressors["brainstem"]}
+    local = [("csf_local", "the CSF around the brainstem"), ("pons", "the pons")]
+    found = [words for name, words in local if name in names]
+    if any(name.endswith(("1_cos", "1_sin")) for name in names):
+        found.append("RETROICOR")
+    return "".join(f", {words}" for words in found)
 
 
 def _words(scans: Sequence[Scan], model: str, settings: Mapping[str, Any]) -> str:
