@@ -156,6 +156,8 @@ def test_one_bad_run_does_not_take_the_others_along(tmp_path: Path) -> None:
     assert expand_manifests([bad, good]) == [tmp_path / "a.nii.gz"]
     with pytest.raises(LbpneuroError, match="cut off"):
         expand_manifests([bad])
+    with pytest.raises(LbpneuroError, match="cut off"):
+        expand_manifests([bad, tmp_path / "sub-01_task-rest_physio.tsv.gz"])
 
 
 def test_checksums_and_uris(tmp_path: Path) -> None:

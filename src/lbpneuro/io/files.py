@@ -189,7 +189,7 @@ def expand_manifests(paths: Sequence[Path]) -> list[Path]:
         except LbpneuroError as failure:
             log.error("%s: left out, because %s", path.name, failure)
             failures.append(failure)
-    if failures and not any(not path.name.endswith("_physio.tsv.gz") for path in files):
+    if failures and all(path.name.endswith("_physio.tsv.gz") for path in files):
         raise failures[0]
     return files
 

@@ -95,8 +95,8 @@ def read_physio(paths: Sequence[Path]) -> dict[str, Wave]:
         for name, wave in _read_recording(path).items():
             if name in waves:
                 raise InputError(
-                    f"{path} and {waves[name].path}: both hold a {name} wave; remove one or choose with "
-                    "dataset.filters (physio: {recording: ...})."
+                    f"{path} and {waves[name].path}: both hold a {name} wave, and nothing says which is right; take the "
+                    "column out of one, or name it otherwise in the Columns of its sidecar."
                 )
             waves[name] = wave
     return waves

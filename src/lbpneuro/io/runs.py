@@ -226,8 +226,9 @@ def method_text(scans: Sequence[Scan], settings: Mapping[str, Any]) -> str:
     csf = "left out" if all(csf_excluded(scan) for scan in scans) else "not left out"
     return (
         f"Correlation of unsmoothed region means; {_words(scans, 'cortical', settings)} (connections of the PAG and "
-        f"VTA: {_words(scans, 'brainstem', settings)}{_local_words(scans)}), drift, frequencies outside {low:g}-{high:g} Hz and "
-        f"censored volumes are removed in one regression; voxels of the PAG with cerebrospinal fluid are {csf}"
+        f"VTA: {_words(scans, 'brainstem', settings)}{_local_words(scans)}), drift, frequencies outside "
+        f"{low:g}-{high:g} Hz and censored volumes are removed in one regression; voxels of the PAG with cerebrospinal "
+        f"fluid are {csf}"
     )
 
 
