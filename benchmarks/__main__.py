@@ -21,8 +21,24 @@ from benchmarks.measurements import PARTS, Bench, facts
 from benchmarks.side import ROOT
 from benchmarks.synthetic import make_run
 
-WHOLE = {"voxel_mm": 2.0, "n_time": 240, "n_voxel": 235_000, "n_voxel_degree": 28_000, "n_node": 300, "n_window": 200}
-QUICK = {"voxel_mm": 8.0, "n_time": 240, "n_voxel": 3_000, "n_voxel_degree": 1_000, "n_node": 30, "n_window": 60}
+WHOLE = {
+    "voxel_mm": 2.0,
+    "n_time": 240,
+    "n_voxel": 235_000,
+    "n_voxel_degree": 28_000,
+    "n_node": 300,
+    "n_window": 200,
+    "fwhm_mm": 6.0,
+}
+QUICK = {
+    "voxel_mm": 8.0,
+    "n_time": 240,
+    "n_voxel": 3_000,
+    "n_voxel_degree": 1_000,
+    "n_node": 30,
+    "n_window": 60,
+    "fwhm_mm": 6.0,
+}
 HCP = {"n_time": 1200}
 
 

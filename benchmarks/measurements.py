@@ -159,14 +159,22 @@ def whole_run(bench: Bench) -> Part:
         rows.append(row(f"maps of {n_seed} seed{'s' if n_seed > 1 else ''}", found))
     whole = bench("seed_maps", n_seed=20, summaries=True)
     rows.append(row("maps of 20 seeds, GBC and ICC", whole))
+    smooth = bench.sizes["fwhm_mm"]
+    steps = [bench("functional_step", n_seed=20, fwhm_mm=fwhm_mm) for fwhm_mm in (0.0, smooth)]
+    written = ", ".join(f"{count} {name}" for name, count in steps[0].result.items())
+    rows.append(row("functional step: all markers, 20 seeds, GBC, ICC, not smoothed", steps[0]))
+    rows.append(row(f"functional step, maps smoothed by {smooth:g} mm", steps[1]))
     ratio = whole.cpu / unpacked.cpu
     each = (seconds[100] - seconds[1]) / 99 / seconds[1]
     return part(
         "All maps of a run",
-        "From the compressed file to written maps, so a seed more is one product and one packed file of a megabyte.",
+        "From the compressed file to written maps, so a seed more is one product and one packed file of a megabyte. "
+        "The step is that of the workflow with its default settings but for the seeds: "
+        f"{written}; matrices, cleaned series and checksums of the inputs besides.",
         rows,
         [
             target("maps of 20 seeds, GBC and ICC / unpack only, CPU", value=ratio, goal=2, at_most=True),
+            target("functional step / unpack only, CPU", value=steps[0].cpu / unpacked.cpu, goal=2, at_most=True),
             target("one seed more / the first", value=each, goal=0.02, at_most=True),
         ],
     )
@@ -176,8 +184,8 @@ def products(bench: Bench) -> Part:
     sizes = bench.sizes
     rows, targets = [], []
     limits = []
-    for n_seed, n_roi in ((20, 300), (100, 1000)):
-        d, n_voxel = bench.d, sizes["n_voxel"]
+    for n_seed, n_roi, d in ((20, 300, bench.d), (100, 1000, bench.d), (100, 1000, 200)):
+        n_voxel = sizes["n_voxel"]
         found = bench("products", slow=True, n_voxel=n_voxel, d=d, n_seed=n_seed, n_roi=n_roi).result
         limits.append(found)
         voxel_work, roi_work = 2e-9 * d * n_voxel * n_seed, 2e-9 * d * n_roi**2
@@ -187,8 +195,8 @@ def products(bench: Bench) -> Part:
             product_row(f"{n_roi} regions, {d} dimensions", found, "rois", roi_work, 4e-9 * n_roi * (n_roi + d)),
         ]
     for line in rows:
-        share = line["product, share of attainable"]
-        targets.append(target(f"{line['what']}: share of what is attainable", value=share, goal=0.7, at_most=False))
+        share = line["kernel, share of GEMM"]
+        targets.append(target(f"{line['what']}: kernel / GEMM rate", value=share, goal=0.7, at_most=False))
     limit = {name: max(found[name] for found in limits) for name in ("float32", "float64", "copy")}
     seconds = bench("projection", slow=True, n_voxel=sizes["n_voxel"], n_time=sizes["n_time"], d=bench.d).result
     work = 2e-9 * sizes["n_voxel"] * sizes["n_time"] * bench.d
@@ -204,10 +212,11 @@ def products(bench: Bench) -> Part:
         "Products",
         f"Limits measured in the same run: GEMM in float32 {limit['float32']:.0f} GFLOP/s, in float64 "
         f"{limit['float64']:.0f} GFLOP/s, copy {limit['copy']:.1f} GB/s. *Attainable* is the lesser of the GEMM rate "
-        "and of what the bandwidth allows: a product with few dimensions moves more bytes than it does arithmetic, and "
-        "no library can do it at the rate of a large square GEMM. *Kernel* is the public function with norms, "
-        "division and limits; *product* the bare matrix product in it. Region matrices are float64 by decision, and "
-        "their kernel is measured against float32 all the same.",
+        "and of what the bandwidth allows. *Kernel* is the public function with norms, division and limits; *product* "
+        "the bare matrix product in it, which is as fast as the library can. With the few dimensions that a short run "
+        "leaves, a number that was fetched takes part in few operations, and the bare product itself stays below a "
+        "large square one; 200 dimensions are those of a run of 1200 volumes. Region matrices are float64 by "
+        "decision, and their kernel is measured against float32 all the same.",
         rows,
         targets,
         limits=limit,
@@ -230,7 +239,8 @@ def product_row(name: str, found: dict[str, float], key: str, work: float, moved
 
 
 def summaries(bench: Bench) -> Part:
-    n_voxel, shape = bench.sizes["n_voxel"], {"n_voxel": bench.sizes["n_voxel_degree"], "d": bench.d, "threshold": 0.25}
+    n_voxel = bench.sizes["n_voxel"]
+    shape = {"n_voxel": min(bench.sizes["n_voxel_degree"], affordable()), "d": bench.d, "threshold": 0.25}
     both = bench("brain_summaries", slow=True, n_voxel=n_voxel, d=bench.d)
     names = ("mean correlation (GBC)", "mean squared correlation (ICC)")
     rows = [
@@ -261,12 +271,21 @@ def summaries(bench: Bench) -> Part:
     )
 
 
+def affordable() -> int:
+    """Return of how many voxels this machine can hold what numpy.corrcoef needs: twice a float64 matrix of pairs."""
+    path = Path("/proc/meminfo")
+    if not path.exists():
+        return 1 << 20
+    lines = dict(line.split(":", 1) for line in path.read_text(encoding="utf-8").splitlines())
+    return int(np.sqrt(int(lines["MemAvailable"].split()[0]) * 1024 / 16))
+
+
 def dynamic(bench: Bench) -> Part:
     width = 44
     shape = {"n_time": bench.sizes["n_window"] + width - 1, "n_node": bench.sizes["n_node"], "width": width}
     ours = bench("dynamic", **shape)
     rows, targets = [row("lbpneuro", ours)], []
-    for shrunken, name in ((False, "nilearn, same covariance"), (True, "nilearn, its default (Ledoit-Wolf)")):
+    for shrunken, name in ((False, "nilearn, same covariance"), (True, "nilearn, its defaults (Ledoit-Wolf)")):
         theirs = bench("dynamic_nilearn", slow=True, **shape, shrunken=shrunken)
         ratio = theirs.cpu / ours.cpu
         more = difference(ours.result, theirs.result)
@@ -275,7 +294,7 @@ def dynamic(bench: Bench) -> Part:
     return part(
         "Dynamic connectivity",
         f"{shape['n_node']} nodes, {bench.sizes['n_window']} windows of {width} volumes, rectangular because nilearn "
-        "has no weights; a loop of `ConnectivityMeasure` fits against one call. Its default shrinks, so it differs.",
+        "has no weights; a loop of `ConnectivityMeasure` fits against one call. Its defaults shrink, so they differ.",
         rows,
         targets,
     )
@@ -286,7 +305,7 @@ def scaling(bench: Bench) -> Part:
     shape = {"n_voxel": whole["n_voxel"], "n_time": whole["n_time"], "d": bench.d, "n_seed": 20}
     steps = {
         "voxels": [(n, {"n_voxel": n}) for n in (np.array([1, 2, 4, 8]) * whole["n_voxel"] // 8).tolist()],
-        "volumes": [(n, {"n_time": n, "d": max(8, int(0.28 * n) - 36)}) for n in volumes_steps(whole["n_time"])],
+        "volumes": [(n, {"n_time": n, "d": max(8, int(0.28 * n) - 36)}) for n in (240, 480, 720, 1200)],
         "seeds": [(n, {"n_seed": n}) for n in (1, 5, 20, 50, 100, 200)],
     }
     curves = {}
@@ -314,10 +333,6 @@ def scaling(bench: Bench) -> Part:
         rows,
         curves=curves,
     )
-
-
-def volumes_steps(most: int) -> list[int]:
-    return [most, 2 * most, 3 * most, 5 * most]
 
 
 def flops(shape: Row) -> float:

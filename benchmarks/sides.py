@@ -21,9 +21,13 @@ Array = NDArray[Any]
 BAND_HZ = (0.01, 0.08)
 POLYNOMIAL = 1
 SEED_MM = (0.0, -52.0, 26.0)
-SEED_RADIUS_MM = 6.0
+SEED_RADIUS_MM = 6.5  # no voxel of a 2-mm grid lies on its surface, where rounding would decide
 LIBRARIES = ("isal", "zlib", "isal, second thread", "zlib-ng", "rapidgzip", "libdeflate", "indexed_gzip")
 CHUNK = 1 << 21
+STEP_SEEDS = (
+    *("pag", "vlpag", "lpag", "vta", "mpfc", "accumbens", "hippocampus_anterior", "vmpfc", "pcc", "insula_L"),
+    *("insula_R", "amygdala_L", "amygdala_R", "s1_L", "s1_R", "dlpfc_L", "dlpfc_R", "precuneus_L", "md_L", "vpl_L"),
+)
 GEMM_SIZE = 2048
 COPY_SIZE = 1 << 26
 
@@ -148,6 +152,39 @@ def run_maps(folder: Path, *, centres: Any, summaries: bool) -> list[Array]:
     for index, values in enumerate(maps):
         write_map(folder / f"map-{index}.nii.gz", values, series=series)
     return maps
+
+
+def functional_step(folder: Path, *, n_seed: int, fwhm_mm: float) -> Callable[[], dict[str, int]]:
+    """The step of the workflow: rows of all markers of the family, maps, matrices, cleaned series, sidecars."""
+    import json
+    import logging
+
+    from lbpneuro.io.config import read_config, resolve
+    from lbpneuro.io.files import read_tsv
+    from lbpneuro.steps import functional
+
+    files = run_files(folder)
+    out = folder / "out"
+    dataset = {
+        "bids_dir": str(folder),
+        "out_dir": str(out),
+        "work_dir": str(out),
+        "derivatives": {"fmriprep": str(folder)},
+    }
+    changed = {"dataset": dataset, "functional": {"seeds": list(STEP_SEEDS[:n_seed]), "map_fwhm_mm": fwhm_mm}}
+    settings, rows = folder / "settings.json", out / "rows.tsv"
+    settings.write_text(json.dumps(resolve(read_config(overrides=changed))), encoding="utf-8")
+    command = ["--in", *map(str, (files.bold, files.mask, files.confounds)), "--out", str(rows)]
+    command += ["--config", str(settings), "--participant", "sub-01"]
+
+    def run() -> dict[str, int]:
+        functional.main(command)
+        logging.disable()
+        found = read_tsv(rows)
+        maps = list(out.rglob("*_boldmap.nii.gz"))
+        return {"rows": len(found), "with a value": int(found["value"].notna().sum()), "maps": len(maps)}
+
+    return run
 
 
 def whole_brain(voxels: Array) -> list[Array]:
@@ -357,14 +394,12 @@ def dynamic_nilearn(_folder: Path, *, n_time: int, n_node: int, width: int, shru
 
     series = dynamic_series(n_time, n_node)
     starts = range(n_time - width + 1)
-    covariance = {} if shrunken else {"cov_estimator": EmpiricalCovariance(store_precision=False)}
+    same = {"cov_estimator": EmpiricalCovariance(store_precision=False), "standardize": False}
+    given: dict[str, Any] = {} if shrunken else same
 
     def run() -> Array:
         windows = (series[start : start + width] for start in starts)
-        fits = (
-            ConnectivityMeasure(kind="correlation", standardize=False, **covariance).fit_transform([window])[0]
-            for window in windows
-        )
+        fits = (ConnectivityMeasure(kind="correlation", **given).fit_transform([window])[0] for window in windows)
         return np.stack(list(fits)).astype(np.float32)
 
     return run
