@@ -101,13 +101,9 @@ def _recordings(run: RunFiles, files: Sequence[Path]) -> tuple[Path, ...]:
     found = [
         path
         for path in sorted(files)
-        if entities(path).get("suffix") in order and ".tsv" in path.name and _run_of(path) == run.entities
+        if entities(path).get("suffix") in order and ".tsv" in path.name and run_entities(path) == run.entities
     ]
     return tuple(sorted(found, key=lambda path: order.index(entities(path)["suffix"])))
-
-
-def _run_of(path: Path) -> dict[str, str]:
-    return {key: value for key, value in run_entities(path).items() if key != "recording"}
 
 
 # -------------------------------------------------------------------------------------------------------------- rating
