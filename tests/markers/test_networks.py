@@ -104,6 +104,14 @@ def test_runs_are_pooled_and_gated(rng) -> None:
     assert estimates(first, kept_s=[900, 1200])[LEVELS[0]].reasons == (Reason.TOO_FEW_VOLUMES,)
 
 
+def test_the_longer_run_counts_more(rng) -> None:
+    """A run of 900 volumes has about four times the dimensions of one of 300 with twelve confounds."""
+    short, long = a_run(rng, within=0.2), a_run(rng, n_time=900, within=0.6)
+    first, second, both = (estimates(*runs)[LEVELS[0]].value for runs in ([short], [long], [short, long]))
+    share = (both - first) / (second - first)
+    assert 0.7 < share < 0.9
+
+
 @pytest.mark.parametrize(("within", "between"), [(0.0, 0.0), (0.5, 0.2)])
 def test_planted_connectivity_is_recovered(within: float, between: float) -> None:
     """Over 300 runs of pink noise: no bias beyond that of Fisher z, and intervals that hold the truth."""

@@ -18,6 +18,7 @@ from lbpneuro.kernels.correlation import correlation, fisher_z
 from lbpneuro.kernels.nuisance import project, residual_basis
 from lbpneuro.stats.qcfc import COLUMNS, Cohort, analyse, covariate_columns, find_matrices, groups, read_group, study
 from tests.oracles.nodes import ball, node_run, nuisance, write_person
+from tests.oracles.qcfc import partial_correlation
 
 N_NODE, N_TIME = 12, 160
 LIMITS = {"people_min": 10, "permutations": 199, "seed": 5}
@@ -91,6 +92,8 @@ def test_a_covariate_takes_its_own_relation_out(rng) -> None:
     assert alone.summary["share_significant"] > 0.5
     assert held.summary["share_significant"] < 0.05
     assert held.summary["covariates"] == "age"
+    expected = [partial_correlation(motion, edge, age[:, None]) for edge in z.T.astype(float)]
+    np.testing.assert_allclose(held.r, expected, atol=1e-6)
     assert held.summary["null_low"] <= held.summary["median_abs_r"] <= held.summary["null_high"]
 
 
@@ -145,7 +148,7 @@ def written(rng, tmp_path: Path) -> list[Path]:
         for session, label in visits:
             means = 100 + rng.standard_normal((N_TIME, N_NODE)) + rng.standard_normal((N_TIME, 1))
             models = {
-                "cortical": nuisance(rng.standard_normal((N_TIME, 8)), strategy="36p"),
+                "cortical": nuisance(rng.standard_normal((N_TIME, 8 * int(label))), strategy="36p"),
                 "cortical_alternative": nuisance(rng.standard_normal((N_TIME, 3)), strategy="acompcor24"),
             }
             fd = 0.9 if place == 2 else rng.uniform(0.05, 0.2)
