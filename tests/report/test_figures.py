@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 
 from lbpneuro.io.files import write_tsv
-from lbpneuro.report.figures import tms
+from lbpneuro.report.figures import dynamic, tms
 from lbpneuro.report.visit import Visit
+from tests.report.study import dynamic as dynamic_files
 from tests.report.study import waves
 
 
@@ -20,7 +21,8 @@ from tests.report.study import waves
 def drawn(monkeypatch):
     """The figures that were drawn, in order."""
     figures: list[Figure] = []
-    monkeypatch.setattr(tms, "as_svg", lambda figure: figures.append(figure) or "")
+    for module in (tms, dynamic):
+        monkeypatch.setattr(module, "as_svg", lambda figure: figures.append(figure) or "")
     return figures
 
 
@@ -60,3 +62,24 @@ def test_the_ellipse_reaches_as_far_as_the_intervals():
     (ellipse,) = [patch for patch in panel.patches if isinstance(patch, Ellipse)]
     assert ellipse.center == (-30, 5)
     assert (ellipse.width / 2, ellipse.height / 2) == pytest.approx((1.96 * 2, 1.96 * 1), abs=1e-3)
+
+
+@pytest.mark.parametrize("with_reference", [True, False])
+def test_states_stand_at_the_middle_of_their_windows(tmp_path, drawn, with_reference):
+    """Windows of 66 s, one every 2 s; windows without a state are drawn nowhere. The matrices show r, not z."""
+    files = tuple(dynamic_files(tmp_path, "sub-01")[: 2 if with_reference else 1])
+    rows, config = (), {"dynamic": {"k": 2}}
+    note = dynamic.plot_states(
+        Visit(participant="sub-01", session="n/a", rows=rows, files={"dynamic": files}, config=config)
+    ).note
+    assert note == "Windows of 66 s; 60 % in state 1, 40 % in state 2."
+    panels = drawn[0].axes
+    first, second = (line.get_xdata() for line in panels[0].lines)
+    assert (len(first), len(second)) == (120, 80)
+    assert (first[0], second[0]) == (33, 33 + 2 * 40)
+    if with_reference:
+        centroids = pd.read_csv(files[1], sep="\t")
+        shown = panels[3].collections[0].get_array()
+        np.testing.assert_allclose(np.ravel(shown), np.tanh(centroids["state_2"]))
+    else:
+        assert len(panels) == 2

@@ -305,7 +305,11 @@ def learn_reference(sample: Sample, config: Mapping[str, Any]) -> tuple[Array, d
         )
         known = found[np.isfinite(found)]
         stability[str(k)] = (
-            {"AdjustedRand": round(float(known.mean()), 6), "SD": round(float(known.std()), 6), "Splits": len(known)}
+            {
+                "AdjustedRand": round(float(known.mean()), 6),
+                "SD": round(float(known.std(ddof=0)), 6),
+                "Splits": len(known),
+            }
             if known.size
             else {"AdjustedRand": None, "SD": None, "Splits": 0}
         )

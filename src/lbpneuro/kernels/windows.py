@@ -76,8 +76,8 @@ def window_weights(weights: ArrayLike, *, width: int, step: int, keep: ArrayLike
     Returns
     -------
     (n_window, n_time) float64
-        ``n_window = (n_time - width) // step + 1``, none if the run is shorter than a window. A window is NaN if more
-        than 20 % of its weight is on censored volumes.
+        ``n_window = (n_time - width) // step + 1`` (GIFT leaves out the last), none if the run is shorter than a
+        window. A window is NaN if more than 20 % of its weight is on censored volumes.
     """
     weights, keep = np.asarray(weights, dtype=np.float64), np.asarray(keep)
     check_positive("step", step)
