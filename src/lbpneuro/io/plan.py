@@ -168,7 +168,7 @@ def _unit(
         "structural": anat,
         "functional": func,
         "dynamic": dynamic,
-        "shift": _rated(own, config),
+        "shift": _rated(own, shared, config),
         "tms": tables,
         "plasticity": tables,
     }
@@ -299,7 +299,7 @@ def _rated_tasks(config: Config) -> list[str]:
     return [config["shift"][key] for key in RATED_TASKS if config["shift"][key] is not None]
 
 
-def _rated(own: Sequence[Row], config: Config) -> list[Row]:
+def _rated(own: Sequence[Row], shared: Sequence[Row], config: Config) -> list[Row]:
     """Return the preprocessed runs with a rating and the files that may hold it; the raw runs where there are no such.
 
     Rating runs have no job of the embedded path: they need the way to the template and the confounds of a derivative.
@@ -313,7 +313,9 @@ def _rated(own: Sequence[Row], config: Config) -> list[Row]:
     ratings = [row for row in raw if row.get("suffix") in RATINGS and str(row.get("ext")).startswith(".tsv")]
     runs = _one_per_run(bold)
     companions = [file for run in runs for file in (run, *_companions(run, derived))]
-    return [*companions, *(row for row in ratings if _run(row) in {_run(run) for run in runs})]
+    native = config["dataset"]["space"] not in TEMPLATES
+    ways = [row for row in [*own, *shared] if native and row["dataset"] != "raw" and _is_transform(row)]
+    return [*companions, *ways, *(row for row in ratings if _run(row) in {_run(run) for run in runs})]
 
 
 def _one_per_run(rows: Sequence[Row]) -> list[Row]:

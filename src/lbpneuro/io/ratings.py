@@ -265,7 +265,7 @@ def read_rating_run(
     t_r = repetition_time(files.run.bold, header=series.t_r)
     n_time = len(series.bold)
     confounds, keep, nuisance = _nuisance(files, n_time=n_time, t_r=t_r, settings=settings, functional=functional)
-    means, coverage = _set_means(series, regions=regions, settings=settings)
+    means, coverage = _set_means(series, regions=regions, settings=settings, transform=files.run.transform)
     rating = read_rating(files.ratings, settings)
     regressors = np.full((n_time, 2), np.nan)
     if rating is not None:
@@ -316,11 +316,13 @@ def _nuisance(
     return confounds, keep, Nuisance(strategy=strategy, basis=basis)
 
 
-def _set_means(series: Series, *, regions: Mapping[Name, Region], settings: Mapping[str, Any]) -> tuple[Array, Array]:
+def _set_means(
+    series: Series, *, regions: Mapping[Name, Region], settings: Mapping[str, Any], transform: Path | None
+) -> tuple[Array, Array]:
     """Return the mean series of the sets (n_time, 3), and the smallest coverage of the regions of each."""
     parts = set_parts(settings, list(regions))
     named = {part: regions[part] for set_of in parts.values() for part in set_of}
-    found = roi_weights(series, regions=named)
+    found = roi_weights(series, regions=named, transform=transform)
     weights = found.weights.toarray()
     _, coverage = region_means(series.bold, weights=weights, whole=found.whole)
     sets = np.stack([weights[found.rows(parts[name])].max(axis=0) for name in SETS])
