@@ -37,6 +37,7 @@ NUMERIC = ("x", "y", "z", "radius_mm", "inner_mm", "y_min")
 HALF_TURN = 180.0
 ROUNDING_MM = 1e-6
 UPRIGHT_TOLERANCE = 1e-6
+LABELS_LISTED = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -329,8 +330,13 @@ def _atlas(path: Path) -> Atlas:
     from scipy import ndimage
 
     labels, affine = load_atlas(path)
-    values, numbers = np.unique(labels, return_inverse=True)
-    found = ndimage.find_objects(numbers.reshape(labels.shape) + 1)
+    lowest, highest = int(labels.min()), int(labels.max())
+    if lowest >= 0 and highest <= LABELS_LISTED:
+        values, numbers = range(highest + 1), labels.astype(np.int32)
+    else:  # few labels with large numbers
+        values, inverse = np.unique(labels, return_inverse=True)
+        numbers = inverse.reshape(labels.shape)
+    found = ndimage.find_objects(numbers + 1)
     boxes = {int(value): box for value, box in zip(values, found, strict=True) if box is not None}
     labels.setflags(write=False)
     return Atlas(labels=labels, affine=affine, boxes=boxes)

@@ -450,6 +450,7 @@ def mpfc_hub(data: Functional) -> dict[MarkerLevel, Estimate]:
 
 
 NODES_MIN = 150
+SIDES = ("L", "R")
 
 
 def _mean_squared_z(projected: Array) -> Array:
@@ -494,7 +495,7 @@ def nac_slow5(data: Functional) -> dict[MarkerLevel, Estimate]:
     The series is cleaned of confounds and drift but not low-passed. Runs with too little kept time are left out, the
     others averaged on the logarithm of ``share / (1 - share)`` with the inverse of its variance as weight.
     """
-    return {(side,): _slow5_estimate(data, side) for side in ("L", "R")}
+    return {(side,): _slow5_estimate(data, side) for side in SIDES}
 
 
 def _slow5_estimate(data: Functional, side: str) -> Estimate:
@@ -508,11 +509,16 @@ def _slow5_estimate(data: Functional, side: str) -> Estimate:
     long = [run for run in long if 0.5 / run.t_r >= settings["total_hz"][1]]
     if not long:
         return Estimate.fail(Reason.TOO_FEW_VOLUMES)
-    shares = [share for run in long if np.isfinite((share := _slow5(run, regions, settings)).value).all()]
-    if not shares:
+    bands = (*settings["band_hz"], *settings["total_hz"])
+    found = [_slow5(run, bands) for run in long]
+    which = SIDES.index(side)
+    value = np.array([share.value[which] for share in found])
+    errors = np.array([share.se[which] for share in found])
+    known = np.isfinite(value)
+    if not known.any():
         return Estimate.fail(Reason.ZERO_VARIANCE)
-    value = np.array([share.value[0] for share in shares])
-    se_logit = np.array([share.se[0] for share in shares]) / (value * (1 - value))
+    value = value[known]
+    se_logit = errors[known] / (value * (1 - value))
     weight = 1 / se_logit**2
     middle = float(np.sum(weight * np.log(value / (1 - value))) / weight.sum())
     half = NORMAL_95 / np.sqrt(weight.sum())
@@ -522,17 +528,19 @@ def _slow5_estimate(data: Functional, side: str) -> Estimate:
     return Estimate.of(share, se=se, ci=(low, high), n=n, flags=session_flags(data, regions=regions))
 
 
-def _slow5(run: Run, parts: Parts, settings: Mapping[str, Any]) -> BandRatio:
+@lru_cache(maxsize=8)
+def _slow5(run: Run, bands: tuple[float, float, float, float]) -> BandRatio:
+    """Return the share of a band in a wider one for both sides of the accumbens."""
     from lbpneuro.kernels.spectral import band_ratio
 
     basis = _basis(run, WIDE)
-    projected = project(basis, end_series(run, parts)[:, None], keep=run.keep)
+    series = np.column_stack([end_series(run, (("accumbens", side),)) for side in SIDES])
     return band_ratio(
-        np.asarray(projected, dtype=np.float64),
+        np.asarray(project(basis, series, keep=run.keep), dtype=np.float64),
         basis=basis,
         t_r=run.t_r,
-        band_hz=tuple(settings["band_hz"]),
-        total_hz=tuple(settings["total_hz"]),
+        band_hz=bands[:2],
+        total_hz=bands[2:],
         keep=run.keep,
     )
 
