@@ -110,6 +110,12 @@ def test_the_seed_itself_is_in_no_control(run):
             np.testing.assert_array_equal(after[name], signal)
 
 
+def test_a_control_that_is_all_seed_is_left_out(run):
+    series, found, csf = run
+    assert set(brainstem_controls(series, found, csf=csf, seeds=["pag", "pons"])) == {"csf_local"}
+    assert set(brainstem_controls(series, found, csf=None, seeds=["ventricle4"])) == {"pons"}
+
+
 def test_a_control_outside_the_data_is_left_out(run):
     series, found, csf = run
     high = np.argwhere(series.mask)[:, 2] > 30  # above the pons and most of the ventricle

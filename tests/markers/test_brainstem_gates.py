@@ -82,6 +82,16 @@ def test_a_ventricle_as_strong_as_the_seed_is_flagged(rng):
     assert Reason.VENTRICLE_AS_STRONG not in edge_estimate(without, ((PAG,), (VMPFC,)), model="brainstem").reasons
 
 
+def test_a_ventricle_that_is_weaker_than_the_seed_is_not_flagged(rng):
+    run = a_run(rng, r=0.8)
+    vmpfc = run.means[:, run.regions.index(VMPFC)] - 1000
+    run = with_ventricle(run, vmpfc + 1.5 * vmpfc.std(ddof=1) * rng.standard_normal(len(vmpfc)))
+    data = Functional(runs=(run,), settings=SETTINGS)
+    ventricle = edge_estimate(data, ((VENTRICLE,), (VMPFC,)), model="cortical")
+    assert ventricle.ci_low > 0
+    assert Reason.VENTRICLE_AS_STRONG not in edge_estimate(data, ((PAG,), (VMPFC,)), model="brainstem").reasons
+
+
 def test_the_overlap_has_a_row(rng):
     good, bad = a_run(rng, brainstem_dice=0.92), a_run(rng, brainstem_dice=0.7)
     (estimate,) = brainstem_overlap(Functional(runs=(good,), settings=SETTINGS)).values()

@@ -28,6 +28,7 @@ SOURCES = ("cardiac", "respiratory")
 RATE_PER_MIN = {"cardiac": (30.0, 180.0), "respiratory": (4.0, 40.0)}
 IMPLAUSIBLE_MAX = 0.2
 STUCK_MAX = 0.2
+STUCK_S = {"cardiac": 2.0, "respiratory": 5.0}
 log = logging.getLogger("lbpneuro")
 
 
@@ -95,8 +96,8 @@ def read_physio(paths: Sequence[Path]) -> dict[str, Wave]:
         for name, wave in _read_recording(path).items():
             if name in waves:
                 raise InputError(
-                    f"{path} and {waves[name].path}: both hold a {name} wave, and nothing says which is right; take the "
-                    "column out of one, or name it otherwise in the Columns of its sidecar."
+                    f"{path} and {waves[name].path}: both hold a {name} wave, and nothing says which is right; take "
+                    "the column out of one, or name it otherwise in the Columns of its sidecar."
                 )
             waves[name] = wave
     return waves
@@ -132,7 +133,7 @@ def _phase(wave: Wave, name: str, times: Array) -> tuple[Array | None, dict[str,
     """Return the phase at some times, None for a poor recording, and what is said of the wave."""
     low, high = RATE_PER_MIN[name]
     rates = (low / 60, high / 60)
-    stuck = _stuck_share(wave.samples)
+    stuck = _stuck_share(wave, longer_than_s=STUCK_S[name])
     facts: dict[str, Any] = {"StuckShare": round(stuck, 3)}
     if wave.sampling_hz < 3 * rates[1]:
         return None, _refused(wave, name, facts, f"sampled at {wave.sampling_hz:g} Hz, less than {3 * rates[1]:g} Hz")
@@ -158,9 +159,11 @@ def _refused(wave: Wave, name: str, facts: dict[str, Any], why: str) -> dict[str
     return {**facts, "Refused": why}
 
 
-def _stuck_share(samples: Array) -> float:
-    """Return the share of samples at the commonest of the two extremes: a belt or sensor at its limit, or off."""
-    return float(max(np.mean(samples == samples.min()), np.mean(samples == samples.max())))
+def _stuck_share(wave: Wave, *, longer_than_s: float) -> float:
+    """Return the share of samples in long stretches of one value: a sensor at its limit, or off."""
+    ends = np.flatnonzero(np.diff(wave.samples, append=np.nan) != 0) + 1
+    lengths = np.diff(ends, prepend=0)
+    return float(lengths[lengths >= longer_than_s * wave.sampling_hz].sum() / len(wave.samples))
 
 
 def _check_covers(wave: Wave, name: str, times: Array) -> None:
