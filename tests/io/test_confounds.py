@@ -31,7 +31,9 @@ def write(tmp_path, rng):
     return written
 
 
-@pytest.mark.parametrize(("strategy", "count"), [("24p", 24), ("36p", 36), ("acompcor24", 34), ("acompcor6", 11)])
+@pytest.mark.parametrize(
+    ("strategy", "count"), [("24p", 24), ("36p", 36), ("acompcor24", 34), ("acompcor6", 11), ("scrubbing", 32)]
+)
 def test_strategies(write, strategy, count):
     found = read_confounds(write(), strategy=strategy, n_time=N_TIME)
     assert found.regressors.shape == (N_TIME, count)
@@ -132,7 +134,8 @@ def test_words_in_a_column(write):
 
 def test_unknown_strategy(write):
     with pytest.raises(
-        InputError, match=r"`functional.confounds` must be one of 'acompcor24', 'acompcor6', '24p', '36p'; got '12p'"
+        InputError,
+        match=r"`functional.confounds` must be one of '24p', '36p', 'acompcor24', 'acompcor6', 'scrubbing'; got '12p'",
     ):
         read_confounds(write(), strategy="12p", n_time=N_TIME)
 
