@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 from benchmarks import page
-from benchmarks.measurements import PARTS, Bench, facts
+from benchmarks.measurements import PARTS, Bench, facts, load
 from benchmarks.side import ROOT
 from benchmarks.synthetic import make_run
 
@@ -77,6 +77,7 @@ def main() -> None:
         for name in given.only:
             print(f"{name} ...", flush=True)
             found["parts"][name] = PARTS[name](bench)
+    found["facts"]["load at the end"] = load()
     found["facts"]["minutes"] = round((time.perf_counter() - start) / 60, 1)
     print(page.markdown(found))
     kind = "hcp" if given.hcp else "default"

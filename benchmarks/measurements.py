@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -68,9 +69,15 @@ def facts(run: Run, bench: Bench) -> Row:
         "repeats": bench.repeats,
         "processor": processor(),
         "cores": bench.cores,
+        "load": load(),
         "python": platform.python_version(),
         "packages": {name: version(name) for name in ("numpy", "scipy", "isal", "nibabel", "nilearn")},
     }
+
+
+def load() -> float | None:
+    """Return how many processes wanted a core over the last minute, where the system tells."""
+    return round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None
 
 
 def processor() -> str:
@@ -244,7 +251,7 @@ def summaries(bench: Bench) -> Part:
     both = bench("brain_summaries", slow=True, n_voxel=n_voxel, d=bench.d)
     names = ("mean correlation (GBC)", "mean squared correlation (ICC)")
     rows = [
-        {"what": f"{name}, {n_voxel} voxels", "wall (s)": seconds}
+        {"what": f"{name}, {n_voxel} voxels", "CPU (s)": seconds}
         for name, seconds in zip(names, both.result, strict=True)
     ]
     targets = [
@@ -326,7 +333,7 @@ def scaling(bench: Bench) -> Part:
     ]
     return part(
         "Scaling",
-        f"Projection, maps of {shape['n_seed']} seeds and Fisher z in memory (wall s), over each size with the others "
+        f"Projection, maps of {shape['n_seed']} seeds and Fisher z in memory (s), over each size with the others "
         "as above; over files, everything from the compressed file to one written map (CPU s). *GEMM* and *memory "
         "bandwidth* are the least times that arithmetic and bytes take at the rates of this machine, measured on the "
         "same threads.",

@@ -47,7 +47,8 @@ def markdown(found: dict[str, Any], *, image: str | None = None) -> str:
         f"({facts['voxel_mm']:g} mm), {facts['packed_mb']} MB compressed ({facts['ratio']} times smaller than int16), "
         f"36 confounds. {facts['processor']}, {facts['cores']} cores; {facts['threads']} thread(s) of linear algebra "
         f"on both sides, median of {facts['repeats']}; what takes minutes once. Python {facts['python']}, {packages}. "
-        f"The whole took {facts['minutes']} minutes."
+        f"The whole took {facts['minutes']} minutes; load of the machine when it began {facts['load']}, when it ended "
+        f"{facts['load at the end']}, of which its own is 1: with more, both sides are slower, and ratios less sure."
     )
     lines = [NOTE, "", "# Benchmarks", "", about, ""]
     targets = [target for part in parts.values() for target in part["targets"]]
@@ -66,6 +67,7 @@ def plot(found: dict[str, Any], path: Path) -> None:
 
     mpl.use("svg")
     from matplotlib import pyplot as plt
+    from matplotlib.ticker import MaxNLocator
 
     curves = found["parts"]["scaling"]["curves"]
     settings = {"svg.hashsalt": "lbpneuro", "svg.fonttype": "path", "font.size": 9}
@@ -81,6 +83,7 @@ def plot(found: dict[str, Any], path: Path) -> None:
                 xlabel=label, ylabel="CPU seconds" if name == "file" else "seconds", ylim=(0, None), xlim=(0, None)
             )
             axis.spines[["top", "right"]].set_visible(False)
+            axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         for axis in (axes[0, 1], axes[0, 2]):
             axis.legend(frameon=False, fontsize=7)
         figure.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
