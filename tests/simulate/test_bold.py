@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lbpneuro.io.atlases import node_weights, seitzman_nodes
 from lbpneuro.io.images import load_probability
 from lbpneuro.io.region_grid import roi_weights, volume_weights
 from lbpneuro.kernels.quality import fd_jenkinson, fd_power
 from lbpneuro.markers.edges import LABELS
-from lbpneuro.simulate import bold
+from lbpneuro.simulate import bold, bold_truth
 from lbpneuro.simulate.confounds import expansion, principal_components
 from lbpneuro.simulate.grids import mni_grid
 from lbpneuro.simulate.imaging_files import csf_of_seed
@@ -68,20 +69,72 @@ def test_population_correlation_is_that_of_an_endless_run(both_regions):
     ]
     y = in_band(np.stack(means), t_r=settings.t_r, band_hz=settings.band_hz)
     found = np.real(np.vdot(y[0], y[1])) / np.sqrt(np.vdot(y[0], y[0]).real * np.vdot(y[1], y[1]).real)
-    expected = bold.population_correlation(shares, maps, correlation=correlation, settings=settings)[0, 1]
+    expected = bold_truth.population(shares, maps, correlation=correlation, settings=settings).r[0, 1]
     assert correlation[0, 1] - expected > 0.2  # noise matters in this test
     assert np.arctanh(found) == pytest.approx(np.arctanh(expected), abs=0.03)
+
+
+def test_what_regression_on_a_mean_signal_leads_to_in_an_endless_run(both_regions):
+    """Noise that all voxels share, and their own mean as the confound: the correlation falls below the planted one."""
+    shares, points = both_regions
+    settings = bold.BoldSettings(n_time=40_000, dummy=(), global_signal=1.0, physio=0.5, motion_leak=0)
+    maps = bold.maps_at(points, voxel_mm=VOXEL_MM)
+    shares = shares[:, maps.inside]
+    shares = np.vstack([shares, np.ones((1, shares.shape[1]))])
+    used_nodes = np.flatnonzero(np.asarray(abs(maps.nodes).sum(axis=0)) > 0)
+    maps = dataclasses.replace(maps, nodes=maps.nodes[:, used_nodes])
+    correlation = bold.latent_correlation(visit(), settings)
+    time = bold.courses(visit(), settings=settings, correlation=correlation, n_nodes=len(used_nodes))
+    series = bold.synthesise(maps, time, rng=np.random.default_rng(8), settings=settings)
+    y = in_band((shares / (shares @ maps.mean)[:, None]) @ series, t_r=settings.t_r, band_hz=settings.band_hz)
+    covariance = np.real(y @ y.conj().T)
+    left = covariance[:2, :2] - np.outer(covariance[:2, 2], covariance[2, :2]) / covariance[2, 2]
+    expected = {
+        n: bold_truth.population(shares, maps, correlation=correlation, settings=settings, regressed=n).r[0, 1]
+        for n in (0, 1)
+    }
+    assert left[0, 1] / np.sqrt(left[0, 0] * left[1, 1]) == pytest.approx(expected[1], abs=0.02)
+    assert expected[0] - expected[1] > 0.2
+
+
+def test_joint_markers_are_means_over_planted_correlations():
+    """Hub and networks from the nodes alone, the shift from its regions, and a white nucleus accumbens."""
+    maps, settings, who = bold.template_maps(VOXEL_MM), bold.BoldSettings(), visit()
+    where = {"csf": np.zeros(mni_grid(VOXEL_MM).shape), "voxel_mm": VOXEL_MM}
+    rows = bold_truth.bold_truth(who, maps, settings=settings, **where)
+    found = {(row["marker"], row.get("network_a", row.get("hemi")), row.get("network_b")): row["value"] for row in rows}
+    shape = mni_grid(VOXEL_MM).shape
+    nodes, whole = node_weights(seitzman_nodes(), affine=mni_grid(VOXEL_MM).affine, mask=maps.inside.reshape(shape))
+    names = np.array(seitzman_nodes().networks)
+    covered = nodes.sum(axis=1) >= 0.5 * whole
+    mpfc = region_shares(("mpfc", "n/a"), VOXEL_MM).ravel()[maps.inside]
+    weights = np.vstack([nodes.toarray()[covered], mpfc])
+    correlation = bold.latent_correlation(who, settings)
+    z = bold_truth.population(weights, maps, correlation=correlation, settings=settings).r
+    z = np.arctanh(np.where(np.eye(len(z)), np.nan, z))
+    beyond = nodes.toarray()[covered] @ mpfc == 0
+    assert found["mpfc_hub", None, None] == pytest.approx(np.nanmean(z[-1, :-1][beyond] ** 2), rel=1e-5)
+    salience, reward = (np.flatnonzero(names[covered] == name) for name in ("Salience", "Reward"))
+    assert found["network_z", "Salience", "Reward"] == pytest.approx(z[np.ix_(salience, reward)].mean(), rel=1e-5)
+    assert found["network_z", "Reward", "Reward"] == pytest.approx(np.nanmean(z[np.ix_(reward, reward)]), rel=1e-5)
+    assert len([row for row in rows if row["marker"] == "network_z"]) == 21
+    loud = dataclasses.replace(settings, white=1000.0, brainstem_white=1000.0)
+    white = {row.get("hemi"): row for row in bold_truth.bold_truth(who, maps, settings=loud, **where)}["L"]
+    assert white["marker"] == "nac_slow5"
+    assert white["value"] == pytest.approx(17 / 90, abs=1e-3)
 
 
 def test_every_edge_has_its_planted_value_on_every_side():
     """All edges in one product, each against the formula for two regions written out."""
     maps, settings, who = bold.template_maps(VOXEL_MM), bold.BoldSettings(), visit()
-    rows = bold.bold_truth(who, maps, csf=np.zeros(mni_grid(VOXEL_MM).shape), voxel_mm=VOXEL_MM, settings=settings)
-    z = {(row["marker"], row.get("hemi", "")): row["value"] for row in rows if row["marker"] != "fc_r"}
+    rows = bold_truth.bold_truth(
+        who, maps, csf=np.zeros(mni_grid(VOXEL_MM).shape), voxel_mm=VOXEL_MM, settings=settings
+    )
+    z = {(row["marker"], row.get("hemi", "")): row["value"] for row in rows if row["marker"].endswith("_z")}
     r = {row["edge"]: row["value"] for row in rows if row["marker"] == "fc_r"}
     assert set(r) == set(LABELS)
     correlation = bold.latent_correlation(who, settings)
-    coloured, white_share = bold.band_shares(settings)
+    coloured, white_share = bold_truth.band_shares(settings)
     for label in ("pag_vmpfc", "mpfc_pcc", "vpl_s1_L", "nac_dlpfc"):
         edge, side = LABELS[label]
         loads = [
@@ -103,9 +156,9 @@ def test_every_edge_has_its_planted_value_on_every_side():
 
 def test_voxels_of_csf_are_no_seed_unless_too_few_are_left():
     weights = np.array([1, 1, 0.5, 0], dtype=np.float32)
-    kept = bold.without_csf(weights, np.array([0.1, 0.2, 0.21, 0.9], dtype=np.float32))
+    kept = bold_truth.without_csf(weights, np.array([0.1, 0.2, 0.21, 0.9], dtype=np.float32))
     assert kept.tolist() == [1, 1, 0, 0]
-    assert bold.without_csf(weights, np.array([0.9, 0.9, 0, 0], dtype=np.float32)).tolist() == weights.tolist()
+    assert bold_truth.without_csf(weights, np.array([0.9, 0.9, 0, 0], dtype=np.float32)).tolist() == weights.tolist()
 
 
 def test_the_seed_of_the_truth_is_the_one_that_is_measured(study_folder):
@@ -118,7 +171,7 @@ def test_the_seed_of_the_truth_is_the_one_that_is_measured(study_folder):
     found = roi_weights(series, regions=regions, csf=load_probability(path), brainstem=("pag",))
     measured, excluded = volume_weights(found, mask=series.mask), found.csf_excluded[0]
     whole = region_shares(bold.SEED, voxel_mm)
-    planted = bold.without_csf(whole, csf_of_seed(path, mni_grid(voxel_mm), voxel_mm=voxel_mm))
+    planted = bold_truth.without_csf(whole, csf_of_seed(path, mni_grid(voxel_mm), voxel_mm=voxel_mm))
     np.testing.assert_allclose(planted, measured[0], atol=1e-6)
     assert excluded == (planted.sum() < whole.sum())
 
@@ -129,8 +182,8 @@ def test_coloured_noise_has_unit_variance_and_the_stated_share_in_the_band():
     assert noise.var(ddof=0) == pytest.approx(1, rel=0.03)
     y = in_band(noise - noise.mean(axis=1, keepdims=True), t_r=settings.t_r, band_hz=settings.band_hz)
     share = 2 * (np.abs(y) ** 2).sum() / noise.size / noise.shape[1]
-    assert share == pytest.approx(bold.band_shares(settings)[0], rel=0.03)
-    assert bold.band_shares(settings)[1] == pytest.approx(0.07 / (0.5 / settings.t_r), rel=1e-3)
+    assert share == pytest.approx(bold_truth.band_shares(settings)[0], rel=0.03)
+    assert bold_truth.band_shares(settings)[1] == pytest.approx(0.07 / (0.5 / settings.t_r), rel=1e-3)
 
 
 def test_nodes_give_unit_variance_and_stay_in_the_grid():

@@ -9,14 +9,12 @@ The signal of a voxel, in percent of its mean, is a sum of time courses times ma
     + white noise.
 
 All but the last are products of a matrix of maps and a matrix of time courses, so that one model serves the run in
-template space and the raw run in the person's own space. The planted value of a connection is the correlation that the
-model itself implies for an infinitely long run, within the pass band, when everything that confound regression is
-meant to take out (global, physiological, motion) has been taken out.
+template space and the raw run in the person's own space. What this plants is in :mod:`lbpneuro.simulate.bold_truth`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -24,15 +22,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from lbpneuro.io.region_grid import CSF_MAX
-from lbpneuro.markers.bold import BRAINSTEM
-from lbpneuro.markers.edges import EDGE_REGIONS, LABELS
 from lbpneuro.simulate.anatomy import Anatomy, rigid_affine
 from lbpneuro.simulate.grids import Array, Grid, Volume, centred_grid, mni_grid, sample, sample_all
 from lbpneuro.simulate.motion import MotionSettings, jenkinson_displacement, motion_parameters
 from lbpneuro.simulate.people import Visit
 from lbpneuro.simulate.template import RegionKey, region_shares, template
-from lbpneuro.simulate.truth import TruthRow, truth_row
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -126,15 +120,6 @@ def coloured(rng: np.random.Generator, shape: tuple[int, int], *, t_r: float, kn
     from scipy import fft
 
     return fft.irfft(fft.rfft(white, axis=1) * gain, 2 * n_time, axis=1)[:, :n_time]
-
-
-def band_shares(settings: BoldSettings) -> tuple[float, float]:
-    """Return the share of the variance that lies in the pass band, of the 1/f signals and of white noise."""
-    frequencies = np.linspace(0, 0.5 / settings.t_r, 20001)[1:]
-    power = 1 / (frequencies + settings.knee_hz)
-    low, high = settings.band_hz
-    inside = (frequencies >= low) & (frequencies <= high)
-    return float(power[inside].sum() / power.sum()), float(inside.mean())
 
 
 def courses(visit: Visit, *, settings: BoldSettings, correlation: Array, n_nodes: int) -> Courses:
@@ -295,98 +280,6 @@ def nearest_correlation(matrix: Array, *, smallest: float = 0.02) -> Array:
     raised = (vectors * np.maximum(values, smallest)) @ vectors.T
     scale = np.sqrt(np.diag(raised))
     return raised / np.outer(scale, scale)
-
-
-def population_correlation(
-    weights: Matrix | sparse.csr_array, maps: Maps, *, correlation: Array, settings: BoldSettings
-) -> Array:
-    """Return the correlations of weighted means within the pass band, for an infinitely long, cleaned run.
-
-    Parameters
-    ----------
-    weights : (n_mean, n_voxel)
-        Weights of the means, on the voxels of ``maps``.
-    maps, correlation, settings
-        The generating model.
-
-    Returns
-    -------
-    (n_mean, n_mean)
-        With voxel means m and mean weights a = w m / sum(w m): covariance a'(R C R' s1 + N N' s1 + diag(white) s0) b,
-        where s1 and s0 are the shares of the 1/f and the white variance in the band. NaN for a mean without weight.
-    """
-    from scipy import sparse
-
-    coloured_share, white_share = band_shares(settings)
-    loads = sparse.csr_array(weights, dtype=np.float64) * maps.mean[None].astype(np.float64)
-    loads = sparse.csr_array(loads)
-    regions = settings.latent * (loads @ maps.regions.astype(np.float64))
-    nodes = settings.smooth_field * (loads @ maps.nodes).toarray()
-    white = loads * white_sd(maps, settings).astype(np.float64)[None]
-    structured = regions @ correlation @ regions.T + nodes @ nodes.T
-    covariance = coloured_share * structured + white_share * (white @ white.T).toarray()
-    size = np.sqrt(np.diag(covariance))
-    size = np.where(size > 0, size, np.nan)
-    return np.asarray(covariance / np.outer(size, size))
-
-
-@lru_cache(maxsize=2)
-def _measured_regions(voxel_mm: float) -> dict[RegionKey, tuple[NDArray[np.intp], Matrix]]:
-    """Return the voxels (flat) of every region of an edge and their shares."""
-    found = {}
-    for roi, hemi in EDGE_REGIONS:
-        shares = region_shares((roi, hemi), voxel_mm).ravel()
-        voxels = np.flatnonzero(shares)
-        found[roi, hemi] = (voxels, shares[voxels])
-    return found
-
-
-def without_csf(weights: Volume, csf: Volume) -> Volume:
-    """Return the weights of the seed without the voxels of CSF, or all of them if less than half would be left.
-
-    This is the seed that connectivity is computed of: fewer voxels average less noise out, and it matters to r.
-    """
-    tissue = np.where(csf > CSF_MAX, np.float32(0), weights)
-    return tissue if tissue.sum(dtype=float) >= 0.5 * weights.sum(dtype=float) else weights
-
-
-def bold_truth(visit: Visit, maps: Maps, *, csf: Volume, voxel_mm: float, settings: BoldSettings) -> list[TruthRow]:
-    """Return the planted values of the functional markers; ``csf`` is its probability in voxels of the brainstem."""
-    ends = [end for edge, side in LABELS.values() for end in edge.ends(side)]
-    order = {parts: row for row, parts in enumerate(dict.fromkeys(ends))}
-    weights = _end_weights(list(order), csf=csf, inside=maps.inside, voxel_mm=voxel_mm)
-    correlation = latent_correlation(visit, settings)
-    r = population_correlation(weights, maps, correlation=correlation, settings=settings)
-    rows = []
-    for label, (edge, side) in LABELS.items():
-        seed, target = edge.ends(side)
-        value = r[order[seed], order[target]]
-        if np.isfinite(value):
-            rows.append(truth_row(visit, "fc_r", value=value, edge=label))
-            hemi = {"hemi": side} if side else {}
-            rows.append(truth_row(visit, f"{edge.name}_z", value=np.arctanh(value), **hemi))
-    return rows
-
-
-def _end_weights(
-    ends: Sequence[Sequence[RegionKey]], *, csf: Volume, inside: NDArray[np.bool_], voxel_mm: float
-) -> sparse.csr_array:
-    """Return the weights (n_end, n_voxel) of the ends of edges as they are measured."""
-    from scipy import sparse
-
-    shares, wet = _measured_regions(voxel_mm), csf.ravel()
-    column = np.cumsum(inside.ravel()) - 1
-    rows, columns, values = [], [], []
-    for row, parts in enumerate(ends):
-        for part in parts:
-            voxels, share = shares[part]
-            share = without_csf(share, wet[voxels]) if part[0] in BRAINSTEM else share
-            seen = inside.ravel()[voxels]
-            rows.append(np.full(int(seen.sum()), row))
-            columns.append(column[voxels[seen]])
-            values.append(share[seen])
-    entries = (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns)))
-    return sparse.csr_array(sparse.coo_array(entries, shape=(len(ends), int(inside.sum()))))
 
 
 def template_run(visit: Visit, *, voxel_mm: float, settings: BoldSettings) -> tuple[Grid, Maps, Courses, Matrix]:

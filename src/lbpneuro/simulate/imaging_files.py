@@ -14,7 +14,8 @@ from lbpneuro.io.series import mean_in_voxels
 from lbpneuro.markers.bold import BRAINSTEM
 from lbpneuro.markers.edges import EDGE_REGIONS
 from lbpneuro.simulate.anatomy import Anatomy, anatomy, anatomy_truth, t1w_intensity, template_space
-from lbpneuro.simulate.bold import BoldSettings, Courses, Maps, Matrix, bold_mm, bold_truth, raw_run, template_run
+from lbpneuro.simulate.bold import BoldSettings, Courses, Maps, Matrix, bold_mm, raw_run, template_run
+from lbpneuro.simulate.bold_truth import bold_truth
 from lbpneuro.simulate.confounds import confounds
 from lbpneuro.simulate.grids import Grid, Volume, mni_grid
 from lbpneuro.simulate.people import Visit
