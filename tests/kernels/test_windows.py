@@ -215,6 +215,18 @@ def test_more_states_than_planted_are_unstable(rng):
     assert np.isnan(state_stability(windows, k=2, rng=rng, **alone)).all()
 
 
+def test_a_person_is_never_in_both_halves(rng):
+    """Two people who switch in different ways: what is learned from one is no state of the other."""
+    switch = np.repeat([-3.0, 3.0], 50)
+    windows = 0.3 * rng.standard_normal((200, 4))
+    windows[:100, 0] += switch
+    windows[100:, 1] += switch
+    found = state_stability(
+        windows, people=np.repeat([0, 1], 100), k=2, rng=rng, n_splits=3, n_init=5, metric="euclidean"
+    )
+    assert (found < 0.2).all()
+
+
 SEQUENCE = [0, 0, 0, 1, 1, NO_STATE, 1, 0, 0]
 
 
