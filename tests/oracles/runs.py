@@ -99,3 +99,34 @@ def estimates(markers: tuple[Marker, ...], *runs: Run, **settings: Any) -> dict[
     data = Functional(runs=runs, settings=config["functional"])
     found = {marker.name: evaluate(marker, data, config) for marker in markers}
     return {name if level == () else (name, *level): e for name, levels in found.items() for level, e in levels.items()}
+
+
+def a_pair(rng: np.random.Generator, *, r: float, exponent: float, fd: np.ndarray) -> Run:
+    """A run of PAG and vmPFC alone with one model: quick to make in hundreds."""
+    n_time, regions = len(fd), (("pag", "n/a"), ("vmpfc", "n/a"))
+    keep = kept_volumes(fd, steady=np.ones(n_time, dtype=bool), threshold_mm=SETTINGS["fd_spike_mm"])
+    confounds = rng.standard_normal((n_time, 20))
+    basis = residual_basis(confounds, t_r=2.0, band_hz=BAND, polynomial=1, keep=keep)
+    signals = coloured(rng, n_time=n_time, n_series=3, exponent=exponent, t_r=2.0, band_hz=BAND)
+    means = 1000 + np.sqrt(1 - r) * signals[:, 1:] + np.sqrt(r) * signals[:, :1]
+    ones = np.ones(2)
+    return Run(
+        name="task-rest",
+        resting=True,
+        t_r=2.0,
+        fd_mm=fd,
+        std_dvars=np.ones(n_time),
+        steady=np.ones(n_time, dtype=bool),
+        keep=keep,
+        models=dict.fromkeys((*MODELS, WIDE), Nuisance(strategy="24p", basis=basis)),
+        regions=regions,
+        means=means,
+        size=30 * ones,
+        coverage=ones,
+        signal=ones,
+        tsnr=50 * ones,
+        tsnr_se=2 * ones,
+        n_voxels=np.full(2, 30),
+        nodes=np.empty((n_time, 0)),
+        beyond_mpfc=np.empty(0, dtype=bool),
+    )
