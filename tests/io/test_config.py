@@ -42,7 +42,7 @@ def test_every_object_of_the_schema_is_closed_and_every_setting_described() -> N
     [
         ("functional: {band: [0.01, 0.1]}", r"unknown setting `functional.band`. Did you mean `band_hz`\?"),
         ("stuctural: {}", r"unknown setting `stuctural`. Did you mean `structural`\?"),
-        ("functional: {confounds: 48p}", "'48p' is not one of .*acompcor24"),
+        ("functional: {confounds_fallback: 48p}", "'48p' is not one of .*acompcor6"),
         ("tms: {bootstrap: 3}", "setting `tms.bootstrap`: 3 is less than the minimum of 100"),
         ("dataset: {participants: [sub-01]}", "setting `dataset.participants.0`"),
         ("- a list", "expected sections of settings, found list"),
