@@ -136,12 +136,13 @@ def reading(bench: Bench) -> Part:
 
 def end_to_end(bench: Bench) -> Part:
     unpacked, ours = bench("decompress"), bench("seed_map")
-    rows = [row("unpack only (isal)", unpacked), row("lbpneuro", ours)]
+    exact = bench("seed_map_exact", slow=True, n_voxel=3000).result
+    rows = [row("unpack only (isal)", unpacked), row("lbpneuro", ours, **difference(np.tanh(ours.result), exact))]
     targets = [target("lbpneuro / unpack only, CPU", value=ours.cpu / unpacked.cpu, goal=1.5, at_most=True)]
     for model in ("cosines", "butterworth"):
         theirs = bench("seed_map_nilearn", slow=True, model=model)
         ratio = theirs.cpu / ours.cpu
-        agreement = difference(np.tanh(ours.result), np.tanh(theirs.result))
+        agreement = difference(np.tanh(theirs.result), exact)
         rows.append(row(f"nilearn, {model}", theirs, **{"nilearn / lbpneuro, CPU": ratio}, **agreement))
         targets.append(target(f"nilearn ({model}) / lbpneuro, CPU", value=ratio, goal=25, at_most=False))
         share = ours.peak_mb / theirs.peak_mb
@@ -149,9 +150,9 @@ def end_to_end(bench: Bench) -> Part:
     return part(
         "From the compressed file to a Fisher-z map",
         "Brain and seed masker of nilearn, as in its example of seed-to-voxel correlation. `cosines`: both sides do "
-        "the same mathematics, so the maps agree to rounding, and that is the ratio to quote. `butterworth`: nilearn's "
-        "own filter, applied before the regression, as most of its scripts do; the price of that filter is in the "
-        "ratio, and the maps differ because the filters do. The difference is that of r over all voxels.",
+        "the same mathematics, and that is the ratio to quote. `butterworth`: nilearn's own filter, applied before the "
+        "regression, as most of its scripts do; the price of that filter is in the ratio, and the map differs because "
+        "the filter does. The difference is that of r from plain least squares in float64, over 3000 voxels.",
         rows,
         targets,
     )

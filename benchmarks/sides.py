@@ -243,6 +243,32 @@ def seed_map_nilearn(folder: Path, *, model: str) -> Callable[[], Array]:
     return run
 
 
+def seed_map_exact(folder: Path, *, n_voxel: int) -> Callable[[], Array]:
+    """Correlation of some voxels by plain least squares in float64 (model ``cosines``); NaN for the others."""
+    from lbpneuro.io.series import read_series
+
+    files = run_files(folder)
+    confounds = nilearn_confounds(folder, model="cosines")
+
+    def run() -> Array:
+        series = read_series(files.bold, files.mask)
+        n_time, n = series.bold.shape
+        chosen = np.random.default_rng(1).choice(n, min(n, n_voxel), replace=False)
+        inside = spheres(series.mask, series.affine, [SEED_MM])[0] > 0
+        course = series.bold[:, inside].mean(axis=1, dtype=np.float64)
+        data = np.column_stack([course, series.bold[:, chosen].astype(np.float64)])
+        regressors = np.column_stack([np.ones(n_time), np.arange(n_time), confounds - confounds.mean(axis=0)])
+        regressors /= np.linalg.norm(regressors, axis=0)
+        left = data - regressors @ np.linalg.lstsq(regressors, data - data.mean(axis=0), rcond=1e-9)[0]
+        left -= left.mean(axis=0)
+        left /= np.linalg.norm(left, axis=0)
+        found = np.full(n, np.nan)
+        found[chosen] = left[:, 0] @ left[:, 1:]
+        return found
+
+    return run
+
+
 def nilearn_confounds(folder: Path, *, model: str) -> Array:
     """Return the 36 confounds, and for ``cosines`` the cosines outside the band."""
     from lbpneuro.io.confounds import read_confounds

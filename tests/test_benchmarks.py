@@ -30,7 +30,9 @@ def test_seed_maps_of_both_sides_agree(folder):
         same, filtered = (
             np.tanh(sides.seed_map_nilearn(folder, model=model)()) for model in ("cosines", "butterworth")
         )
+    exact = sides.seed_map_exact(folder, n_voxel=3000)()
     assert np.abs(ours - same).max() < 1e-5
+    assert np.nanmax(np.abs(ours - exact)) < 1e-5
     known = np.isfinite(filtered)  # rounding takes r of the seed with itself beyond 1
     assert known.mean() > 0.99
     assert np.corrcoef(ours[known], filtered[known])[0, 1] > 0.9
