@@ -51,6 +51,11 @@ def both_regions():
     return shares[:, used], mni_grid(VOXEL_MM).points()[used]
 
 
+def correlations(weights, maps, correlation, settings):
+    found = bold_truth.moments(weights, maps, correlation=correlation, settings=settings)
+    return bold_truth.clean_correlation(found, settings)
+
+
 def test_population_correlation_is_that_of_an_endless_run(both_regions):
     """A run of 60,000 volumes without nuisance, band-passed by Fourier, against the formula."""
     shares, points = both_regions
@@ -69,7 +74,7 @@ def test_population_correlation_is_that_of_an_endless_run(both_regions):
     ]
     y = in_band(np.stack(means), t_r=settings.t_r, band_hz=settings.band_hz)
     found = np.real(np.vdot(y[0], y[1])) / np.sqrt(np.vdot(y[0], y[0]).real * np.vdot(y[1], y[1]).real)
-    expected = bold_truth.population(shares, maps, correlation=correlation, settings=settings).r[0, 1]
+    expected = correlations(shares, maps, correlation, settings)[0, 1]
     assert correlation[0, 1] - expected > 0.2  # noise matters in this test
     assert np.arctanh(found) == pytest.approx(np.arctanh(expected), abs=0.03)
 
@@ -89,19 +94,18 @@ def test_what_regression_on_a_mean_signal_leads_to_in_an_endless_run(both_region
     y = in_band((shares / (shares @ maps.mean)[:, None]) @ series, t_r=settings.t_r, band_hz=settings.band_hz)
     covariance = np.real(y @ y.conj().T)
     left = covariance[:2, :2] - np.outer(covariance[:2, 2], covariance[2, :2]) / covariance[2, 2]
-    expected = {
-        n: bold_truth.population(shares, maps, correlation=correlation, settings=settings, regressed=n).r[0, 1]
-        for n in (0, 1)
-    }
-    assert left[0, 1] / np.sqrt(left[0, 0] * left[1, 1]) == pytest.approx(expected[1], abs=0.02)
-    assert expected[0] - expected[1] > 0.2
+    found = bold_truth.moments(shares, maps, correlation=correlation, settings=settings)
+    clean = bold_truth.clean_correlation(found, settings)[0, 1]
+    regressed = bold_truth.regressed_correlation(found, settings, n_confound=1)[0, 1]
+    assert left[0, 1] / np.sqrt(left[0, 0] * left[1, 1]) == pytest.approx(regressed, abs=0.02)
+    assert clean - regressed > 0.2
 
 
 def test_joint_markers_are_means_over_planted_correlations():
     """Hub and networks from the nodes alone, the shift from its regions, and a white nucleus accumbens."""
     maps, settings, who = bold.template_maps(VOXEL_MM), bold.BoldSettings(), visit()
     where = {"csf": np.zeros(mni_grid(VOXEL_MM).shape), "voxel_mm": VOXEL_MM}
-    rows = bold_truth.bold_truth(who, maps, settings=settings, **where)
+    rows = bold_truth.bold_truth(who, maps, settings=settings, global_signal=False, **where)
     found = {(row["marker"], row.get("network_a", row.get("hemi")), row.get("network_b")): row["value"] for row in rows}
     shape = mni_grid(VOXEL_MM).shape
     nodes, whole = node_weights(seitzman_nodes(), affine=mni_grid(VOXEL_MM).affine, mask=maps.inside.reshape(shape))
@@ -110,7 +114,7 @@ def test_joint_markers_are_means_over_planted_correlations():
     mpfc = region_shares(("mpfc", "n/a"), VOXEL_MM).ravel()[maps.inside]
     weights = np.vstack([nodes.toarray()[covered], mpfc])
     correlation = bold.latent_correlation(who, settings)
-    z = bold_truth.population(weights, maps, correlation=correlation, settings=settings).r
+    z = correlations(weights, maps, correlation, settings)
     z = np.arctanh(np.where(np.eye(len(z)), np.nan, z))
     beyond = nodes.toarray()[covered] @ mpfc == 0
     assert found["mpfc_hub", None, None] == pytest.approx(np.nanmean(z[-1, :-1][beyond] ** 2), rel=1e-5)
@@ -127,9 +131,8 @@ def test_joint_markers_are_means_over_planted_correlations():
 def test_every_edge_has_its_planted_value_on_every_side():
     """All edges in one product, each against the formula for two regions written out."""
     maps, settings, who = bold.template_maps(VOXEL_MM), bold.BoldSettings(), visit()
-    rows = bold_truth.bold_truth(
-        who, maps, csf=np.zeros(mni_grid(VOXEL_MM).shape), voxel_mm=VOXEL_MM, settings=settings
-    )
+    where = {"csf": np.zeros(mni_grid(VOXEL_MM).shape), "voxel_mm": VOXEL_MM}
+    rows = bold_truth.bold_truth(who, maps, settings=settings, global_signal=False, **where)
     z = {(row["marker"], row.get("hemi", "")): row["value"] for row in rows if row["marker"].endswith("_z")}
     r = {row["edge"]: row["value"] for row in rows if row["marker"] == "fc_r"}
     assert set(r) == set(LABELS)
@@ -152,6 +155,24 @@ def test_every_edge_has_its_planted_value_on_every_side():
         expected = covariance[0, 1] / np.sqrt(covariance[0, 0] * covariance[1, 1])
         assert r[label] == pytest.approx(expected, abs=1e-6)
         assert z[f"{edge.name}_z", side] == pytest.approx(np.arctanh(expected), abs=1e-5)
+
+
+def test_only_the_cortical_model_takes_the_global_signal_out():
+    maps, settings, who = bold.template_maps(VOXEL_MM), bold.BoldSettings(), visit()
+    where = {"csf": np.zeros(mni_grid(VOXEL_MM).shape), "voxel_mm": VOXEL_MM, "settings": settings}
+    clean, regressed = (
+        {
+            row["edge"]: row["value"]
+            for row in bold_truth.bold_truth(who, maps, global_signal=on, **where)
+            if "edge" in row
+        }
+        for on in (False, True)
+    )
+    for label, (edge, _) in LABELS.items():
+        if edge.model == "brainstem":
+            assert regressed[label] == clean[label]
+        else:
+            assert -0.15 < regressed[label] - clean[label] < 0
 
 
 def test_voxels_of_csf_are_no_seed_unless_too_few_are_left():

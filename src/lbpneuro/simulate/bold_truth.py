@@ -1,14 +1,15 @@
 """The values that a simulated resting run plants.
 
-The planted value is what the generating model itself implies for an infinitely long run, within the pass band, when
-everything that confound regression is meant to take out (global, physiological, motion) has been taken out, and nothing
-else. What a strategy takes away of the signal on top of that is an error of the strategy, and shows as one: were the
-planted value that of each strategy, none could ever be wrong.
+The planted value of a connection is what the generating model itself implies for an infinitely long run, within the
+pass band, after confound regression. Under the brainstem model that is the run without global signal, physiology and
+motion. The cortical model takes out the mean signals of brain, white matter and CSF, and the mean of the brain holds
+the connections too: what is left is connectivity relative to that mean, lower than without, and this is what its
+markers estimate. ``global_signal=False`` gives the values without it, to see the difference.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,16 @@ from lbpneuro.io.config import read_config
 from lbpneuro.io.region_grid import CSF_MAX
 from lbpneuro.markers.bold import BRAINSTEM
 from lbpneuro.markers.edges import EDGE_REGIONS, EMOTION_NODES, LABELS, PAIN_NODES, Parts, midline
-from lbpneuro.simulate.bold import BoldSettings, Maps, Matrix, latent_correlation, nuisance_scale, white_sd
+from lbpneuro.simulate.bold import (
+    BoldSettings,
+    Maps,
+    Matrix,
+    latent_correlation,
+    nuisance_scale,
+    template_maps,
+    white_sd,
+)
+from lbpneuro.simulate.confounds import tissue_masks
 from lbpneuro.simulate.grids import Array, Volume, mni_grid
 from lbpneuro.simulate.people import Visit
 from lbpneuro.simulate.template import RegionKey, region_shares
@@ -49,17 +59,17 @@ N_NETWORK_MIN = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Population:
-    """Moments of some mean series for an infinitely long, cleaned run.
+class Moments:
+    """Moments of some mean series of an infinitely long run, as shares of the mean.
 
-    ``structured`` (n_mean, n_mean) and ``white`` (n_mean, n_mean) are the covariances of the 1/f signals and of the
-    white noise over all frequencies; ``r`` (n_mean, n_mean) the correlations within the pass band, NaN for a mean
-    without weight.
+    ``coloured`` and ``white`` (n_mean, n_mean) are the covariances of the 1/f signals and of the white noise over all
+    frequencies; ``bodily`` (n_mean, 3) is how much of the global signal and the two physiological noises, which are
+    1/f too, each mean holds. NaN for a mean without weight.
     """
 
-    structured: Array
+    coloured: Array
     white: Array
-    r: Array
+    bodily: Array
 
 
 def band_shares(settings: BoldSettings) -> tuple[float, float]:
@@ -75,14 +85,7 @@ def shares_of_power(settings: BoldSettings, *, band_hz: tuple[float, float]) -> 
     return float(power[inside].sum() / power.sum()), float(inside.mean())
 
 
-def population(
-    weights: Matrix | sparse.csr_array,
-    maps: Maps,
-    *,
-    correlation: Array,
-    settings: BoldSettings,
-    regressed: int = 0,
-) -> Population:
+def moments(weights: Matrix | sparse.csr_array, maps: Maps, *, correlation: Array, settings: BoldSettings) -> Moments:
     """Return the moments of weighted means.
 
     Parameters
@@ -91,36 +94,52 @@ def population(
         Weights of the means, on the voxels of ``maps``.
     maps, correlation, settings
         The generating model.
-    regressed
-        The last so many means are confounds: physiological noise and global signal stay in, and these means are
-        regressed out within the band, as they are. By default the noise is taken out, and nothing else.
 
     Notes
     -----
-    With voxel means m and weights a = w m / sum(w m): covariance a'(R C R' s1 + N N' s1 + diag(white) s0) b, where s1
-    and s0 are the shares of the 1/f and the white variance in the band.
+    With voxel means m and weights a = w m / sum(w m): coloured a'(R C R' + N N')b and white a' diag(noise) b.
     """
     from scipy import sparse
 
-    coloured_share, white_share = band_shares(settings)
     signal = np.asarray(weights @ maps.mean.astype(np.float64))
-    scale = 1 / np.where(signal > 0, signal, np.nan)
+    share = 1 / np.where(signal > 0, signal, np.nan)
     loads = sparse.csr_array(weights, dtype=np.float64) * maps.mean[None].astype(np.float64)
     loads = sparse.csr_array(loads)
     regions = settings.latent * (loads @ maps.regions.astype(np.float64))
     nodes = settings.smooth_field * (loads @ maps.nodes).toarray()
     noise = loads * white_sd(maps, settings).astype(np.float64)[None]
-    both = np.outer(scale, scale)
-    body = (loads @ maps.nuisance[:, :3].astype(np.float64)) * nuisance_scale(settings)[:3] * bool(regressed)
-    structured = (regions @ correlation @ regions.T + nodes @ nodes.T + body @ body.T) * both
-    white = (noise @ noise.T).toarray() * both
-    covariance = coloured_share * structured + white_share * white
-    if regressed:
-        beside = covariance[:, -regressed:]
-        covariance = covariance - beside @ np.linalg.solve(beside[-regressed:], beside.T)
-    size = np.sqrt(np.maximum(np.diag(covariance), 0))
+    bodily = (loads @ maps.nuisance[:, :3].astype(np.float64)) * nuisance_scale(settings)[:3]
+    both = np.outer(share, share)
+    return Moments(
+        coloured=(regions @ correlation @ regions.T + nodes @ nodes.T) * both,
+        white=(noise @ noise.T).toarray() * both,
+        bodily=bodily * share[:, None],
+    )
+
+
+def clean_correlation(found: Moments, settings: BoldSettings) -> Array:
+    """Return the correlations (n_mean, n_mean) within the pass band, without global signal and physiological noise."""
+    coloured, white = band_shares(settings)
+    return _as_correlation(coloured * found.coloured + white * found.white)
+
+
+def regressed_correlation(found: Moments, settings: BoldSettings, *, n_confound: int) -> Array:
+    """Return the correlations within the pass band when the last means are confounds of those before them.
+
+    Global signal and physiological noise stay in, and the confounds are regressed out as they are: with them goes what
+    they hold of the signals.
+    """
+    coloured, white = band_shares(settings)
+    covariance = coloured * (found.coloured + found.bodily @ found.bodily.T) + white * found.white
+    beside = covariance[:-n_confound, -n_confound:]
+    own = covariance[-n_confound:, -n_confound:]
+    return _as_correlation(covariance[:-n_confound, :-n_confound] - beside @ np.linalg.solve(own, beside.T))
+
+
+def _as_correlation(covariance: Array) -> Array:
+    size = np.sqrt(np.diag(covariance))
     size = np.where(size > 0, size, np.nan)
-    return Population(structured=structured, white=white, r=np.asarray(covariance / np.outer(size, size)))
+    return np.asarray(covariance / np.outer(size, size))
 
 
 def without_csf(weights: Volume, csf: Volume) -> Volume:
@@ -133,13 +152,7 @@ def without_csf(weights: Volume, csf: Volume) -> Volume:
 
 
 def bold_truth(
-    visit: Visit,
-    maps: Maps,
-    *,
-    csf: Volume,
-    voxel_mm: float,
-    settings: BoldSettings,
-    confounds: Matrix | None = None,
+    visit: Visit, maps: Maps, *, csf: Volume, voxel_mm: float, settings: BoldSettings, global_signal: bool = True
 ) -> list[TruthRow]:
     """Return the planted values of the functional markers.
 
@@ -151,35 +164,40 @@ def bold_truth(
         Who, where, and what is simulated.
     csf : (nx, ny, nz)
         Its probability in voxels of the brainstem.
-    confounds : (n_confound, n_voxel)
-        Weights of mean signals. With these the values are not those planted, but those that regression on these means
-        leads to in an endless run.
+    global_signal
+        Whether the values of the cortical model are those after regression on the mean signals of brain, white matter
+        and CSF.
     """
     from scipy import sparse
 
-    ends = _end_weights(csf=csf, inside=maps.inside, voxel_mm=voxel_mm)
-    nodes = _nodes(voxel_mm)
-    means = sparse.vstack([ends, nodes, *([] if confounds is None else [sparse.csr_array(confounds)])], format="csr")
-    n_confound = 0 if confounds is None else len(confounds)
-    correlation = latent_correlation(visit, settings)
-    found = population(means, maps, correlation=correlation, settings=settings, regressed=n_confound)
-    z = np.arctanh(np.where(np.eye(len(found.r), dtype=bool), np.nan, found.r))
-    among = slice(len(ENDS), len(ENDS) + nodes.shape[0])
-    rows = _edges(visit, z)
-    if np.isfinite(z[ROW[MPFC]]).any():
+    ends, nodes, confounds = _end_weights(csf=csf, inside=maps.inside, voxel_mm=voxel_mm), *_fixed_weights(voxel_mm)
+    means = sparse.vstack([ends, nodes, confounds], format="csr")
+    found = moments(means, maps, correlation=latent_correlation(visit, settings), settings=settings)
+    n = ends.shape[0] + nodes.shape[0]
+    clean = _z(clean_correlation(found, settings)[:n, :n])
+    cortical = _z(regressed_correlation(found, settings, n_confound=confounds.shape[0])) if global_signal else clean
+    rows = _edges(visit, {"cortical": cortical, "brainstem": clean})
+    among = slice(len(ENDS), n)
+    if np.isfinite(cortical[ROW[MPFC]]).any():
         beyond = nodes @ ends[[ROW[MPFC]]].toarray()[0] == 0
-        rows.append(truth_row(visit, "mpfc_hub", value=np.nanmean(z[among][beyond, ROW[MPFC]] ** 2)))
-    shift = _mean_among(z, EMOTION_NODES) - _mean_among(z, PAIN_NODES)
+        rows.append(truth_row(visit, "mpfc_hub", value=float(np.nanmean(cortical[among][beyond, ROW[MPFC]] ** 2))))
+    shift = _mean_among(cortical, EMOTION_NODES) - _mean_among(cortical, PAIN_NODES)
     if np.isfinite(shift):
         rows.append(truth_row(visit, "shift_rest", value=shift))
-    return [*rows, *_slow5(visit, found, settings), *_networks(visit, z[among, among])]
+    return [*rows, *_slow5(visit, found, settings), *_networks(visit, cortical[among, among])]
 
 
-def _edges(visit: Visit, z: Array) -> list[TruthRow]:
+def _z(r: Array) -> Array:
+    """Return Fisher z; NaN on the diagonal."""
+    return np.arctanh(np.where(np.eye(len(r), dtype=bool), np.nan, r))
+
+
+def _edges(visit: Visit, z: Mapping[str, Array]) -> list[TruthRow]:
+    """Return z and r of every edge from the z under each model."""
     rows = []
     for label, (edge, side) in LABELS.items():
         seed, target = edge.ends(side)
-        value = z[ROW[seed], ROW[target]]
+        value = z[edge.model][ROW[seed], ROW[target]]
         if np.isfinite(value):
             rows.append(truth_row(visit, "fc_r", value=np.tanh(value), edge=label))
             hemi = {"hemi": side} if side else {}
@@ -193,14 +211,14 @@ def _mean_among(z: Array, ends: Sequence[Parts]) -> float:
     return float(z[np.ix_(at, at)][np.triu_indices(len(at), k=1)].mean())
 
 
-def _slow5(visit: Visit, found: Population, settings: BoldSettings) -> list[TruthRow]:
+def _slow5(visit: Visit, found: Moments, settings: BoldSettings) -> list[TruthRow]:
     """Return the share of slow-5 power in each nucleus accumbens."""
     bands = _defaults()["slow5"]
     slow, total = (shares_of_power(settings, band_hz=tuple(bands[band])) for band in ("band_hz", "total_hz"))
     rows = []
     for side in ("L", "R"):
         row = ROW[("accumbens", side),]
-        size = np.array([found.structured[row, row], found.white[row, row]])
+        size = np.array([found.coloured[row, row], found.white[row, row]])
         if np.isfinite(size).all():
             rows.append(truth_row(visit, "nac_slow5", value=float(size @ slow / (size @ total)), hemi=side))
     return rows
@@ -258,11 +276,13 @@ def _end_weights(*, csf: Volume, inside: NDArray[np.bool_], voxel_mm: float) -> 
 
 
 @lru_cache(maxsize=2)
-def _nodes(voxel_mm: float) -> sparse.csr_array:
-    """Return the weights (n_node, n_voxel) of the Seitzman nodes in the run; 0 where too little is covered."""
-    from lbpneuro.simulate.bold import template_maps
+def _fixed_weights(voxel_mm: float) -> tuple[sparse.csr_array, sparse.csr_array]:
+    """Return the weights (n_mean, n_voxel) of the Seitzman nodes, 0 where too little is covered, and of the confounds."""
+    from scipy import sparse
 
-    grid, inside = mni_grid(voxel_mm), template_maps(voxel_mm).inside
-    weights, whole = atlas_weights(seitzman_nodes(), affine=grid.affine, mask=inside.reshape(grid.shape))
+    grid, maps = mni_grid(voxel_mm), template_maps(voxel_mm)
+    weights, whole = atlas_weights(seitzman_nodes(), affine=grid.affine, mask=maps.inside.reshape(grid.shape))
     covered = weights.sum(axis=1) >= _defaults()["coverage_min"] * whole
-    return weights * covered[:, None].astype(np.float32)
+    masks = tissue_masks(maps, grid)
+    means = [np.ones(len(maps.mean)), *(masks[tissue] for tissue in ("WM", "CSF") if masks[tissue].any())]
+    return weights * covered[:, None].astype(np.float32), sparse.csr_array(np.asarray(means, dtype=np.float32))
