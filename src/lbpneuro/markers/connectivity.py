@@ -363,6 +363,9 @@ def _pooled_jackknife(
     weight = weight / max(weight.sum(), 1)
     se = float(np.sqrt(np.sum((weight * errors) ** 2)))
     se = se if se > 0 else float("nan")  # all is shrunken away, however the data vary
+    if not se > 0:
+        # complete shrinkage: the covariance cannot be told from noise, and 0 is not an estimate but its absence
+        return Estimate.fail(Reason.TOO_FEW_DOF)
     n = float(sum(len(projected) for projected, _ in found))
     return _checked(float(weight @ values), se=se, n=n, flags=flags, t=_student_95(float(np.sum(dof))))
 
