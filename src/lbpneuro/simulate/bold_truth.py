@@ -277,7 +277,7 @@ def _end_weights(*, csf: Volume, inside: NDArray[np.bool_], voxel_mm: float) -> 
 
 @lru_cache(maxsize=2)
 def _fixed_weights(voxel_mm: float) -> tuple[sparse.csr_array, sparse.csr_array]:
-    """Return the weights (n_mean, n_voxel) of the Seitzman nodes, 0 where too little is covered, and of the confounds."""
+    """Return the weights (n_mean, n_voxel) of the Seitzman nodes (0 where too little is covered) and confounds."""
     from scipy import sparse
 
     grid, maps = mni_grid(voxel_mm), template_maps(voxel_mm)
