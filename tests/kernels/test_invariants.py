@@ -272,6 +272,11 @@ CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
         "rng": np.random.default_rng(3),
     },
     "nulls.allowed_shifts": lambda rng: {"n_time": 150, "t_r": 2.0, "min_shift_s": 30.0},
+    "nulls.shift_scores": lambda rng: {"seeds": rng.standard_normal((40, 9)), "targets": rng.standard_normal((40, 6))},
+    "nulls.shift_p": lambda rng: {
+        "correlation": rng.uniform(-1, 1, (20, 6)),
+        "variance": rng.uniform(0.01, 0.02, (20, 6)),
+    },
     "nulls.shifted_seeds": lambda rng: {**shifts(rng), "shifts": np.arange(15, 20)},
     "summaries.mean_correlation": lambda rng: {"projected": bold(rng)},
     "summaries.mean_squared_correlation": lambda rng: {"projected": bold(rng)},

@@ -38,6 +38,7 @@ SETTINGS = {
     "edges": {},
     "slow5": {"high_pass_hz": 0.008, "band_hz": [0.01, 0.027], "total_hz": [0.01, 0.1], "kept_s": 300},
     "networks": ["DefaultMode", "Salience"],
+    "shift_null": {"shifts": 500, "min_shift_s": 30},
     "atlases": {},
     "polynomial": 1,
     "fd_spike_mm": 0.25,

@@ -71,6 +71,7 @@ def run_step(tmp_path: Path, files, *, out="out", **settings) -> tuple[pd.DataFr
         "functional": {**SETTINGS, "rois": str(ROIS), **settings},
         "dynamic": read_config()["dynamic"],
         "preprocess": {"level": "draft"},
+        "run": {"random_seed": 1},
     }
     (tmp_path / "config.json").write_text(json.dumps(config))
     rows = tmp_path / out / "sub-01" / "func" / "sub-01_desc-functional_markers.tsv"

@@ -112,7 +112,7 @@ class Confounds:
 
 
 def find_strategy(name: str, custom: Mapping[str, Sequence[str]] | None = None) -> Strategy:
-    """Return a strategy by its name: one of the user's (``{name: columns or patterns}``), else one of ``STRATEGIES``."""
+    """Return a strategy by its name: one of the user's (``{name: columns}``), else one of ``STRATEGIES``."""
     custom = custom or {}
     if name in custom:
         return Strategy(words=f"the confounds of the strategy {name}", patterns=tuple(custom[name]))

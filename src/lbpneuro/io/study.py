@@ -188,7 +188,7 @@ SHIFT_SETTINGS = tuple(
 """The censoring and the gates of resting runs, which rating runs share."""
 
 SHARED_SETTINGS: Mapping[str, tuple[str, ...]] = {
-    "functional": SERIES_SETTINGS,
+    "functional": (*SERIES_SETTINGS, "run.random_seed"),
     "dynamic": ("functional.coverage_min", "functional.band_hz", "run.random_seed"),
     "shift": SHIFT_SETTINGS,
     "tms": ("mep", "run.random_seed"),

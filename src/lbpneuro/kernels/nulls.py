@@ -71,15 +71,55 @@ def circular_shift_null(
     if shifted.shape[1] > n_shifts:
         shifted = shifted[:, np.sort(rng.choice(shifted.shape[1], n_shifts, replace=False))]
     own = np.asarray(seed, dtype=np.float64)[:, None]
-    units = np.ascontiguousarray(unit_norm(np.hstack([own, shifted])).T, dtype=targets.dtype)
+    seeds = np.hstack([own, shifted]).astype(targets.dtype)
     p = np.full(targets.shape[1], np.nan)
     for start in range(0, len(p), BLOCK):
-        block = unit_norm(targets[:, start : start + BLOCK])
-        squared = (units @ block) ** 2
-        squared /= units**2 @ block**2
-        as_close = np.count_nonzero(squared[1:] >= squared[0], axis=0)
-        p[start : start + BLOCK] = np.where(np.isnan(squared[0]), np.nan, (1 + as_close) / len(units))
-    return p, len(units) - 1
+        p[start : start + BLOCK] = shift_p(*shift_scores(seeds, targets=targets[:, start : start + BLOCK]))
+    return p, shifted.shape[1]
+
+
+def shift_scores(
+    seeds: NDArray[np.floating[Any]], *, targets: NDArray[np.floating[Any]]
+) -> tuple[NDArray[np.floating[Any]], NDArray[np.floating[Any]]]:
+    """Return the correlation of seeds and targets, and the variance that it has by chance in their coordinates.
+
+    Several runs are pooled by sums over the runs of ``w`` times the first and ``w^2`` times the second, with the weight
+    ``w`` of each run and as many shifts in each (:func:`shift_p`).
+
+    Parameters
+    ----------
+    seeds : (d, n_seed)
+        Projected: the seed, then the same after shifts.
+    targets : (d, n_target)
+
+    Returns
+    -------
+    correlation, variance : (n_seed, n_target)
+        ``sum_k s_k t_k`` and ``sum_k s_k^2 t_k^2`` of the series in unit length; NaN for NaN or zero series.
+    """
+    check_length("targets", targets, expected=len(seeds))
+    units = np.ascontiguousarray(unit_norm(seeds).T)
+    block = unit_norm(targets)
+    return units @ block, units**2 @ block**2
+
+
+def shift_p(correlation: NDArray[np.floating[Any]], variance: NDArray[np.floating[Any]]) -> Array:
+    """Return how often a shifted seed goes with a target at least as closely as the seed itself.
+
+    Parameters
+    ----------
+    correlation, variance : (1 + n_shift, n_target)
+        From :func:`shift_scores`, the first row without a shift.
+
+    Returns
+    -------
+    (n_target,) float64
+        Two-sided, ``(1 + b) / (1 + n)``; NaN where the first row is.
+    """
+    check_length("variance", variance, expected=len(correlation))
+    squared = correlation**2 / variance
+    as_close = np.count_nonzero(squared[1:] >= squared[0], axis=0)
+    return np.where(np.isnan(squared[0]), np.nan, (1 + as_close) / len(squared))
 
 
 def allowed_shifts(n_time: int, *, t_r: float, min_shift_s: float) -> NDArray[np.int64]:

@@ -121,10 +121,11 @@ class Run:
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
 class Functional:
-    """Input of the family: the runs of one session, and the section ``functional`` of the settings."""
+    """Input of the family: the runs of one session, the section ``functional`` of the settings, and a random seed."""
 
     runs: tuple[Run, ...]
     settings: Mapping[str, Any]
+    seed: int = 0
 
 
 def region_label(level: Level) -> str:

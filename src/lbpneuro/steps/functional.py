@@ -50,7 +50,7 @@ def measure(files: list[Path], config: Config, out: OutputFolder) -> Measured:
             facts[run.name] = {"Error": {"reason": str(error.reason), "message": str(error)}}
     if not scans:
         raise refused[0]
-    data = Functional(runs=tuple(scan.run for scan in scans), settings=settings)
+    data = Functional(runs=tuple(scan.run for scan in scans), settings=settings, seed=config["run"]["random_seed"])
     return Measured(data=data, method=method_text(scans, settings), sidecar={"Runs": facts})
 
 
