@@ -74,7 +74,7 @@ def test_resolved_paths_are_absolute_and_the_shipped_regions_are_found(tmp_path,
     assert config["dataset"]["bids_dir"] == str(tmp_path / "demo" / "raw")
     assert Path(config["functional"]["rois"]).is_file()
     (tmp_path / "config").mkdir()
-    (tmp_path / "config" / "rois.tsv").write_text("mine")
+    (tmp_path / "config" / "rois.tsv").write_text(Path(config["functional"]["rois"]).read_text())
     assert resolve(read_config())["functional"]["rois"] == str(tmp_path / "config" / "rois.tsv")
 
 
@@ -96,3 +96,59 @@ def test_files_of_an_own_atlas_are_absolute_and_must_be_there(tmp_path: Path, mo
         read_config(overrides={"functional": {"atlases": {"my_atlas": {"image": "x"}}}})
     with pytest.raises(ConfigError, match="'DefaultNode' is not one of"):
         read_config(overrides={"functional": {"networks": ["DefaultNode"]}})
+
+
+@pytest.mark.parametrize(
+    ("own", "said"),
+    [
+        (
+            {"functional": {"confounds": {"brainstem": "acompcor42"}}},
+            r"`functional\.confounds\.brainstem`: there is no confound strategy acompcor42\. Did you mean acompcor24\? Known: ",
+        ),
+        ({"functional": {"confounds_alternative": {"cortical": "mine"}}}, r"confounds_alternative\.cortical`.*mine"),
+        ({"shift": {"confounds": "12p"}}, r"`shift\.confounds`: there is no confound strategy 12p"),
+        (
+            {"functional": {"seeds": ["mpcf"]}},
+            r"`functional\.seeds`: there is no region mpcf in rois\.tsv\..*mpfc",
+        ),
+        (
+            {"functional": {"edges": {"a": {"seed": ["pag"], "target": ["amygdala_X"]}}}},
+            r"`functional\.edges\.a\.target`: there is no region amygdala_X",
+        ),
+        (
+            {"dynamic": {"nodes": [*read_config()["dynamic"]["nodes"], "nowhere"]}},
+            r"`dynamic\.nodes`: there is no region nowhere",
+        ),
+        ({"shift": {"reward": ["acumbens"]}}, r"`shift\.reward`: there is no region acumbens.*accumbens"),
+        ({"functional": {"template_transform": "a.h5"}}, r"`functional\.template_transform`: there is no file a\.h5"),
+        ({"functional": {"rois": "pyproject.toml"}}, r"`functional\.rois`: .* is no table of regions"),
+    ],
+)
+def test_a_name_that_there_is_not_is_refused_at_the_start(own: dict, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        resolve(read_config(overrides=own))
+
+
+def test_all_unknown_names_are_told_at_once_and_own_strategies_are_known() -> None:
+    own = {"functional": {"confounds": {"cortical": "x"}, "seeds": ["y"]}, "shift": {"pain": ["z"]}}
+    with pytest.raises(ConfigError) as caught:
+        resolve(read_config(overrides=own))
+    assert [line.split("`")[1] for line in str(caught.value).splitlines()] == [
+        "functional.confounds.cortical",
+        "functional.seeds",
+        "shift.pain",
+    ]
+    named = {
+        "confounds_custom": {"x": ["trans_x"]},
+        "confounds": {"cortical": "x"},
+        "seeds": ["amygdala", "amygdala_L"],
+    }
+    resolve(read_config(overrides={"functional": named}))
+    with pytest.raises(ConfigError, match="the name Seitzman300 is that of the built-in nodes"):
+        resolve(read_config(overrides={"functional": {"atlases": {"Seitzman300": {"image": "pyproject.toml"}}}}))
+
+
+def test_the_name_of_an_own_edge_can_stand_in_a_table() -> None:
+    edge = {"seed": ["pag"], "target": ["vmpfc"]}
+    with pytest.raises(ConfigError, match="does not match"):
+        read_config(overrides={"functional": {"edges": {"pag to\tvmpfc": edge}}})

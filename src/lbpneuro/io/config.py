@@ -100,7 +100,15 @@ def _unknown_keys(where: str, problem: ValidationError) -> str:
 
 
 def resolve(config: Mapping[str, Any]) -> Config:
-    """Return ``config`` with absolute paths, so that it means the same in every folder."""
+    """Return ``config`` with absolute paths, so that it means the same in every folder.
+
+    Raises
+    ------
+    ConfigError
+        If a file that the settings name is not there, or a name that must exist (:mod:`lbpneuro.io.setting_names`).
+    """
+    from lbpneuro.io.setting_names import check_names
+
     dataset = dict(config["dataset"])
     for key in ("bids_dir", "out_dir", "work_dir"):
         dataset[key] = str(Path(dataset[key]).absolute())
@@ -116,7 +124,11 @@ def resolve(config: Mapping[str, Any]) -> Config:
             f"setting `dynamic.states`: {states} is not there; give the path of a desc-dynamic_states.tsv."
         )
     dynamic = {**config["dynamic"], "states": str(Path(states).absolute()) if states else None}
-    return {**config, "dataset": dataset, "functional": functional, "dynamic": dynamic}
+    resolved = {**config, "dataset": dataset, "functional": functional, "dynamic": dynamic}
+    check_names(resolved)
+    way = functional["template_transform"]
+    functional["template_transform"] = str(Path(way).absolute()) if way else None
+    return resolved
 
 
 def _atlas_files(name: str, entry: Mapping[str, str | None]) -> dict[str, str | None]:

@@ -85,9 +85,18 @@ PLACES = ("bids_dir", "out_dir", "work_dir", "derivatives")
 
 
 def portable_settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that bear on results, without the places of a machine; the regions by their checksum."""
+    """Return the settings that bear on results, without the places of a machine; files by their checksum."""
     dataset = {key: value for key, value in config["dataset"].items() if key not in PLACES}
-    functional = {**config["functional"], "rois": checksum(Path(config["functional"]["rois"]))}
+    way = config["functional"]["template_transform"]
+    functional = {
+        **config["functional"],
+        "rois": checksum(Path(config["functional"]["rois"])),
+        "template_transform": checksum(Path(way)) if way else None,
+        "atlases": {
+            name: {key: checksum(Path(path)) if path else None for key, path in files.items()}
+            for name, files in config["functional"]["atlases"].items()
+        },
+    }
     run = {key: value for key, value in config["run"].items() if key != "finished_only"}
     states = config["dynamic"]["states"]
     dynamic = {**config["dynamic"], "states": checksum(Path(states)) if states else None}
