@@ -62,6 +62,7 @@ def make_study(root: Path, *, participants: int = 6, sessions: Sequence[str | No
         for session in sessions:
             rows += write_session(out, f"sub-{number:02d}", session=session, config=config, number=number)
     write_tsv(out / "markers_long.tsv", long_table(rows, index_columns=INDEX_COLUMNS))
+    write_states(out / "desc-dynamic_states.tsv")
     groups = ["LBP" if number % 2 else "control" for number in range(1, participants + 1)]
     people = [f"sub-{number:02d}" for number in range(1, participants + 1)]
     write_tsv(out / "participants.tsv", pd.DataFrame({"participant_id": people, "group": groups}))
@@ -188,17 +189,19 @@ def func(base: Path, prefix: str) -> list[Path]:
     files = [base / f"{run}_desc-mean_boldref.nii.gz", base / f"{run}_seed-pag_stat-z_boldmap.nii.gz"]
     write_nifti(files[0], nib.Nifti1Image(image, affine))
     write_nifti(files[1], nib.Nifti1Image(correlation, affine))
+    files.append(base / f"{run}_seed-accumbens_stat-z_boldmap.nii.gz")
+    write_nifti(files[-1], nib.Nifti1Image(correlation[::-1], affine))
     files.append(base / f"{run}_desc-roi_probseg.nii.gz")
     weights = [ball(mm, (0, -30, -10), 7), ball(mm, (6, 42, -12), 7) | ball(mm, (-6, 45, -6), 7)]
-    write_nifti(files[2], nib.Nifti1Image(np.stack(weights, axis=-1).astype(np.float32), affine))
+    write_nifti(files[-1], nib.Nifti1Image(np.stack(weights, axis=-1).astype(np.float32), affine))
     write_json(base / f"{run}_desc-roi_probseg.json", {"LabelMap": ["pag", "vmpfc"]})
     moved = np.abs(rng.normal(0.12, 0.06, 240))
     moved[[60, 61, 150]] = 0.6, 0.4, 0.9
     moved[0] = np.nan
     motion = pd.DataFrame({"fd_jenkinson": moved, "censored": (moved > 0.25).astype(int)})
     files.append(base / f"{prefix}_task-rest_desc-motion_timeseries.tsv")
-    write_tsv(files[3], motion)
-    write_json(files[3].with_suffix(".json"), {"RepetitionTime": 2.0})
+    write_tsv(files[-1], motion)
+    write_json(files[-1].with_suffix(".json"), {"RepetitionTime": 2.0})
     return files
 
 
@@ -210,10 +213,18 @@ def dynamic(base: Path, prefix: str) -> list[Path]:
     files = [base / f"{prefix}_desc-states_timeseries.tsv", base / f"{prefix}_desc-dynamic_states.tsv"]
     write_tsv(files[0], table)
     write_json(files[0].with_suffix(".json"), {"WindowSeconds": 66.0})
+    write_states(files[1])
+    return files
+
+
+def write_states(path: Path) -> None:
+    """Write reference states as the step does."""
+    rng = np.random.default_rng(5)
     edges = [(nucleus, cortex) for nucleus in ("vpl_L", "md_L") for cortex in ("s1_L", "insula_L", "mpfc")]
     centroids = pd.DataFrame(edges, columns=["node_1", "node_2"])
-    write_tsv(files[1], centroids.assign(state_1=rng.normal(0.1, 0.2, 6), state_2=rng.normal(0.5, 0.2, 6)))
-    return files
+    write_tsv(path, centroids.assign(state_1=rng.normal(0.1, 0.2, 6), state_2=rng.normal(0.5, 0.2, 6)))
+    stability = {"2": {"AdjustedRand": 0.61, "SD": 0.1, "Splits": 20}, "3": {"AdjustedRand": None}}
+    write_json(path.with_suffix(".json"), {"Participants": 6, "Windows": 600, "Stability": stability})
 
 
 def shift(base: Path, prefix: str) -> list[Path]:

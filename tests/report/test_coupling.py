@@ -11,11 +11,12 @@ import pytest
 from lbpneuro.io.files import write_json, write_tsv
 from lbpneuro.io.tables import write_plain_parquet
 from lbpneuro.report.cohort import read_cohort
-from lbpneuro.report.coupling import Coupling, read_coupling
+from lbpneuro.report.coupling import read_coupling
 from lbpneuro.report.figures import GROUP_FIGURES
 from lbpneuro.report.figures.qcfc import plot_motion_coupling
 from lbpneuro.report.render import write_group_page
 from lbpneuro.report.spec import read_spec
+from lbpneuro.report.study import Study
 from lbpneuro.report.visit import AbsentError
 from lbpneuro.stats.qcfc import COLUMNS, MEANING
 
@@ -113,10 +114,10 @@ def test_every_figure_of_the_study_is_on_its_page() -> None:
 
 def test_the_page_with_and_without(study: Path, tmp_path: Path) -> None:
     cohort = read_cohort([study / "markers_long.tsv"], group_column="group")
-    write_group_page(tmp_path / "with.html", cohort, read_coupling([written(tmp_path, [ROW])]))
+    write_group_page(tmp_path / "with.html", Study(cohort=cohort, coupling=read_coupling([written(tmp_path, [ROW])])))
     page = (tmp_path / "with.html").read_text()
     assert "0.105 (0.080 to 0.130)" in page
     assert MEANING.split(".", maxsplit=1)[0] in page
     assert 'id="motion-coupling"' in page
-    write_group_page(tmp_path / "without.html", cohort, Coupling())
+    write_group_page(tmp_path / "without.html", Study(cohort=cohort))
     assert "nothing can be said" in (tmp_path / "without.html").read_text()

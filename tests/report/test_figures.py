@@ -10,18 +10,22 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 
+from lbpneuro.errors import Reason, Status
 from lbpneuro.io.files import write_tsv
-from lbpneuro.report.figures import dynamic, tms
-from lbpneuro.report.visit import Visit
+from lbpneuro.registry import MARKERS
+from lbpneuro.report.figures import connections, dynamic, functional, tms
+from lbpneuro.report.study import Study
+from lbpneuro.report.visit import AbsentError, Visit
 from tests.report.study import dynamic as dynamic_files
-from tests.report.study import waves
+from tests.report.study import func, waves, write_states
+from tests.report.test_marks import row
 
 
 @pytest.fixture
 def drawn(monkeypatch):
     """The figures that were drawn, in order."""
     figures: list[Figure] = []
-    for module in (tms, dynamic):
+    for module in (tms, dynamic, connections):
         monkeypatch.setattr(module, "as_svg", lambda figure: figures.append(figure) or "")
     return figures
 
@@ -83,3 +87,98 @@ def test_states_stand_at_the_middle_of_their_windows(tmp_path, drawn, with_refer
         np.testing.assert_allclose(np.ravel(shown), np.tanh(centroids["state_2"]))
     else:
         assert len(panels) == 2
+
+
+NAMED = {marker.name: marker for marker in MARKERS}
+
+
+def connected(values: dict[tuple[str, ...], float], **options) -> Visit:
+    """A visit with rows of the functional family, by (marker, level...)."""
+    rows = tuple(
+        row(value, marker=NAMED[name], level=tuple(level), **options) for (name, *level), value in values.items()
+    )
+    return Visit(participant="sub-01", session="n/a", rows=rows)
+
+
+def test_connections_show_both_strategies_by_system(drawn):
+    values = {
+        ("vpl_s1_z", "L"): 0.5,
+        ("pag_vmpfc_z",): 0.3,
+        ("fc_z_alternative", "pag_vmpfc"): -0.1,
+        ("fc_z_alternative", "vpl_s1_L"): 0.4,
+        ("custom_z", "mine"): 0.2,
+    }
+    note = connections.plot_connections(connected(values, se=0.16)).note
+    (panel,) = drawn[0].axes
+    dots = [line.get_xdata()[0] for line in panel.lines if line.get_marker() == "o"]
+    assert dots == [0.3, -0.1, 0.5, 0.4, 0.2]
+    reach = [tuple(line.get_xdata()) for line in panel.lines if line.get_marker() == "None" and line.get_ydata()[0] > 0]
+    assert reach[0] == pytest.approx((0.3 - 0.32, 0.3 + 0.32))
+    texts = [text.get_text() for text in panel.texts]
+    assert [text for text in texts if text in (*connections.SYSTEMS.values(), connections.OWN)] == [
+        "Descending pain modulation, PAG",
+        "Thalamocortical",
+        "Your own connections",
+    ]
+    assert {"PAG – vmPFC", "VPL – S1, left", "mine", "↕ contested"} <= set(texts)
+    assert note == (
+        "Half of the intervals are wider than 0.64; 2 of 3 hold 0. "
+        "The two strategies differ in sign in 1 of 2 connections."
+    )
+
+
+def test_a_connection_without_value_says_why_and_all_without_are_no_figure(drawn):
+    lost = {"status": Status.FAIL, "reasons": (Reason.SIGNAL_DROPOUT,)}
+    without = connected({("pag_ins_z",): np.nan}, **lost)
+    rows = (*connected({("pag_vmpfc_z",): 0.3}).rows, *without.rows)
+    connections.plot_connections(Visit(participant="sub-01", session="n/a", rows=rows))
+    assert any("no value: the region has lost" in text.get_text() for text in drawn[0].axes[0].texts)
+    with pytest.raises(AbsentError, match="the region has lost most of its signal"):
+        connections.plot_connections(without)
+
+
+def test_networks_fill_one_triangle(drawn):
+    pairs = {("network_z", "A", "A"): 0.3, ("network_z", "A", "B"): -0.1, ("network_z", "B", "B"): 0.2}
+    connections.plot_networks(connected(pairs, se=0.02))
+    panel = drawn[0].axes[0]
+    matrix = np.ma.getdata(panel.collections[0].get_array()).reshape(2, 2)
+    np.testing.assert_array_equal(matrix, [[0.3, np.nan], [-0.1, 0.2]])
+    assert sorted(text.get_text() for text in panel.texts) == sorted(
+        ["0.300\n± 0.040", "−0.100\n± 0.040", "0.200\n± 0.040"]
+    )
+    with pytest.raises(AbsentError):
+        connections.plot_networks(connected({}))
+
+
+def test_seed_maps_have_a_row_per_main_seed_through_its_place(tmp_path, monkeypatch):
+    figures: list[Figure] = []
+    monkeypatch.setattr(functional, "as_png", lambda figure: figures.append(figure) or "")
+    files = tuple(path for path in func(tmp_path, "sub-01") if path.name.endswith(".nii.gz"))
+    shown = Visit(participant="sub-01", session="n/a", rows=(), files={"functional": files})
+    functional.plot_seed_map(shown)
+    titles = [axes.get_title() for axes in figures[0].axes if axes.get_title()]
+    assert len(titles) == 2 * 4
+    assert titles[0].startswith("PAG, x = ")
+    assert titles[4].startswith("accumbens, x = ")
+    place = functional.peak(functional._seed_maps(shown)["pag"])
+    assert np.linalg.norm(place - [0, -30, -10]) < 15
+    assert titles[1] == f"y = {round(place[1])} mm".replace("-", "−")
+    with pytest.raises(AbsentError):
+        functional.plot_seed_map(Visit(participant="sub-01", session="n/a", rows=(), files={"functional": files[:1]}))
+
+
+def test_states_of_the_study_are_drawn_once_with_how_sure_they_are(tmp_path, drawn):
+    path = tmp_path / "desc-dynamic_states.tsv"
+    write_states(path)
+    study = Study(cohort=None, states=path)
+    dynamic.plot_group_states(study)
+    reference = pd.read_csv(path, sep="\t")
+    shown = [np.ravel(panel.collections[0].get_array()) for panel in drawn[0].axes[:2]]
+    np.testing.assert_allclose(shown, np.tanh([reference["state_1"], reference["state_2"]]))
+    assert [panel.get_title(loc="left") for panel in drawn[0].axes[:2]] == ["State 1", "State 2"]
+    assert study.about_states[0] == "Learned from 6 people and 600 windows."
+    assert "2 states 0.61." in study.about_states[1]
+    write_tsv(path, reference.iloc[:0])
+    for nothing in (study, Study(cohort=None)):
+        with pytest.raises(AbsentError):
+            dynamic.plot_group_states(nothing)

@@ -10,9 +10,18 @@ import numpy as np
 import pytest
 
 from lbpneuro.errors import Reason, Status
+from lbpneuro.io.config import read_config
 from lbpneuro.markers.descriptor import Tier
 from lbpneuro.registry import MARKERS
-from lbpneuro.report.cohort import Cohort, distributions, family_states, grid, head_counts, reason_counts
+from lbpneuro.report.cohort import (
+    Cohort,
+    distributions,
+    drawn_columns,
+    family_states,
+    grid,
+    head_counts,
+    reason_counts,
+)
 from lbpneuro.report.marks import (
     MOST_DOTS,
     Strip,
@@ -23,7 +32,8 @@ from lbpneuro.report.marks import (
     strip_plot,
     thinned,
 )
-from lbpneuro.report.rows import Row, leading, worst
+from lbpneuro.report.rows import Row, layout, leading, worst
+from lbpneuro.report.rows import absent as all_absent
 
 OVERLAP = next(marker for marker in MARKERS if marker.name == "overlap_min")
 VOLUME = next(marker for marker in MARKERS if marker.name == "gm_volume")
@@ -162,7 +172,8 @@ def test_cohort_counts_people_sessions_and_reasons():
 
 
 def test_too_large_a_table_shows_primary_markers_and_says_so():
-    secondary = dataclasses.replace(OVERLAP, name="other", tier=Tier.SECONDARY)
+    secondary = next(marker for marker in MARKERS if marker.name == "map_area")
+    assert (OVERLAP.tier, secondary.tier) == (Tier.PRIMARY, Tier.SECONDARY)
     names = [f"sub-{number}" for number in range(5)]
     rows = [row(0.5, participant=who) for who in names] + [row(0.5, participant=who, marker=secondary) for who in names]
     cohort = Cohort(rows=[r for r in rows if r.marker is OVERLAP], groups={})
@@ -170,3 +181,58 @@ def test_too_large_a_table_shows_primary_markers_and_says_so():
     small = grid(cohort, most=3)
     assert len(small.lines) == 3
     assert "first 3 sessions" in small.left_out
+    both = Cohort(rows=rows, groups={})
+    assert [head.marker for head in grid(both).columns] == [OVERLAP, secondary]
+    fits = grid(both, most=9)
+    assert ([head.marker for head in fits.columns], len(fits.lines)) == ([OVERLAP], 5)
+
+
+def every_row(session="n/a"):
+    """A row of every marker at every level of the default settings, with one edge of the user's own."""
+    config = read_config()
+    config["functional"]["edges"] = {"mine": {"seed": ["pag"], "target": ["s1_L"]}}
+    return [
+        dataclasses.replace(row(0.5, marker=marker, level=level), session=session)
+        for marker in MARKERS
+        for level in marker.levels(config)
+    ]
+
+
+def test_layout_shows_every_row_once_and_folds_what_is_many_or_exploratory():
+    rows = [each for each in every_row() if each.marker.family == "functional"]
+    found = layout(rows)
+    placed = [*found.shown, *found.folded, *(each for table in found.crossed for line in table.lines for each in line)]
+    assert sorted(each.column for each in placed) == sorted(each.column for each in rows)
+    assert {each.marker.name for each in found.folded} >= {"mpfc_hub", "shift_rest", "fd_mean"}
+    assert {"pag_vmpfc_z", "nac_slow5", "custom_z"} <= {each.marker.name for each in found.shown}
+    edges, networks, regions = [[marker.name for marker in table.markers] for table in found.crossed]
+    assert edges[:3] == ["fc_r", "fc_z_alternative", "fc_partial_z"]
+    assert networks == ["network_z"]
+    assert regions == ["roi_coverage", "roi_tsnr", "roi_signal"]
+    assert all(len({each.level for each in line}) == 1 for table in found.crossed for line in table.lines)
+
+
+def test_a_family_without_leading_tiers_hides_nothing():
+    rows = [each for each in every_row() if each.marker.family == "shift" and each.marker.tier is Tier.EXPLORATORY]
+    assert layout(rows).shown == tuple(rows)
+
+
+def test_sessions_of_a_connection_stand_on_lines_of_their_own():
+    rows = [each for name in ("ses-1", "ses-2") for each in every_row(name) if each.marker.name.startswith("fc_")]
+    (table,) = layout(rows).crossed
+    assert len(table.lines) == 2 * len({each.level for each in rows})
+    assert all(len({each.session for each in line}) == 1 for line in table.lines)
+    assert all(len(line) == len(table.markers) for line in table.lines)
+
+
+def test_nothing_acquired_means_every_row_missing():
+    assert all_absent([absent(), absent()])
+    assert not all_absent([absent(), absent(status=Status.FAIL, reason=Reason.NO_MAP)])
+    assert not all_absent([absent(), row()])
+
+
+def test_distributions_are_drawn_of_leading_tiers_only():
+    found = drawn_columns(Cohort(rows=every_row(), groups={}))
+    assert {each.marker.family for each in found.values()} == {marker.family for marker in MARKERS}
+    assert {"pag_vmpfc_z", "mpfc_ins_z__L", "nac_slow5__R", "shift_pain_beta"} <= set(found)
+    assert not any(column.startswith(("fc_", "network_z", "roi_", "mpfc_hub")) for column in found)

@@ -55,5 +55,13 @@ def test_levels_and_units_are_written_as_the_field_writes_them():
     assert level_words(("dlpfc", "L")) == "DLPFC, left"
     assert level_words(("multifidus_deep", "n/a")) == "multifidus deep"
     assert level_words(("multifidus_deep", "L"), ("muscle", "hemi")) == "multifidus deep, left hemisphere"
+    assert level_words(("mpfc_ins_L",), ("edge",)) == "mPFC-insula, left"
+    assert level_words(("my_edge_L",), ("edge",)) == "my_edge_L"
+    networks = ("network_a", "network_b")
+    assert level_words(("DefaultMode", "DefaultMode"), networks) == "within default mode"
+    assert level_words(("Salience", "FrontoParietal"), networks) == "salience with fronto parietal"
+    assert level_words(("vta_R",), ("roi",)) == "VTA right"
+    assert level_words(("hippocampus_anterior_L",), ("roi",)) == "hippocampus anterior left"
+    assert level_words(("2",), ("state",)) == "state 2"
     assert level_words(("post10",)) == "10 min after"
     assert (unit_words("1"), unit_words("cm^2"), unit_words("mL/L")) == ("", "cm²", "mL/L")

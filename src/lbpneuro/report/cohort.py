@@ -10,16 +10,18 @@ from pathlib import Path
 from lbpneuro.errors import InputError, Reason, Status
 from lbpneuro.io.files import read_tsv
 from lbpneuro.io.tables import LONG_NAME, read_long
+from lbpneuro.markers.descriptor import Tier
 from lbpneuro.registry import FAMILIES, MARKERS
 from lbpneuro.report.marks import Strip
-from lbpneuro.report.rows import Row, in_order, primary, rows_of, worst
+from lbpneuro.report.rows import Row, in_order, layout, leading, rows_of, worst
 
 Session = tuple[str, str]
 
 EVERYONE = "all"
 NO_GROUP = "no group"
 MOST_CELLS = 25_000
-"""A table with more cells than this shows the primary markers alone, and of those as many people as fit."""
+"""A table with more cells than this shows fewer tiers, and at last the primary markers of as many people as fit."""
+ORDER = (Tier.PRIMARY, Tier.SECONDARY, Tier.EXPLORATORY, Tier.QUALITY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,12 +95,33 @@ def head_counts(cohort: Cohort) -> list[dict[str, object]]:
     return table
 
 
+def drawn_columns(cohort: Cohort) -> dict[str, Row]:
+    """Return the columns whose distribution is drawn: primary and secondary markers, and what leads a family.
+
+    Markers with many levels (networks) are left to the table.
+    """
+    columns = list(cohort.columns.values())
+    shown = {row.column for each in by_family(columns) for row in layout(each).shown if row.marker.tier in ORDER[:2]}
+    shown |= {row.column for row in leading(columns)}
+    return {row.column: row for row in columns if row.column in shown}
+
+
+def by_family(rows: Iterable[Row]) -> list[list[Row]]:
+    """Return the rows of each family together, in the order of first appearance."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row.marker.family, []).append(row)
+    return list(found.values())
+
+
 def distributions(cohort: Cohort) -> dict[str, list[Strip]]:
-    """Return by wide column the rows of each group, and of each session where there are several."""
+    """Return the rows of each group, and of each session where there are several, by column of `drawn_columns`."""
     several = len({row.session for row in cohort.rows}) > 1
     names = sorted({cohort.group(row.participant) for row in cohort.rows}, key=str.casefold)
-    found: dict[str, dict[tuple[int, str], list[Row]]] = {column: {} for column in cohort.columns}
+    found: dict[str, dict[tuple[int, str], list[Row]]] = {column: {} for column in drawn_columns(cohort)}
     for row in cohort.rows:
+        if row.column not in found:
+            continue
         place = names.index(cohort.group(row.participant))
         found[row.column].setdefault((place, row.session), []).append(row)
     return {
@@ -120,18 +143,30 @@ class Grid:
 
 
 def grid(cohort: Cohort, *, most: int = MOST_CELLS) -> Grid:
-    """Return the table: one line per participant and session, one column per marker level."""
-    columns, sessions, left_out = list(cohort.columns.values()), cohort.sessions, ""
-    if len(columns) * len(sessions) > most:
-        columns = primary(columns)
+    """Return the table: one line per participant and session, one column per marker level, in a family by tier.
+
+    Where it has more than ``most`` cells, exploratory and quality columns go first, then secondary ones, then people.
+    """
+    columns, sessions, left_out = in_tiers(cohort.columns.values()), cohort.sessions, ""
+    too_large = len(columns) * len(sessions) > most
+    for kept in (3, 2, 1):
+        if len(columns) * len(sessions) > most:
+            columns = [row for row in columns if row.marker.tier in ORDER[:kept]]
+    if too_large:
         sessions = sessions[: max(1, most // max(1, len(columns)))]
+        tiers = ", ".join(dict.fromkeys(row.marker.tier.value for row in columns))
         left_out = (
-            f"The study is too large for one page: only the primary markers of the first {len(sessions)} sessions are "
+            f"The study is too large for one page: only the {tiers} markers of the first {len(sessions)} sessions are "
             "shown. Everything is in markers.tsv."
         )
     cells = {(row.participant, row.session, row.column): row for row in cohort.rows}
     lines = [(who, [cells.get((*who, head.column)) for head in columns]) for who in sessions]
     return Grid(columns=columns, lines=lines, left_out=left_out)
+
+
+def in_tiers(rows: Iterable[Row]) -> list[Row]:
+    """Return the rows by family, in each the primary ones first and those of quality last."""
+    return [row for each in by_family(rows) for row in sorted(each, key=lambda row: ORDER.index(row.marker.tier))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

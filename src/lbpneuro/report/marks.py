@@ -18,7 +18,7 @@ BAR_WIDTH, BAR_HEIGHT = 120.0, 14.0
 STRIP_WIDTH, STRIP_ROW, LABEL_WIDTH, COUNT_WIDTH = 430.0, 30.0, 92.0, 74.0
 GOLDEN = 0.6180339887498949
 FEWEST_FOR_INTERVAL = 5
-MOST_DOTS = 250
+MOST_DOTS = 120
 """More people than this per group are shown thinned out: every k-th value in order, and both ends."""
 
 

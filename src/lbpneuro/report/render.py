@@ -19,13 +19,13 @@ from lbpneuro.markers.descriptor import Direction, Tier
 from lbpneuro.registry import FAMILIES
 from lbpneuro.report import words
 from lbpneuro.report.canvas import Drawing, with_own_ids
-from lbpneuro.report.cohort import Cohort, distributions, family_states, grid, head_counts, reason_counts
-from lbpneuro.report.coupling import Coupling
+from lbpneuro.report.cohort import distributions, drawn_columns, family_states, grid, head_counts, reason_counts
 from lbpneuro.report.facts import recorded, settings
 from lbpneuro.report.figures import FIGURES, GROUP_FIGURES
 from lbpneuro.report.marks import interval_bar, scale_of, strip_plot
-from lbpneuro.report.rows import by_marker, counts, leading, worst
+from lbpneuro.report.rows import absent, by_marker, counts, layout, leading, worst
 from lbpneuro.report.spec import FigureSpec, Section, read_spec
+from lbpneuro.report.study import Study
 from lbpneuro.report.visit import NO_SESSION, AbsentError, Visit, over_sessions
 
 if TYPE_CHECKING:
@@ -64,12 +64,14 @@ def write_participant_page(path: Path, visits: Sequence[Visit], *, participant: 
     write_text(path, render("participant", page, shown_in=visits))
 
 
-def write_group_page(path: Path, cohort: Cohort, coupling: Coupling) -> None:
-    """Write the page of the study; ``coupling`` is its QC-FC."""
+def write_group_page(path: Path, study: Study) -> None:
+    """Write the page of the study."""
+    cohort = study.cohort
     states = family_states(cohort)
     page = {
         "cohort": cohort,
-        "coupling": coupling,
+        "coupling": study.coupling,
+        "study": study,
         "head": head_counts(cohort),
         "grid": grid(cohort),
         "strips": distributions(cohort),
@@ -77,10 +79,10 @@ def write_group_page(path: Path, cohort: Cohort, coupling: Coupling) -> None:
         "reasons": reason_counts(states),
         "script": Markup((FOLDER / "table.js").read_text(encoding="utf-8")),  # noqa: S704 - our own file
     }
-    write_text(path, render("group", page, shown_in=[coupling]))
+    write_text(path, render("group", page, shown_in=[study]))
 
 
-def render(page: str, content: Mapping[str, Any], *, shown_in: Sequence[Visit | Coupling] = ()) -> str:
+def render(page: str, content: Mapping[str, Any], *, shown_in: Sequence[Visit | Study] = ()) -> str:
     """Return the page ``participant`` or ``group`` as HTML, its sections in the order of ``spec.yaml``.
 
     ``shown_in`` is what the figures are drawn from: the sessions of a participant, or what is known of the study.
@@ -97,6 +99,7 @@ def render(page: str, content: Mapping[str, Any], *, shown_in: Sequence[Visit | 
     drawn = {
         section.id: [shown(figure, each, draw=drawers[figure.name]) for each in shown_in for figure in section.figures]
         for section in sections
+        if not _nothing_acquired(section, shown_in)
     }
     return environment.get_template(f"{page}.html").render(
         **content,
@@ -110,7 +113,12 @@ def render(page: str, content: Mapping[str, Any], *, shown_in: Sequence[Visit | 
     )
 
 
-def shown(figure: FigureSpec, visit: Visit | Coupling, *, draw: Callable[[Any], Drawing]) -> ShownFigure:
+def _nothing_acquired(section: Section, shown_in: Sequence[Visit | Study]) -> bool:
+    visits = [each for each in shown_in if isinstance(each, Visit)]
+    return section.family is not None and absent(row for visit in visits for row in visit.family(section.family))
+
+
+def shown(figure: FigureSpec, visit: Visit | Study, *, draw: Callable[[Any], Drawing]) -> ShownFigure:
     """Return ``figure`` of one session; what cannot be drawn becomes one line that says why."""
     try:
         return ShownFigure(spec=figure, session=visit.session, drawing=draw(visit))
@@ -139,7 +147,10 @@ def _environment() -> Environment:
         "words": words,
         "by_marker": by_marker,
         "counts": counts,
+        "layout": layout,
         "leading": leading,
+        "absent": absent,
+        "drawn_columns": drawn_columns,
         "worst": worst,
         "bar": lambda row, rows: interval_bar(row, scale_of(row, rows)),
         "strip_plot": strip_plot,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lbpneuro.errors import InputError, Reason, Status
 from lbpneuro.markers.descriptor import Direction, Level, Marker, Tier
+from lbpneuro.markers.edges import LABELS
 from lbpneuro.registry import MARKERS
 from lbpneuro.report.words import because, number
 
@@ -18,8 +20,30 @@ if TYPE_CHECKING:
 
 Key = tuple[str, str, str, Level]
 
-SPELLED = {"dlpfc": "DLPFC", "pag": "PAG", "vmpfc": "vmPFC", "pre": "before"}
+SPELLED = {
+    "dlpfc": "DLPFC",
+    "pag": "PAG",
+    "lpag": "lateral PAG",
+    "vlpag": "ventrolateral PAG",
+    "vmpfc": "vmPFC",
+    "mpfc": "mPFC",
+    "vta": "VTA",
+    "pcc": "PCC",
+    "acc": "ACC",
+    "sma": "SMA",
+    "s1": "S1",
+    "s2": "S2",
+    "vpl": "VPL",
+    "vpm": "VPM",
+    "md": "MD",
+    "pre": "before",
+}
 SIDES = {"L": "left", "R": "right"}
+NETWORKS = ("network_a", "network_b")
+MANY_LEVELS = 12
+"""Markers with more levels than this are shown side by side in one table, a line per level."""
+ASKED_FOR = "custom_z"
+"""The user's own connections are never folded away, whatever their tier."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,13 +118,36 @@ def level_words(level: Level, index: tuple[str, ...] = ("roi", "hemi")) -> str:
 
     The side of a region is "left"; that of anything else, a muscle above all, is the "left hemisphere".
     """
+    if index == ("edge",):
+        return _edge(level[0])
+    if index == NETWORKS:
+        first, second = (_spaced(name) for name in level)
+        return f"within {first}" if first == second else f"{first} with {second}"
+    if index == ("state",):
+        return f"state {level[0]}"
     side = "" if "roi" in index else " hemisphere"
     return ", ".join(f"{SIDES[part]}{side}" if part in SIDES else _word(part) for part in level if part != "n/a")
+
+
+def _edge(label: str) -> str:
+    """The name of a connection with its side; that of one of the user's own stays."""
+    if label not in LABELS:
+        return label
+    edge, side = LABELS[label]
+    return f"{edge.long_name}, {SIDES[side]}" if side else edge.long_name
+
+
+def _spaced(name: str) -> str:
+    """DefaultMode as "default mode"."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
 
 
 def _word(part: str) -> str:
     if part.startswith("post") and part[4:].isdigit():
         return f"{int(part[4:])} min after"
+    region, _, side = part.rpartition("_")
+    if side in SIDES and region:
+        return f"{_word(region)} {SIDES[side]}"
     return SPELLED.get(part, part.replace("_", " "))
 
 
@@ -200,7 +247,67 @@ def worst(rows: Iterable[Row]) -> Status:
 
 def by_marker(rows: Iterable[Row]) -> list[list[Row]]:
     """Return the rows of each marker together, in the order of first appearance."""
+    return list(_by_name(rows).values())
+
+
+def absent(rows: Iterable[Row]) -> bool:
+    """Return whether nothing was acquired: every row, if there is any, is ``missing``."""
+    return all(row.status is Status.MISSING for row in rows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crossed:
+    """Markers with the same many levels side by side: a line per level and session, a column per marker."""
+
+    markers: tuple[Marker, ...]
+    lines: tuple[tuple[Row, ...], ...]
+
+    @property
+    def intervals(self) -> bool:
+        """Whether any value has an interval."""
+        return any(math.isfinite(row.ci_low) for line in self.lines for row in line)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """How the rows of a family are shown: in the open, folded away, and as tables with a column per marker."""
+
+    shown: tuple[Row, ...]
+    folded: tuple[Row, ...]
+    crossed: tuple[Crossed, ...]
+
+
+def layout(rows: Iterable[Row]) -> Layout:
+    """Return where each row is shown.
+
+    Primary and secondary markers (without any of them all markers) come first, exploratory ones are folded away, and
+    markers with more than ``MANY_LEVELS`` levels stand side by side.
+    """
+    listed = list(rows)
+    many = [name for name, own in _by_name(listed).items() if len({row.level for row in own}) > MANY_LEVELS]
+    few = [row for row in listed if row.marker.name not in many or row.marker.name == ASKED_FOR]
+    tiers = {row.marker.tier for row in few}
+    first = tiers & {Tier.PRIMARY, Tier.SECONDARY} or tiers
+    shown = tuple(row for row in few if row.marker.tier in first or row.marker.name == ASKED_FOR)
+    folded = tuple(row for row in few if row not in shown)
+    beside: dict[tuple[str, ...], list[Row]] = {}
+    for row in listed:
+        if row.marker.name in many and row.marker.name != ASKED_FOR:
+            beside.setdefault(row.marker.index, []).append(row)
+    return Layout(shown=shown, folded=folded, crossed=tuple(_crossed(own) for own in beside.values()))
+
+
+def _by_name(rows: Iterable[Row]) -> dict[str, list[Row]]:
     found: dict[str, list[Row]] = {}
     for row in rows:
         found.setdefault(row.marker.name, []).append(row)
-    return list(found.values())
+    return found
+
+
+def _crossed(rows: Iterable[Row]) -> Crossed:
+    listed = list(rows)
+    lines: dict[tuple[Level, str], list[Row]] = {}
+    for row in listed:
+        lines.setdefault((row.level, row.session), []).append(row)
+    markers = tuple({row.marker.name: row.marker for row in listed}.values())
+    return Crossed(markers=markers, lines=tuple(map(tuple, lines.values())))

@@ -100,6 +100,12 @@ def centre(mask: Volume) -> np.ndarray:
     return mask.affine[:3, :3] @ (np.stack(inside) @ weight / weight.sum()) + mask.affine[:3, 3]
 
 
+def peak(volume: Volume) -> np.ndarray:
+    """Return the place (mm) of the largest value; NaN counts as nothing."""
+    voxel = np.unravel_index(np.argmax(np.nan_to_num(volume.data)), volume.data.shape)
+    return volume.affine[:3, :3] @ np.array(voxel) + volume.affine[:3, 3]
+
+
 def thinned(volume: Volume) -> Volume:
     """Return every k-th voxel along each axis, few enough for quick statistics of the whole image."""
     step = max(1, int(np.ceil((volume.data.size / MOST_VOXELS) ** (1 / 3))))

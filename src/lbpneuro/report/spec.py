@@ -18,7 +18,7 @@ _FIGURE = {
     "type": "object",
     "additionalProperties": False,
     "required": ["name", "title", "caption", "alt"],
-    "properties": {"name": _TEXT, "title": _TEXT, "caption": _TEXT, "alt": _TEXT},
+    "properties": {"name": _TEXT, "title": _TEXT, "caption": _TEXT, "alt": _TEXT, "first": {"type": "boolean"}},
 }
 _SECTION = {
     "type": "object",
@@ -43,12 +43,16 @@ SCHEMA = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FigureSpec:
-    """What a figure is called and how it is explained; ``name`` is that of the function that draws it."""
+    """What a figure is called and how it is explained; ``name`` is that of the function that draws it.
+
+    ``first``: it stands before the content of its section.
+    """
 
     name: str
     title: str
     caption: str
     alt: str
+    first: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,14 +29,24 @@
     lines.sort(compare(column, rising ? 1 : -1)).forEach((line) => body.append(line));
   };
 
+  const tabs = [...form.querySelectorAll("[data-show]")];
+  const inTab = { "": ({ leading }) => leading !== undefined, "*": () => true };
+
+  const columnTest = () => {
+    const show = tabs.find((tab) => tab.getAttribute("aria-pressed") === "true").dataset.show;
+    const [tier, text] = [field("tier").value, field("column").value.trim().toLowerCase()];
+    const wanted = inTab[show] ?? (({ family }) => family === show);
+    return (head) => wanted(head.dataset) && (!tier || head.dataset.tier === tier)
+      && `${head.title} ${head.textContent}`.toLowerCase().includes(text);
+  };
+
   const status = (cell) => cell.className || "ok";
 
   const filter = () => {
-    const [family, tier, wanted] = ["family", "tier", "status"].map((name) => field(name).value);
+    const wanted = field("status").value;
     const who = field("who").value.trim().toLowerCase();
-    const columns = heads.map(
-      ({ dataset }) => !dataset.family || ((!family || dataset.family === family) && (!tier || dataset.tier === tier)),
-    );
+    const test = columnTest();
+    const columns = heads.map((head) => !head.dataset.family || test(head));
     heads.forEach((head, column) => { head.hidden = !columns[column]; });
     let people = 0;
     for (const line of lines) {
@@ -47,10 +57,14 @@
       cells.forEach((cell, column) => { cell.hidden = !columns[column]; });
     }
     const shown = columns.filter((shown, column) => shown && heads[column].dataset.family).length;
-    field("shown").textContent = `${people} of ${lines.length} rows, ${shown} markers`;
+    field("shown").textContent = `${people} of ${lines.length} rows, ${shown} of ${heads.filter((head) => head.dataset.family).length} columns`;
   };
 
   heads.forEach((head, column) => head.firstElementChild.addEventListener("click", () => sort(column)));
+  tabs.forEach((tab) => tab.addEventListener("click", () => {
+    tabs.forEach((other) => other.setAttribute("aria-pressed", String(other === tab)));
+    filter();
+  }));
   form.addEventListener("input", filter);
   form.addEventListener("submit", (event) => event.preventDefault());
   form.hidden = false;

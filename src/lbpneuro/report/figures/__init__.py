@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lbpneuro.report.canvas import Drawing
-from lbpneuro.report.coupling import Coupling
-from lbpneuro.report.figures.dynamic import plot_states
+from lbpneuro.report.figures.connections import plot_connections, plot_networks
+from lbpneuro.report.figures.dynamic import plot_group_states, plot_states
 from lbpneuro.report.figures.functional import plot_motion_trace, plot_seed_map, plot_seed_on_epi
 from lbpneuro.report.figures.plasticity import plot_block_time_course, plot_plasticity_waveforms
 from lbpneuro.report.figures.qcfc import plot_motion_coupling
 from lbpneuro.report.figures.shift import plot_rating_response
 from lbpneuro.report.figures.structural import plot_roi_overlay
 from lbpneuro.report.figures.tms import plot_mep_waveforms, plot_muscle_maps
+from lbpneuro.report.study import Study
 from lbpneuro.report.visit import Visit
 
 FIGURES: dict[str, Callable[[Visit], Drawing]] = {
     "roi_overlay": plot_roi_overlay,
+    "connections": plot_connections,
+    "networks": plot_networks,
     "seed_on_epi": plot_seed_on_epi,
     "seed_map": plot_seed_map,
     "motion_trace": plot_motion_trace,
@@ -28,4 +31,7 @@ FIGURES: dict[str, Callable[[Visit], Drawing]] = {
     "plasticity_waveforms": plot_plasticity_waveforms,
 }
 
-GROUP_FIGURES: dict[str, Callable[[Coupling], Drawing]] = {"motion_coupling": plot_motion_coupling}
+GROUP_FIGURES: dict[str, Callable[[Study], Drawing]] = {
+    "group_states": plot_group_states,
+    "motion_coupling": lambda study: plot_motion_coupling(study.coupling),
+}

@@ -8,6 +8,8 @@ import numpy as np
 
 from lbpneuro.io.files import read_json, read_tsv
 from lbpneuro.report.canvas import BLUE, MUTED, SERIES, Drawing, as_svg, line_style, new_figure
+from lbpneuro.report.rows import SPELLED
+from lbpneuro.report.study import Study
 from lbpneuro.report.visit import AbsentError, Visit
 from lbpneuro.report.words import number
 
@@ -34,6 +36,20 @@ def plot_states(visit: Visit) -> Drawing:
         if reference is not None:
             _matrices(figure, rows[1].subgridspec(1, k), reference, k=k)
         return Drawing(as_svg(figure), note=_note(windows, width_s=width_s, k=k))
+
+
+def plot_group_states(study: Study) -> Drawing:
+    """Draw the reference states of the study as matrices."""
+    if study.states is None:
+        raise AbsentError("no states were learned")
+    reference = read_tsv(study.states)
+    k = sum(str(column).startswith("state_") for column in reference)
+    if not k or reference.empty:
+        raise AbsentError("no states were learned")
+    with line_style():
+        figure = new_figure(height=3.4)
+        _matrices(figure, figure.add_gridspec(1, k), reference, k=k)
+        return Drawing(as_svg(figure))
 
 
 def _reference(visit: Visit) -> pd.DataFrame | None:
@@ -91,7 +107,8 @@ def _matrices(figure: Any, places: Any, reference: pd.DataFrame, *, k: int) -> N
 
 
 def _label(node: str) -> str:
-    return node.replace("_", " ")
+    roi, _, side = node.partition("_")
+    return f"{SPELLED.get(roi, roi)} {side.replace('_', ' ')}".strip()
 
 
 def _note(windows: pd.DataFrame, *, width_s: float, k: int) -> str:

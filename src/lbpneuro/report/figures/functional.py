@@ -23,6 +23,7 @@ from lbpneuro.report.canvas import (
     line_style,
     new_figure,
 )
+from lbpneuro.report.rows import level_words
 from lbpneuro.report.slices import (
     Place,
     Volume,
@@ -33,6 +34,7 @@ from lbpneuro.report.slices import (
     legend,
     mosaic,
     outline,
+    peak,
     place,
     read_volume,
     read_volumes,
@@ -48,7 +50,8 @@ if TYPE_CHECKING:
 SEED_REACH_MM = 30.0
 SEED_COLOUR, TARGET_COLOUR = YELLOW, SKY
 COLOURS = {"periaqueductal gray": SEED_COLOUR, "ventromedial prefrontal region": TARGET_COLOUR}
-AXIAL_MM = (8.0, 24.0, 40.0, 56.0)
+MAIN_SEEDS = ("pag", "mpfc", "vta", "accumbens")
+MIDLINE_MM, ABOVE_MM = 6.0, 40.0
 LEAST_LIMIT = 0.2
 
 
@@ -70,27 +73,45 @@ def plot_seed_on_epi(visit: Visit) -> Drawing:
 
 
 def plot_seed_map(visit: Visit) -> Drawing:
-    """Draw the connectivity map of the periaqueductal gray over the mean functional image."""
-    z_map = read_volume(visit.file("functional", seed="pag", suffix="boldmap", ext=".nii.gz"))
-    epi, seed, target = _images(visit)
-    correlation = Volume(np.tanh(z_map.data), z_map.affine)
-    limit = _limit(correlation)
+    """Draw the connectivity maps of the main seeds over the mean functional image, a row per seed."""
+    maps = _seed_maps(visit)
+    epi = read_volume(visit.file("functional", desc="mean", suffix="boldref", ext=".nii.gz"))
+    head, grey = head_box(epi), window(epi)
+    limit = max(_limit(each) for each in maps.values())
+    rows = [_map_places(peak(each), head=head) for each in maps.values()]
     with image_style():
-        figure, panels = mosaic(_map_places(seed, target, head=head_box(epi)), below_in=0.8)
-        for panel, spot in panels:
-            show(panel, epi, spot=spot, cmap="gray", vmin=window(epi)[0], vmax=window(epi)[1])
-            _overlay(panel, correlation, spot=spot, limit=limit)
-            _outlines(panel, spot, seed=seed, target=target)
+        figure, panels = mosaic(rows, below_in=0.5)
+        for (panel, spot), name in zip(
+            panels, (name for name, row in zip(maps, rows, strict=True) for _ in row), strict=True
+        ):
+            show(panel, epi, spot=spot, cmap="gray", vmin=grey[0], vmax=grey[1])
+            _overlay(panel, maps[name], spot=spot, limit=limit)
+            fit(panel, spot)
+            if spot.axis == "x":
+                title = f"{level_words((name,))}, {panel.get_title()}"
+                panel.set_title(title, loc="center", fontsize=9.5, weight="bold", pad=3)
         _colour_bar(figure, limit)
-        legend(figure, COLOURS)
         return Drawing(as_png(figure), note=f"Colours saturate at |r| = {limit:.1f}. {_which_run(visit)}".strip())
 
 
-def _map_places(seed: Volume, target: Volume, *, head: tuple[np.ndarray, np.ndarray]) -> list[list[Place]]:
-    at, there = centre(seed), centre(target)
-    first = [("x", at[0]), ("y", at[1]), ("y", there[1]), ("z", at[2])]
-    second = [("z", height) for height in AXIAL_MM]
-    return [[place(axis, at_mm, box=head) for axis, at_mm in row] for row in (first, second)]
+def _seed_maps(visit: Visit) -> dict[str, Volume]:
+    """Correlations with the main seeds by name, or with the first ones if none of these was asked for."""
+    first: dict[str, Path] = {}
+    for path in visit.all("functional", suffix="boldmap", ext=".nii.gz"):
+        if "seed" in (named := entities(path)):
+            first.setdefault(named["seed"], path)
+    seeds = [name for name in MAIN_SEEDS if name in first] or list(first)[: len(MAIN_SEEDS)]
+    if not seeds:
+        raise AbsentError("no seed map was asked for")
+    z_maps = {name: read_volume(first[name]) for name in seeds}
+    return {name: Volume(np.tanh(each.data), each.affine) for name, each in z_maps.items()}
+
+
+def _map_places(seed: np.ndarray, *, head: tuple[np.ndarray, np.ndarray]) -> list[Place]:
+    """The three slices through the seed, and an axial one through the cortex above."""
+    x, y, z = seed
+    spots = [("x", 0.0 if abs(x) < MIDLINE_MM else x), ("y", y), ("z", z), ("z", z + ABOVE_MM)]
+    return [place(axis, at_mm, box=head) for axis, at_mm in spots]
 
 
 def _images(visit: Visit) -> tuple[Volume, Volume, Volume]:
@@ -142,10 +163,10 @@ def _overlay(panel: Axes, correlation: Volume, *, spot: Place, limit: float) -> 
 
 
 def _colour_bar(figure: Any, limit: float) -> None:
-    """A bar below the slices, above the legend."""
+    """A bar below the slices."""
     height = figure.get_size_inches()[1]
     bar = figure.colorbar(
-        _scale(limit), cax=figure.add_axes((0.35, 0.58 / height, 0.3, 0.1 / height)), orientation="horizontal"
+        _scale(limit), cax=figure.add_axes((0.35, 0.3 / height, 0.3, 0.1 / height)), orientation="horizontal"
     )
     bar.set_ticks([-limit, 0, limit], labels=[f"r = −{limit:.1f}", "0", f"{limit:.1f}"])
     bar.ax.tick_params(labelsize=8, length=0, pad=2)
