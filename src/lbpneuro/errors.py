@@ -35,6 +35,7 @@ class Reason(StrEnum):
     OTHER_TEMPLATE = "other_template"
     ZERO_VARIANCE = "zero_variance"
     NO_STATES = "no_states"
+    NO_ALTERNATIVE = "no_alternative"
     TOO_FEW_WINDOWS = "too_few_windows"
     NO_RATING = "no_rating"
     CONSTANT_RATING = "constant_rating"

@@ -407,3 +407,11 @@ def test_models_are_told_apart(rng):
     for label, (edge, _) in LABELS.items():
         same = changed["fc_r", label].value == first["fc_r", label].value
         assert same == (edge.model == "cortical"), label
+
+
+def test_no_alternative_where_both_strategies_came_down_to_the_same(rng):
+    run = a_run(rng)
+    same = {name: replace(model, strategy="acompcor6", reduced=True) for name, model in run.models.items()}
+    found = estimates(replace(run, models=same))
+    assert found[R].status is Status.FLAG
+    assert found["fc_z_alternative", "pag_vmpfc"].reasons == (Reason.NO_ALTERNATIVE,)

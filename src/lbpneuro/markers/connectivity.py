@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 
 from lbpneuro.errors import QualityError, Reason
 from lbpneuro.kernels.correlation import (
-    coloured_covariances,
     correlation,
     effective_dimensions,
     fisher_z,
     jackknife,
     partial_correlation,
     pooled_z,
+    seed_dimension,
     unit_norm,
 )
-from lbpneuro.kernels.nuisance import band_gain, project
+from lbpneuro.kernels.nuisance import project
 from lbpneuro.kernels.nulls import allowed_shifts, shift_p, shift_scores, shifted_seeds
 from lbpneuro.markers.bold import (
     BRAINSTEM,
@@ -34,6 +34,7 @@ from lbpneuro.markers.bold import (
     kept_s,
     parts_of,
     passing,
+    run_laws,
     session_flags,
     session_refusals,
 )
@@ -94,19 +95,13 @@ def _coordinates(run: Run, model: str, ends: tuple[Parts, ...]) -> Array:
     return np.asarray(project(_basis(run, model), series, keep=run.keep))
 
 
-@lru_cache(maxsize=16)
-def _gain(run: Run, model: str, band_hz: tuple[float, float]) -> tuple[Array, Array]:
-    return band_gain(_basis(run, model), t_r=run.t_r, band_hz=band_hz, keep=run.keep)
-
-
 @lru_cache(maxsize=32)
 def z_and_dimension(run: Run, pairs: tuple[Ends, ...], *, model: str, band_hz: tuple[float, float]) -> Array:
     """Return Fisher z and effective dimension (n_pair, 2) of many edges in one run."""
     ends = tuple(dict.fromkeys(end for pair in pairs for end in pair))
     columns = np.array([[ends.index(seed), ends.index(target)] for seed, target in pairs])
     projected = _coordinates(run, model, ends)
-    frequencies, gain = _gain(run, model, band_hz)
-    dimension = effective_dimensions(projected, pairs=columns, gain=gain, frequencies_hz=frequencies)
+    dimension = effective_dimensions(projected, pairs=columns, laws=run_laws(run, model, band_hz))
     z = fisher_z(correlation(projected)[columns[:, 0], columns[:, 1]])
     return np.column_stack([z, dimension])
 
@@ -292,8 +287,20 @@ FC_R = Marker(
 
 
 def fc_z_alternative(data: Functional) -> dict[MarkerLevel, Estimate]:
-    """Return the Fisher z of every edge under the alternative nuisance model of the settings."""
-    return {(label,): estimate for label, estimate in _edge_estimates(data, "_alternative").items()}
+    """Return the Fisher z of every edge under the alternative nuisance model of the settings.
+
+    Empty where short runs have the fall-back strategy in both models: the same value twice would look like agreement.
+    """
+    found = _edge_estimates(data, "_alternative")
+    repeated = {label for label in found if not _has_alternative(data, LABELS[label][0].model)}
+    return {
+        (label,): Estimate.fail(Reason.NO_ALTERNATIVE) if label in repeated and not np.isnan(z.value) else z
+        for label, z in found.items()
+    }
+
+
+def _has_alternative(data: Functional, model: str) -> bool:
+    return any(run.models[model].strategy != run.models[f"{model}_alternative"].strategy for run in data.runs)
 
 
 FC_Z_ALTERNATIVE = Marker(
@@ -544,9 +551,7 @@ def _mean_squared_z(projected: Array) -> Array:
 
 def _seed_noise(run: Run, projected: Array, *, band_hz: tuple[float, float]) -> float:
     """Return the mean sampling variance of the Fisher z of the first series with the others."""
-    frequencies, gain = _gain(run, "cortical", band_hz)
-    covariances = coloured_covariances(unit_norm(projected), gain=gain, frequencies_hz=frequencies)
-    dimension = 1 / np.sum(covariances[0] * covariances[1:].mean(axis=0))
+    dimension = seed_dimension(projected[:, 0], projected=projected[:, 1:], laws=run_laws(run, "cortical", band_hz))
     return float(1 / max(dimension - 2, 1))
 
 
@@ -707,3 +712,29 @@ MARKERS: tuple[Marker, ...] = (
     NAC_SLOW5,
     SHIFT_REST,
 )
+
+
+def row_model(name: str, level: MarkerLevel, settings: Mapping[str, Any]) -> str | None:
+    """Return the nuisance model that a value of the family has, None for one that is measured before cleaning.
+
+    Parameters
+    ----------
+    name, level
+        The marker and its level.
+    settings
+        The section ``functional`` of the settings.
+    """
+    if name == CUSTOM_Z.name:
+        return str(settings["edges"][level[0]].get("model", "cortical"))
+    if name in (NAC_SLOW5.name, "residual_dimension"):
+        return WIDE if name == NAC_SLOW5.name else level[0]
+    if name in (MPFC_HUB.name, SHIFT_REST.name, "network_z"):
+        return "cortical"
+    edge = _EDGE_OF.get(name)
+    if edge is None and level and level[0] in LABELS:
+        edge = LABELS[level[0]][0] if name in _OVER_EDGES else None
+    return None if edge is None else edge.model + ("_alternative" if name == FC_Z_ALTERNATIVE.name else "")
+
+
+_EDGE_OF = {f"{edge.name}_z": edge for edge in EDGES}
+_OVER_EDGES = (FC_R.name, FC_Z_ALTERNATIVE.name, FC_PARTIAL_Z.name, FC_NULL_P.name)

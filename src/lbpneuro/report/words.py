@@ -53,6 +53,7 @@ _REASON_WORDS: dict[Reason, str] = {
     Reason.BRAINSTEM_MISPLACED: "the brainstem does not lie where that of the template does",
     Reason.OTHER_TEMPLATE: "the regions were defined in another template",
     Reason.ZERO_VARIANCE: "the signal does not vary",
+    Reason.NO_ALTERNATIVE: "the scan is so short that both confound strategies came down to the same one",
     Reason.NO_STATES: "no connectivity states could be learned from this study",
     Reason.TOO_FEW_WINDOWS: "too few windows of time in this state",
     Reason.NO_RATING: "the run has no rating",
