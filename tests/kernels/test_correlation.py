@@ -10,6 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from lbpneuro.errors import InputError
 from lbpneuro.kernels.correlation import (
+    EXPONENTS,
     autocorrelated_dimension,
     correlation,
     effective_dimension,
@@ -18,12 +19,15 @@ from lbpneuro.kernels.correlation import (
     jackknife,
     jackknife_se,
     ledoit_wolf,
+    likelihood,
     mean_z_se,
     network_dimension,
     pack_triangle,
     partial_correlation,
     pooled_z,
+    power_laws,
     seed_correlation,
+    seed_dimension,
     unpack_triangle,
 )
 from lbpneuro.kernels.nuisance import band_gain, cleaned, project, residual_basis
@@ -94,7 +98,7 @@ def test_standard_error_of_z_by_simulation(rng):
 
 
 def white_gain(n_band: int) -> dict:
-    return {"gain": np.eye(n_band), "frequencies_hz": np.linspace(*BAND, n_band)}
+    return {"laws": power_laws(np.eye(n_band), frequencies_hz=np.linspace(*BAND, n_band))}
 
 
 def test_effective_dimension_of_white_series(rng):
@@ -107,10 +111,8 @@ def test_effective_dimension_of_independent_coloured_series(rng, exponents):
     """For independent series it must be 1 / sum of the products of the two spectra, each of sum 1."""
     f = np.linspace(*BAND, 60)
     spectra = [f**-e / np.sum(f**-e) for e in exponents]
-    found = [
-        effective_dimension(np.sqrt(spectra).T * rng.standard_normal((60, 2)), gain=np.eye(60), frequencies_hz=f)
-        for _ in range(60)
-    ]
+    laws = power_laws(np.eye(60), frequencies_hz=f)
+    found = [effective_dimension(np.sqrt(spectra).T * rng.standard_normal((60, 2)), laws=laws) for _ in range(60)]
     assert np.mean(found) == pytest.approx(1 / np.sum(spectra[0] * spectra[1]), rel=0.08)
 
 
@@ -120,14 +122,16 @@ def test_effective_dimension_does_not_depend_on_scale_sign_or_rotation(rng):
     rotation = np.linalg.qr(rng.standard_normal((40, 40)))[0]
     f = np.linspace(*BAND, 40)
     assert effective_dimension(pair * [1e3, -1e-3], **white_gain(40)) == pytest.approx(first, rel=1e-9)
-    assert effective_dimension(rotation @ pair, gain=rotation, frequencies_hz=f) == pytest.approx(first, rel=1e-6)
+    assert effective_dimension(rotation @ pair, laws=power_laws(rotation, frequencies_hz=f)) == pytest.approx(
+        first, rel=1e-6
+    )
 
 
 def test_effective_dimension_of_equal_or_missing_series(rng):
     series = rng.standard_normal(40)
     assert 1 <= effective_dimension(np.column_stack([series, series]), **white_gain(40)) <= 40
     assert np.isnan(effective_dimension(np.column_stack([series, np.zeros(40)]), **white_gain(40)))
-    with pytest.raises(InputError, match="`gain` must have 39 entries"):
+    with pytest.raises(InputError, match="`laws` must have 39 entries"):
         effective_dimension(np.ones((39, 2)), **white_gain(40))
 
 
@@ -168,6 +172,7 @@ def _recovered(seed: int, exponent: float, r: float, n_censored: int, t_r: float
     keep[rng.choice(n_time, n_censored, replace=False)] = False
     basis = residual_basis(confounds, t_r=t_r, band_hz=BAND, polynomial=1, keep=keep)
     frequencies, gain = band_gain(basis, t_r=t_r, band_hz=BAND, keep=keep)
+    laws = power_laws(gain, frequencies_hz=frequencies)
     found = []
     for _ in range(N_PAIRS):
         signals = coloured(rng, n_time=n_time, n_series=3, exponent=exponent, t_r=t_r, band_hz=BAND)
@@ -175,7 +180,7 @@ def _recovered(seed: int, exponent: float, r: float, n_censored: int, t_r: float
         series = 1000 + series + 0.02 * confounds @ rng.standard_normal((12, 2))
         series[~keep] += 50
         pair = project(basis, series, keep=keep)
-        d = effective_dimension(pair, gain=gain, frequencies_hz=frequencies)
+        d = effective_dimension(pair, laws=laws)
         found.append((float(fisher_z(correlation(pair)[0, 1])), d))
     return np.array(found)
 
@@ -433,7 +438,8 @@ def test_intervals_of_a_mean_over_ten_nodes_and_of_one_edge(exponent, r):
 def test_intervals_of_a_mean_from_the_formula(exponent, r):
     f, networks = drawn_network(exponent, r)
     networks = networks[:400]
-    d = np.array([network_dimension(each, gain=np.eye(60), frequencies_hz=f) for each in networks])
+    laws = power_laws(np.eye(60), frequencies_hz=f)
+    d = np.array([network_dimension(each, laws=laws) for each in networks])
     se = np.array(
         [
             mean_z_se(correlation(each), weights=np.ones((10, 10)), dimension=n)
@@ -445,6 +451,34 @@ def test_intervals_of_a_mean_from_the_formula(exponent, r):
     assert d.mean() == pytest.approx(1 / np.sum(share**2), rel=0.05)
     assert np.sqrt(np.mean(se**2)) == pytest.approx(error.std(), rel=0.1)
     assert 0.925 <= covered(error, se, d - 2) <= 0.98
+
+
+def test_power_laws_against_their_covariances(rng):
+    """What is kept of the covariances must give likelihoods and traces of the covariances themselves."""
+    gain, f = rng.standard_normal((12, 30)), np.linspace(*BAND, 30)
+    laws, series = power_laws(gain, frequencies_hz=f), rng.standard_normal((12, 4))
+    models = [gain @ np.diag(f**-b) @ gain.T for b in EXPONENTS]
+    models = [each / np.trace(each) + 1e-6 * np.eye(12) / 12 for each in models]
+    density = [
+        [-0.5 * (np.linalg.slogdet(m)[1] + 12 * np.log(y @ np.linalg.solve(m, y))) for y in series.T] for m in models
+    ]
+    expected = np.exp(np.array(density) - np.max(density, axis=0))
+    np.testing.assert_allclose(likelihood(series, laws=laws), expected / expected.sum(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(laws.traces, [[np.trace(a @ b) for b in models] for a in models], rtol=1e-9)
+
+
+def test_dimension_of_a_seed_is_that_of_its_pairs(rng):
+    """One over the mean of the traces of the products, which uncorrelated pairs have."""
+    f = np.linspace(*BAND, 40)
+    laws = power_laws(np.eye(40), frequencies_hz=f)
+    series = rng.standard_normal((40, 5)) * np.linspace(3, 0.5, 40)[:, None]
+    weight = likelihood(series / np.linalg.norm(series, axis=0), laws=laws)
+    covariance = np.array([f**-b / np.sum(f**-b) for b in EXPONENTS]).T @ weight
+    expected = 1 / np.mean(covariance[:, 0] @ covariance[:, 1:])
+    spoilt = np.column_stack([series[:, 1:], np.full(40, np.nan), np.zeros(40)])
+    assert seed_dimension(series[:, 0], projected=spoilt, laws=laws) == pytest.approx(expected, rel=1e-4)
+    assert np.isnan(seed_dimension(np.full(40, np.nan), projected=series, laws=laws))
+    assert np.isnan(seed_dimension(series[:, 0], projected=spoilt[:, 4:], laws=laws))
 
 
 def test_dimension_of_a_network_leaves_bad_series_out(rng):

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import lbpneuro.kernels
-from lbpneuro.kernels import mep, motor_map, nuisance, spectral, windows
+from lbpneuro.kernels import correlation, mep, motor_map, nuisance, spectral, windows
 
 Function = Callable[..., Any]
 BAND = (0.01, 0.08)
@@ -56,6 +56,10 @@ def basis(rng: np.random.Generator) -> np.ndarray:
 def gain(rng: np.random.Generator) -> dict[str, np.ndarray]:
     frequencies, held = nuisance.band_gain(basis(rng), t_r=2.0, band_hz=BAND, keep=keep())
     return {"gain": held, "frequencies_hz": frequencies}
+
+
+def laws(rng: np.random.Generator) -> correlation.PowerLaws:
+    return correlation.power_laws(**gain(rng))
 
 
 def spectral_basis(rng: np.random.Generator) -> dict[str, Any]:
@@ -129,19 +133,24 @@ CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
     "correlation.seed_correlation": lambda rng: {"seed": bold(rng)[:, 0], "projected": bold(rng)},
     "correlation.fisher_z": lambda rng: {"r": rng.uniform(-1, 1, 5)},
     "correlation.fisher_z_se": lambda rng: {"dimension": rng.uniform(3, 90, 5)},
-    "correlation.effective_dimension": lambda rng: {"pair": rng.standard_normal((basis(rng).shape[1], 2)), **gain(rng)},
+    "correlation.effective_dimension": lambda rng: {
+        "pair": rng.standard_normal((basis(rng).shape[1], 2)),
+        "laws": laws(rng),
+    },
     "correlation.effective_dimensions": lambda rng: {
         "projected": rng.standard_normal((basis(rng).shape[1], 4)),
         "pairs": np.array([[0, 1], [2, 0]]),
-        **gain(rng),
+        "laws": laws(rng),
     },
-    "correlation.power_laws": lambda rng: {
+    "correlation.power_laws": gain,
+    "correlation.likelihood": lambda rng: {
         "series": rng.standard_normal((basis(rng).shape[1], 3)),
-        **gain(rng),
+        "laws": laws(rng),
     },
-    "correlation.coloured_covariances": lambda rng: {
-        "series": rng.standard_normal((basis(rng).shape[1], 3)),
-        **gain(rng),
+    "correlation.seed_dimension": lambda rng: {
+        "seed": rng.standard_normal(basis(rng).shape[1]),
+        "projected": rng.standard_normal((basis(rng).shape[1], 3)),
+        "laws": laws(rng),
     },
     "correlation.pooled_z": lambda rng: {"z": rng.standard_normal(3), "dimension": rng.uniform(9, 40, 3)},
     "correlation.inverse_norm": lambda rng: {"projected": bold(rng)},
@@ -151,7 +160,7 @@ CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
     "correlation.partial_correlation": lambda rng: {"projected": bold(rng)},
     "correlation.network_dimension": lambda rng: {
         "projected": rng.standard_normal((basis(rng).shape[1], 3)),
-        **gain(rng),
+        "laws": laws(rng),
     },
     "correlation.mean_z_se": lambda rng: {
         "r": np.corrcoef(rng.standard_normal((4, 30))),

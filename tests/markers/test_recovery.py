@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from lbpneuro.kernels.correlation import correlation, effective_dimensions, fisher_z, fisher_z_se, pooled_z
+from lbpneuro.kernels.correlation import correlation, effective_dimensions, fisher_z, fisher_z_se, pooled_z, power_laws
 from lbpneuro.kernels.nuisance import band_gain, project, residual_basis
 from lbpneuro.markers.connectivity import EDGE_MARKERS, FC_PARTIAL_Z, MPFC_HUB, NAC_SLOW5, SHIFT_REST
 from lbpneuro.markers.networks import NETWORK_Z
@@ -39,7 +39,7 @@ def recovered(series: np.ndarray, noise: recovery.Noise, *, strategy: str, scans
             basis = residual_basis(confounds, t_r=T_R, band_hz=BAND, polynomial=1, keep=keep)
             frequencies, gain = band_gain(basis, t_r=T_R, band_hz=BAND, keep=keep)
             y = project(basis, scan, keep=keep)
-            dimension.append(effective_dimensions(y, pairs=PAIRS, gain=gain, frequencies_hz=frequencies))
+            dimension.append(effective_dimensions(y, pairs=PAIRS, laws=power_laws(gain, frequencies_hz=frequencies)))
             z.append(fisher_z(correlation(y)[tuple(np.transpose(PAIRS))]))
     return np.array(z), np.array(dimension)
 

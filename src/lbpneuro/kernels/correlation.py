@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,27 @@ Array = NDArray[np.float64]
 Floating = NDArray[Any]  # single or double precision; what comes out has the type of what went in
 
 EXPONENTS = np.linspace(-1, 3, 17)  # power laws f^-b that are weighed against each other
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PowerLaws:
+    """Some power laws of frequency in the coordinates of one basis, from :func:`power_laws`.
+
+    They depend on the basis alone, so that they are made once for all series of a run.
+
+    Attributes
+    ----------
+    whitening : (n_exponent, d, d)
+        ``L^-1`` of each covariance ``L L'``, of trace 1, one for each of ``EXPONENTS``.
+    log_det : (n_exponent,)
+        Logarithm of the determinant of each covariance.
+    traces : (n_exponent, n_exponent)
+        Traces of the products of every two covariances.
+    """
+
+    whitening: Array
+    log_det: Array
+    traces: Array
 
 
 def unit_norm(projected: Floating) -> Floating:
@@ -176,7 +198,7 @@ def fisher_z_se(dimension: ArrayLike) -> Array:
     return 1 / np.sqrt(np.where(d > 2, d - 2, np.nan))
 
 
-def effective_dimension(pair: Array, *, gain: Array, frequencies_hz: Array) -> float:
+def effective_dimension(pair: Array, *, laws: PowerLaws) -> float:
     """Return the number of white dimensions that would give Fisher z of this pair the same variance.
 
     Spectra fall with frequency even within the band, so the ``d`` coordinates of a cleaned series have unequal
@@ -192,27 +214,24 @@ def effective_dimension(pair: Array, *, gain: Array, frequencies_hz: Array) -> f
     the place of autocorrelations.
 
     Each covariance is ``gain diag(f^-b) gain'``, its exponent b weighed by the restricted likelihood of that series
-    alone.
+    alone (:func:`likelihood`).
 
     Parameters
     ----------
     pair : (d, 2)
         Projected series.
-    gain : (d, n_band)
-        From :func:`lbpneuro.kernels.nuisance.band_gain`.
-    frequencies_hz : (n_band,)
-        Frequencies of ``gain`` (Hz), above 0.
+    laws
+        From :func:`power_laws`, in the coordinates of the same basis.
 
     Returns
     -------
     float
         In [1, d]; NaN if a series is.
     """
-    found = effective_dimensions(pair, pairs=[[0, 1]], gain=gain, frequencies_hz=frequencies_hz)
-    return float(found[0])
+    return float(effective_dimensions(pair, pairs=[[0, 1]], laws=laws)[0])
 
 
-def effective_dimensions(projected: ArrayLike, *, pairs: ArrayLike, gain: Array, frequencies_hz: Array) -> Array:
+def effective_dimensions(projected: ArrayLike, *, pairs: ArrayLike, laws: PowerLaws) -> Array:
     """Return :func:`effective_dimension` of many pairs of series at once.
 
     Every covariance is a mean over the same power laws, so that all traces follow from the matrix of traces of the
@@ -223,7 +242,7 @@ def effective_dimensions(projected: ArrayLike, *, pairs: ArrayLike, gain: Array,
     projected : (d, n_series)
     pairs : (n_pair, 2) of int
         Columns of ``projected``.
-    gain, frequencies_hz
+    laws
         As in :func:`effective_dimension`.
 
     Returns
@@ -232,19 +251,16 @@ def effective_dimensions(projected: ArrayLike, *, pairs: ArrayLike, gain: Array,
         In [1, d]; NaN for a pair with a NaN series.
     """
     unit = unit_norm(np.asarray(projected, dtype=np.float64))
-    check_length("gain", gain, expected=len(unit))
+    check_length("laws", laws.whitening, expected=len(unit), axis=1)
     one, other = np.moveaxis(unit[:, np.asarray(pairs, dtype=np.intp)], -1, 0)
     known = np.isfinite(one + other).all(axis=0)
     one, other = one[:, known], other[:, known]
     r = np.clip(np.einsum("ds,ds->s", one, other), -1 + 1e-12, 1 - 1e-12)
-    combined = np.column_stack([one, other, one + other, one - other])
-    models, weight = power_laws(combined, gain=gain, frequencies_hz=frequencies_hz)
-    flat = models.reshape(len(models), -1)
-    traces = flat @ flat.T
+    weight = likelihood(np.column_stack([one, other, one + other, one - other]), laws=laws)
     first, second, total, difference = np.split(weight, 4, axis=1)
 
     def squared(weights: Array) -> Array:
-        return np.asarray(np.einsum("as,ab,bs->s", weights, traces, weights, optimize=True))
+        return np.asarray(np.einsum("as,as->s", weights, laws.traces @ weights))
 
     cross = squared(first - second) / (4 * (1 - r**2))
     variance = (squared(total) + squared(difference) - 2 * cross) / 2
@@ -253,53 +269,48 @@ def effective_dimensions(projected: ArrayLike, *, pairs: ArrayLike, gain: Array,
     return found
 
 
-def coloured_covariances(series: Array, *, gain: Array, frequencies_hz: Array) -> Array:
-    """Return the covariance of every projected series under a power law of frequency, scaled to trace 1.
+def power_laws(gain: Array, *, frequencies_hz: Array) -> PowerLaws:
+    """Return the covariances ``gain diag(f^-b) gain'`` of some power laws of frequency, as they are made use of.
 
     Parameters
     ----------
-    series : (d, n_series)
-    gain, frequencies_hz
-        As in :func:`effective_dimension`.
-
-    Returns
-    -------
-    (n_series, d, d) float64
-        The mean over the exponents ``EXPONENTS``, weighed by their likelihood with the scale profiled out.
+    gain : (d, n_band)
+        From :func:`lbpneuro.kernels.nuisance.band_gain`.
+    frequencies_hz : (n_band,)
+        Frequencies of ``gain`` (Hz), above 0.
     """
-    models, weight = power_laws(series, gain=gain, frequencies_hz=frequencies_hz)
-    return np.einsum("bs,bij->sij", weight, models)
-
-
-def power_laws(series: Array, *, gain: Array, frequencies_hz: Array) -> tuple[Array, Array]:
-    """Return the covariances of some power laws of frequency, of trace 1, and how likely each is for every series.
-
-    Parameters
-    ----------
-    series : (d, n_series)
-    gain, frequencies_hz
-        As in :func:`effective_dimension`.
-
-    Returns
-    -------
-    models : (n_exponent, d, d)
-        One for each of ``EXPONENTS``.
-    weight : (n_exponent, n_series)
-        Likelihoods with the scale profiled out, of sum 1 for each series.
-    """
+    check_length("gain", gain, expected=len(frequencies_hz), axis=1)
     spectra = (frequencies_hz / np.exp(np.log(frequencies_hz).mean())) ** -EXPONENTS[:, None]
-    models = np.einsum("ik,bk,jk->bij", gain, spectra, gain, optimize=True)
+    models = (gain * spectra[:, None]) @ gain.T
     models /= np.trace(models, axis1=1, axis2=2)[:, None, None]
     # what leaks in from above the band lifts the weakest directions off zero
     models += 1e-6 * np.eye(len(gain)) / len(gain)
     root = np.linalg.cholesky(models)
-    whitened = np.linalg.solve(root, np.broadcast_to(series, (len(root), *series.shape)))
+    flat = models.reshape(len(models), -1)
     log_det = 2 * np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
+    return PowerLaws(whitening=np.linalg.inv(root), log_det=log_det, traces=flat @ flat.T)
+
+
+def likelihood(series: Array, *, laws: PowerLaws) -> Array:
+    """Return how likely each power law is for every series, with the scale profiled out.
+
+    Parameters
+    ----------
+    series : (d, n_series)
+    laws
+        As in :func:`effective_dimension`.
+
+    Returns
+    -------
+    (n_exponent, n_series) float64
+        Of sum 1 for each series; NaN for a NaN series.
+    """
+    whitened = laws.whitening @ series
     # a series of nothing but zeros (the difference of equal ones) fits every exponent equally well
     energy = np.maximum(np.sum(whitened**2, axis=1), np.finfo(np.float64).tiny)
-    log_likelihood = -0.5 * (log_det[:, None] + len(series) * np.log(energy))
+    log_likelihood = -0.5 * (laws.log_det[:, None] + len(series) * np.log(energy))
     weight = np.exp(log_likelihood - log_likelihood.max(axis=0))
-    return models, weight / weight.sum(axis=0)
+    return np.asarray(weight / weight.sum(axis=0))
 
 
 def pooled_z(z: ArrayLike, *, dimension: ArrayLike) -> tuple[float, float]:
@@ -317,17 +328,17 @@ def pooled_z(z: ArrayLike, *, dimension: ArrayLike) -> tuple[float, float]:
     return float(np.sum(weight * z) / np.sum(weight)), float(fisher_z_se(2 + np.sum(weight)))
 
 
-def network_dimension(projected: ArrayLike, *, gain: Array, frequencies_hz: Array) -> float:
+def network_dimension(projected: ArrayLike, *, laws: PowerLaws) -> float:
     """Return the number of white dimensions in which several independent series would correlate as little.
 
-    ``1 / tr(M^2)`` with ``M`` the mean over series of :func:`coloured_covariances`: the mean of ``tr(S_i S_j)`` over
-    pairs, which is what :func:`effective_dimension` gives of one uncorrelated pair.
+    ``1 / tr(M^2)`` with ``M`` the mean over series of their covariances: the mean of ``tr(S_i S_j)`` over pairs, which
+    is what :func:`effective_dimension` gives of one uncorrelated pair.
 
     Parameters
     ----------
     projected : (d, n_series)
         Series that are NaN or zero are left out.
-    gain, frequencies_hz
+    laws
         As in :func:`effective_dimension`.
 
     Returns
@@ -335,13 +346,43 @@ def network_dimension(projected: ArrayLike, *, gain: Array, frequencies_hz: Arra
     float
         In [1, d]; NaN if no series is left.
     """
-    unit = unit_norm(np.asarray(projected, dtype=np.float64))
-    check_length("gain", gain, expected=len(unit))
-    unit = unit[:, np.isfinite(unit).all(axis=0)]
+    unit = _usable_units(projected, laws)
     if unit.shape[1] == 0:
         return float("nan")
-    mean = coloured_covariances(unit, gain=gain, frequencies_hz=frequencies_hz).mean(axis=0)
-    return float(np.clip(1 / np.sum(mean**2), 1, len(unit)))
+    mean = likelihood(unit, laws=laws).mean(axis=1)
+    return float(np.clip(1 / (mean @ laws.traces @ mean), 1, len(unit)))
+
+
+def seed_dimension(seed: ArrayLike, *, projected: ArrayLike, laws: PowerLaws) -> float:
+    """Return the number of white dimensions in which a seed would correlate as little with series unrelated to it.
+
+    ``1 / tr(S M)`` with the covariance ``S`` of the seed and ``M`` the mean of those of the others.
+
+    Parameters
+    ----------
+    seed : (d,)
+    projected : (d, n_series)
+        Series that are NaN or zero are left out.
+    laws
+        As in :func:`effective_dimension`.
+
+    Returns
+    -------
+    float
+        In [1, d]; NaN if the seed is NaN or zero, or no series is left.
+    """
+    own, others = (_usable_units(each, laws) for each in (np.asarray(seed)[:, None], projected))
+    if not own.shape[1] * others.shape[1]:
+        return float("nan")
+    first, mean = (likelihood(each, laws=laws).mean(axis=1) for each in (own, others))
+    return float(np.clip(1 / (first @ laws.traces @ mean), 1, len(own)))
+
+
+def _usable_units(projected: ArrayLike, laws: PowerLaws) -> Array:
+    """Return the series (d, n_usable) at unit norm, without those that are NaN or zero."""
+    unit = unit_norm(np.asarray(projected, dtype=np.float64))
+    check_length("laws", laws.whitening, expected=len(unit), axis=1)
+    return np.asarray(unit[:, np.isfinite(unit).all(axis=0)])
 
 
 def mean_z_se(r: ArrayLike, *, weights: ArrayLike, dimension: float) -> Array:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lbpneuro.errors import InputError, Reason
-from lbpneuro.kernels.nuisance import project
+from lbpneuro.errors import InputError, QualityError, Reason
+from lbpneuro.kernels.correlation import PowerLaws, power_laws
+from lbpneuro.kernels.nuisance import band_gain, project
 from lbpneuro.kernels.quality import spikes
 
 FAMILY = "functional"
@@ -67,7 +69,8 @@ class Run:
     coverage : (n_region,)
         Usable share of the region.
     signal : (n_region,)
-        Mean over time in the region, as a share of the median of the brain.
+        Mean over time in the region, as a share of the mean of the gray matter, or without a map of that of the median
+        of the brain.
     tsnr, tsnr_se, n_voxels : (n_region,)
         Median temporal signal-to-noise ratio, its jackknife error over time, and over how many voxels.
     nodes : (n_time, n_node)
@@ -212,18 +215,36 @@ def run_refusals(
     """Return why a run gives no value of some regions under a nuisance model, empty if it does."""
     reasons = motion_refusals(run, settings)
     columns = run.columns(regions)
-    basis = run.basis(model)
     if not np.all(run.coverage[columns] >= settings["coverage_min"]):
         reasons.append(Reason.COVERAGE_TOO_LOW)
-    elif basis is None:
+    elif run.basis(model) is None:
         reasons.append(Reason.TOO_FEW_DOF)
-    elif not np.isfinite(project(basis, run.means[:, columns], keep=run.keep)).all():
+    elif not _varies(run, model)[columns].all():
         reasons.append(Reason.ZERO_VARIANCE)
     if np.any(run.signal[columns] < settings["signal_min"]):
         reasons.append(Reason.SIGNAL_DROPOUT)
     if _low_tsnr(run, regions, least=settings["tsnr"][0]):
         reasons.append(Reason.LOW_TSNR)
     return reasons + brainstem_refusals(run, settings, regions=regions)
+
+
+@lru_cache(maxsize=16)
+def _varies(run: Run, model: str) -> NDArray[np.bool_]:
+    """Return which regions have a series of which the nuisance model leaves something, shape (n_region,)."""
+    basis = run.basis(model)
+    if basis is None:
+        return np.zeros(len(run.regions), dtype=bool)
+    return np.asarray(np.isfinite(project(basis, run.means, keep=run.keep)).all(axis=0))
+
+
+@lru_cache(maxsize=16)
+def run_laws(run: Run, model: str, band_hz: tuple[float, float]) -> PowerLaws:
+    """Return the power laws of frequency in the coordinates of a nuisance model that the run has."""
+    basis = run.basis(model)
+    if basis is None:
+        raise QualityError(f"{run.name}: the {model} model leaves too few dimensions.", reason=Reason.TOO_FEW_DOF)
+    frequencies, gain = band_gain(basis, t_r=run.t_r, band_hz=band_hz, keep=run.keep)
+    return power_laws(gain, frequencies_hz=frequencies)
 
 
 def brainstem_refusals(run: Run, settings: Mapping[str, Any], *, regions: Sequence[Level]) -> list[Reason]:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from lbpneuro.errors import Reason
 from lbpneuro.kernels.correlation import correlation, fisher_z, mean_z_se, network_dimension
-from lbpneuro.kernels.nuisance import band_gain, project
-from lbpneuro.markers.bold import Functional, Run, passing, session_flags, session_refusals
+from lbpneuro.kernels.nuisance import project
+from lbpneuro.markers.bold import Functional, Run, passing, run_laws, session_flags, session_refusals
 from lbpneuro.markers.descriptor import Direction, Estimate, Evidence, Level, Marker, Tier
 
 NODES_MIN = 3
@@ -100,8 +100,8 @@ def _run_means(run: Run, settings: Mapping[str, Any]) -> _Means:
         nothing = np.full(len(networks) * (len(networks) + 1) // 2, np.nan)
         return _Means(z=nothing, se=nothing, n_pairs=np.zeros(nothing.shape, dtype=np.int64), dimension=np.nan)
     projected = project(basis, run.nodes[:, used], keep=run.keep)
-    frequencies, gain = band_gain(basis, t_r=run.t_r, band_hz=tuple(settings["band_hz"]), keep=run.keep)
-    dimension = network_dimension(projected, gain=gain, frequencies_hz=frequencies)
+    low, high = settings["band_hz"]
+    dimension = network_dimension(projected, laws=run_laws(run, "cortical", (low, high)))
     r = correlation(projected)
     weights = _pair_weights(member, z_known=np.isfinite(fisher_z(r)))
     n_pairs = weights.sum(axis=(1, 2)) / 2
