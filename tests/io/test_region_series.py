@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from scipy import sparse
 
 from lbpneuro.io import region_series as module
+from lbpneuro.io.images import Image
 from lbpneuro.io.region_grid import GridRegions
-from lbpneuro.io.region_series import region_series
+from lbpneuro.io.region_series import gray_mean, region_series
 from lbpneuro.io.series import Series
 from lbpneuro.kernels.quality import block_jackknife_se, tsnr
 
@@ -63,3 +65,34 @@ def test_agrees_with_loops(rng, monkeypatch):
     assert np.isnan(measured.means[:, 3]).all()
     assert measured.size[3] == measured.n_voxels[3] == 0
     assert np.isnan(measured.tsnr[3])
+
+
+def gray_map(data: np.ndarray, *, shift: float = 0.0) -> Image:
+    """A map with voxels of half the size on the grid of :func:`a_series`, moved along x."""
+    affine = np.diag([0.5, 0.5, 0.5, 1.0])
+    affine[:3, 3] = [shift - 0.25, -0.25, -0.25]
+    fine = data.repeat(2, 0).repeat(2, 1).repeat(2, 2).astype(np.float32)
+    return Image(path=Path("gm.nii"), data=fine, affine=affine)
+
+
+def test_the_reference_is_the_mean_of_the_gray_matter(rng):
+    series = a_series(rng)
+    gray = np.zeros((4, 4, 4))
+    gray[:3, 1:3] = 0.9  # a plane of it outside the mask
+    expected = series.mean[1:3, 1:3].mean()
+    assert gray_mean(series, gray_map(gray)) == pytest.approx(expected)
+    assert gray_mean(series, gray_map(np.where(gray > 0, 0.9, np.nan))) == pytest.approx(expected)
+    found = GridRegions(
+        names=(("a", "n/a"),),
+        weights=sparse.csr_array(np.ones((1, 48), dtype=np.float32)),
+        whole=np.array([48.0]),
+        csf_excluded=np.zeros(1, dtype=bool),
+    )
+    keep = np.ones(80, dtype=bool)
+    measured = region_series(series, found, keep=keep, reference=2000.0)
+    np.testing.assert_allclose(measured.signal, series.bold.mean(dtype=float) / 2000, rtol=1e-6)
+
+
+def test_a_map_that_lies_elsewhere_is_no_reference(rng):
+    assert gray_mean(a_series(rng), gray_map(np.ones((4, 4, 4)), shift=50.0)) is None
+    assert gray_mean(a_series(rng), gray_map(np.zeros((4, 4, 4)))) is None

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from lbpneuro.errors import Reason, Status
-from lbpneuro.markers.scan_quality import MARKERS
+from lbpneuro.markers.bold import Functional
+from lbpneuro.markers.scan_quality import MARKERS, roi_coverage, roi_signal
 from tests.oracles import runs
+from tests.oracles.functional import SETTINGS
 from tests.oracles.runs import a_run, spoilt, with_value
 
 estimates = partial(runs.estimates, MARKERS)
@@ -95,3 +97,32 @@ def test_no_volume_at_all(rng):
     found = estimates(replace(run, steady=nothing, keep=nothing, models=models))
     assert found["fd_mean"].reasons == (Reason.TOO_FEW_VOLUMES,)
     assert found["kept_time"].value == 0
+
+
+def levels(marker: str, **functional: object) -> list[str]:
+    config = {"functional": {**SETTINGS, **functional}, "dynamic": {"nodes": ["vpl_L", "sma", "dlpfc_L", "angular"]}}
+    return [name for (name,) in next(each for each in MARKERS if each.name == marker).levels(config)]
+
+
+def test_every_region_that_a_value_uses_has_its_quality():
+    mine = {"a": {"seed": ["m1", "pag"], "target": ["insula_L", "insula_R", "insula"]}}
+    for marker in ("roi_coverage", "roi_tsnr", "roi_signal"):
+        plain, own = levels(marker), levels(marker, edges=mine)
+        assert {"pag", "putamen_L", "acc_hashmi", "amyg_hashmi_R"} <= set(plain)
+        assert len(set(own)) == len(own)
+        assert set(own) - set(plain) == {"m1"}
+    assert set(levels("roi_coverage")) - set(levels("roi_tsnr")) == {"sma", "angular", "dlpfc_L"}
+
+
+def test_both_sides_have_the_quality_of_the_worse(rng):
+    run = a_run(rng)
+    signal = run.signal.copy()
+    signal[run.columns([("s2", "R")])] = 0.4
+    edges = {"a": {"seed": ["s1"], "target": ["s2"]}}
+    found = estimates(replace(run, signal=signal), edges=edges)
+    assert found["roi_signal", "s2_L"].value == 1
+    assert found["roi_signal", "s2_R"].reasons == (Reason.SIGNAL_DROPOUT,)
+    data = Functional(runs=(replace(run, signal=signal),), settings=SETTINGS)
+    assert roi_signal(data)["s2",].value == 0.4
+    lost = Functional(runs=(with_value(run, "coverage", np.nan, "s2"),), settings=SETTINGS)
+    assert roi_coverage(lost)["s2",].reasons == (Reason.COVERAGE_TOO_LOW,)

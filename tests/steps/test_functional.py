@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 from lbpneuro.io.config import read_config
 from lbpneuro.io.confounds import STRATEGIES, read_confounds
 from lbpneuro.io.regions import read_regions, region_weights
+from lbpneuro.markers.descriptor import Tier
 from lbpneuro.registry import family
 from lbpneuro.steps.functional import main
 from tests.oracles.functional import AFFINE, SETTINGS, SHAPE, SPACE, coloured, confounds_table, write_run
@@ -92,6 +93,12 @@ def row(table: pd.DataFrame, marker: str, **index: str) -> pd.Series:
     return found.iloc[0]
 
 
+def cleaned_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows that the main models made."""
+    quality = [marker.name for marker in family("functional") if marker.tier is Tier.QUALITY]
+    return rows[~rows.marker.isin([*quality, "fc_z_alternative"])]
+
+
 def both(strategy: str) -> dict[str, str]:
     return {"cortical": strategy, "brainstem": strategy}
 
@@ -120,7 +127,7 @@ def test_a_run_too_short_for_its_confounds_has_those_of_the_fallback(tmp_path, s
     z = row(rows, "pag_vmpfc_z")
     assert z.status == status
     assert ("reduced_confounds" if fallback else "too_few_dof") in z.reason
-    assert rows.method.str.contains(STRATEGIES[fallback or "36p"].words, regex=False).all()
+    assert cleaned_rows(rows).method.str.contains(STRATEGIES[fallback or "36p"].words, regex=False).all()
     models = sidecar["Runs"]["task-rest"]["Models"]
     assert [models[name]["ConfoundStrategy"] for name in ("cortical", "brainstem")] == [fallback or "36p"] * 2
 
@@ -136,7 +143,7 @@ def test_two_runs_share_the_dimension_that_is_asked_for(tmp_path, study):
 def test_a_run_that_is_long_enough_has_the_confounds_asked_for(tmp_path, study):
     rows, _ = run_step(tmp_path, study(), confounds=both("24p"), confounds_fallback="acompcor6")
     assert row(rows, "pag_vmpfc_z").status == "ok"
-    assert rows.method.str.contains("; 24 motion terms (connections", regex=False).all()
+    assert row(rows, "pag_vmpfc_z").method.startswith("Unsmoothed region means; 24 motion terms, drift")
 
 
 def test_further_outputs(tmp_path, study, weights):
@@ -203,10 +210,47 @@ def test_a_strategy_of_the_users_own(tmp_path, study):
     assert row(rows, "pag_vmpfc_z").status == "ok"
     taken = sidecar["Runs"]["task-rest"]["Models"]["cortical"]["Confounds"]
     assert taken == ["trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z", "csf"]
-    assert rows.method.str.contains("the confounds of the strategy mine", regex=False).all()
+    assert cleaned_rows(rows).method.str.contains("the confounds of the strategy mine", regex=False).all()
     rows, sidecar = run_step(tmp_path, study(), confounds=both("mine"), confounds_custom={"mine": ["edge_comp_*"]})
     assert row(rows, "pag_vmpfc_z").reason == "invalid_input"
     assert re.search(r"confounds_timeseries.tsv: no column matches 'edge_comp_\*'", sidecar["Error"]["message"])
+
+
+def test_every_row_names_the_model_that_made_it(tmp_path, study):
+    settings = {
+        "confounds": {"cortical": "36p", "brainstem": "24p"},
+        "confounds_alternative": {"cortical": "mine", "brainstem": "36p"},
+        "confounds_custom": {"mine": ["trans_?"]},
+        "edges": {"own": {"seed": ["pag"], "target": ["vmpfc"], "model": "brainstem"}},
+    }
+    rows, sidecar = run_step(tmp_path, study(), **settings)
+    words = {name: f"; {STRATEGIES[name].words}, " for name in ("24p", "36p")}
+    for marker, index, said in (
+        ("pag_vmpfc_z", {}, words["24p"]),
+        ("mpfc_pcc_z", {}, words["36p"]),
+        ("fc_r", {"edge": "pag_vmpfc"}, words["24p"]),
+        ("fc_r", {"edge": "mpfc_pcc"}, words["36p"]),
+        ("fc_null_p", {"edge": "pag_vmpfc"}, words["24p"]),
+        ("fc_z_alternative", {"edge": "pag_vmpfc"}, words["36p"]),
+        ("fc_z_alternative", {"edge": "mpfc_pcc"}, "; the confounds of the strategy mine, "),
+        ("custom_z", {"edge": "own"}, words["24p"]),
+        ("mpfc_hub", {}, words["36p"]),
+        ("shift_rest", {}, words["36p"]),
+        ("nac_slow5", {"hemi": "L"}, "frequencies below 0.008 Hz"),
+        ("network_z", {"network_a": "Salience", "network_b": "Salience"}, words["36p"]),
+        ("residual_dimension", {"model": "brainstem"}, words["24p"]),
+        ("roi_tsnr", {"roi": "pag"}, "before any cleaning"),
+    ):
+        assert said in row(rows, marker, **index).method, marker
+    assert rows.method.notna().all()
+    assert ("fluid" in row(rows, "pag_vmpfc_z").method, "fluid" in row(rows, "mpfc_pcc_z").method) == (True, False)
+    models = sidecar["Runs"]["task-rest"]["Models"]
+    assert {name: model["ConfoundStrategy"] for name, model in models.items()} == {
+        "cortical": "36p",
+        "brainstem": "24p",
+        "cortical_alternative": "mine",
+        "brainstem_alternative": "36p",
+    }
 
 
 def test_scrubbing_censors_by_dvars_and_short_stretches(tmp_path, study, rng):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lbpneuro.io.images import Image
 from lbpneuro.io.region_grid import GridRegions
 from lbpneuro.io.series import Series
 from lbpneuro.kernels.labels import region_means
@@ -16,6 +17,9 @@ Array = NDArray[np.float64]
 
 BLOCK = 8192
 N_BLOCKS = 20
+GRAY_MIN = 0.5
+GRAY_SHARE_MIN = 0.05
+"""Gray matter is about half of a brain mask."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +35,25 @@ class RegionSeries:
     n_voxels: NDArray[np.int64]
 
 
-def region_series(series: Series, found: GridRegions, *, keep: NDArray[np.bool_]) -> RegionSeries:
+def gray_mean(series: Series, gray: Image) -> float | None:
+    """Return the mean signal of the gray matter: where its probability at the centre of a voxel is above one half.
+
+    None if the map shows too few such voxels in the brain mask, as a map that lies elsewhere does.
+    """
+    from scipy.ndimage import map_coordinates
+
+    to_map = np.linalg.inv(gray.affine) @ series.affine
+    voxels = np.argwhere(series.mask)
+    points = voxels @ to_map[:3, :3].T + to_map[:3, 3]
+    probability = map_coordinates(np.nan_to_num(gray.data), points.T, order=1, mode="constant", output=np.float32)
+    inside = series.mean[series.mask][probability > GRAY_MIN]
+    inside = inside[np.isfinite(inside)]
+    return float(inside.mean()) if inside.size >= GRAY_SHARE_MIN * len(voxels) else None
+
+
+def region_series(
+    series: Series, found: GridRegions, *, keep: NDArray[np.bool_], reference: float | None = None
+) -> RegionSeries:
     """Return what a run measures in regions that may overlap.
 
     Parameters
@@ -42,9 +64,11 @@ def region_series(series: Series, found: GridRegions, *, keep: NDArray[np.bool_]
         From :func:`lbpneuro.io.region_grid.roi_weights`.
     keep : (n_time,) of bool
         The volumes of signal and signal-to-noise ratio.
+    reference
+        The signal that those of the regions are shares of; by default the median over the brain.
     """
     means, coverage = region_means(series.bold, weights=found.weights, whole=found.whole)
-    brain = float(np.median(series.mean[series.mask]))
+    reference = float(np.median(series.mean[series.mask])) if reference is None else reference
     cores = [_core(found, row) for row in range(len(found.names))]
     touched = np.unique(np.concatenate(cores)) if cores else np.empty(0, dtype=np.intp)
     ratio, left_out = _signal_to_noise(series.bold, touched, keep=keep)
@@ -58,7 +82,7 @@ def region_series(series: Series, found: GridRegions, *, keep: NDArray[np.bool_]
         means=means,
         size=np.nan_to_num(coverage * found.whole),
         coverage=coverage,
-        signal=means[keep].mean(axis=0) / brain if keep.any() else np.full(len(cores), np.nan),
+        signal=means[keep].mean(axis=0) / reference if keep.any() else np.full(len(cores), np.nan),
         tsnr=medians[0],
         tsnr_se=jackknife_spread(medians[1:]),
         n_voxels=np.array([core.size for core in cores], dtype=np.int64),

@@ -27,8 +27,8 @@ class RunFiles:
     ----------
     bold, mask, confounds
         Preprocessed series, brain mask on its grid, confounds table.
-    csf
-        CSF probability map in the space of the run, if there is one.
+    csf, gray
+        Probability maps of CSF and gray matter in the space of the run, if there are such.
     tissues
         Tissue probability maps by label (GM, WM, CSF) in template space: that of the run, or for a run in native space
         MNI152NLin2009cAsym.
@@ -42,6 +42,7 @@ class RunFiles:
     mask: Path
     confounds: Path
     csf: Path | None = None
+    gray: Path | None = None
     tissues: Mapping[str, Path] = field(default_factory=dict)
     transform: Path | None = None
     physio: tuple[Path, ...] = ()
@@ -111,12 +112,14 @@ def _companions(bold: Path, named: Named) -> RunFiles:
     ways = [path for path, name in named if name.get("suffix") == "xfm" and f"_from-{MNI}_to-{NATIVE}_" in path.name]
     if native and not ways:
         raise missing_file(bold, role=f"way to the template (from-{MNI}_to-{NATIVE}_mode-image_xfm.h5)")
+    own_tissues = _tissues(named, spaces=(None, NATIVE) if native else (own.get("space"),))
     return RunFiles(
         bold=bold,
         mask=masks[0],
         confounds=tables[0],
-        csf=_tissues(named, spaces=(None, NATIVE) if native else (own.get("space"),)).get("CSF"),
-        tissues=_tissues(named, spaces=(MNI,) if native else (own.get("space"),)),
+        csf=own_tissues.get("CSF"),
+        gray=own_tissues.get("GM"),
+        tissues=_tissues(named, spaces=(MNI,)) if native else own_tissues,
         transform=ways[0] if native else None,
         physio=tuple(path for path, name in same_run if name.get("suffix") == "physio"),
     )

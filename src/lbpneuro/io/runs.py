@@ -12,15 +12,16 @@ from numpy.typing import NDArray
 
 from lbpneuro.io.atlases import SEITZMAN, Atlas, NodeSeries, node_series, node_weights
 from lbpneuro.io.confounds import Confounds, find_strategy, read_table, select_confounds
+from lbpneuro.io.images import load_probability
 from lbpneuro.io.nuisance_models import NuisanceModels, nuisance_models
 from lbpneuro.io.placement import brainstem_extra, place_regions
 from lbpneuro.io.region_grid import GridRegions
-from lbpneuro.io.region_series import RegionSeries, region_series
+from lbpneuro.io.region_series import RegionSeries, gray_mean, region_series
 from lbpneuro.io.regions import Region
 from lbpneuro.io.run_files import NATIVE, RunFiles
 from lbpneuro.io.series import Series, read_series, repetition_time
 from lbpneuro.kernels.nuisance import project_each
-from lbpneuro.markers.bold import MODELS, Run
+from lbpneuro.markers.bold import MODELS, WIDE, Run
 
 MPFC = ("mpfc", "n/a")
 log = logging.getLogger("lbpneuro")
@@ -103,7 +104,9 @@ def read_scan(
     extra = brainstem_extra(files, series, placed, t_r=t_r, known=known or regions, settings=settings)
     models = nuisance_models(table, confounds, t_r=t_r, settings=settings, n_runs=n_runs, extra=extra.regressors)
     nodes = _node_series(files, series, atlases, coverage_min=settings["coverage_min"])
-    run = _run(files, confounds, models, t_r=t_r, measured=region_series(series, found, keep=models.keep), found=found)
+    reference = gray_mean(series, load_probability(files.gray)) if files.gray else None
+    measured = region_series(series, found, keep=models.keep, reference=reference)
+    run = _run(files, confounds, models, t_r=t_r, measured=measured, found=found)
     run = replace(
         run,
         brainstem_dice=extra.brainstem_dice,
@@ -120,7 +123,11 @@ def read_scan(
         found=found,
         nodes=nodes,
         regressors=models.regressors,
-        facts={**placed.facts, **extra.facts},
+        facts={
+            **placed.facts,
+            **extra.facts,
+            "SignalReference": "mean of the gray matter" if reference is not None else "median of the brain",
+        },
     )
 
 
@@ -220,16 +227,24 @@ def csf_excluded(scan: Scan) -> bool:
     return bool(excluded.get(("pag", "n/a"), False))
 
 
-def method_text(scans: Sequence[Scan], settings: Mapping[str, Any]) -> str:
-    """Return in a sentence how the values of a session were made."""
+def method_texts(scans: Sequence[Scan], settings: Mapping[str, Any]) -> dict[str | None, str]:
+    """Return in a sentence how the values of a session were made, by nuisance model; None: without one."""
     low, high = settings["band_hz"]
-    csf = "left out" if all(csf_excluded(scan) for scan in scans) else "not left out"
-    return (
-        f"Correlation of unsmoothed region means; {_words(scans, 'cortical', settings)} (connections of the PAG and "
-        f"VTA: {_words(scans, 'brainstem', settings)}{_local_words(scans)}), drift, frequencies outside "
-        f"{low:g}-{high:g} Hz and censored volumes are removed in one regression; voxels of the PAG with cerebrospinal "
-        f"fluid are {csf}"
-    )
+    band = f"frequencies outside {low:g}-{high:g} Hz"
+    wide = f"frequencies below {settings['slow5']['high_pass_hz']:g} Hz"
+    texts: dict[str | None, str] = {None: "Preprocessed runs before any cleaning"}
+    for model in (*MODELS, WIDE):
+        removed = _words(scans, model, settings) + (_local_words(scans) if model.startswith("brainstem") else "")
+        texts[model] = (
+            f"Unsmoothed region means; {removed}, drift, {wide if model == WIDE else band} and censored volumes are "
+            f"removed in one regression{_csf_words(scans) if model.startswith('brainstem') else ''}"
+        )
+    return texts
+
+
+def _csf_words(scans: Sequence[Scan]) -> str:
+    taken = all(csf_excluded(scan) for scan in scans)
+    return f"; voxels of the PAG with cerebrospinal fluid are {'left out' if taken else 'not left out'}"
 
 
 def _local_words(scans: Sequence[Scan]) -> str:

@@ -52,13 +52,19 @@ def marker_rows(
     participant: str,
     session: str | None,
     source: str | None = None,
-    method: str | None = None,
+    method: str | Mapping[Level, str] | None = None,
 ) -> list[dict[str, Any]]:
-    """Return the rows of one marker of one participant and session, one per level."""
+    """Return the rows of one marker of one participant and session, one per level; ``method`` may differ by level."""
     fixed = {"participant_id": participant, "session_id": session, "marker": marker.name, "unit": marker.unit}
-    tail = {"source": source, "method": method, "method_version": marker.version}
     return [
-        {**fixed, **dict(zip(marker.index, level, strict=True)), **_numbers(estimate), **tail}
+        {
+            **fixed,
+            **dict(zip(marker.index, level, strict=True)),
+            **_numbers(estimate),
+            "source": source,
+            "method": method.get(level) if isinstance(method, Mapping) else method,
+            "method_version": marker.version,
+        }
         for level, estimate in estimates.items()
     ]
 

@@ -442,13 +442,13 @@ def shift_estimate(data: Functional, ends: Ends, *, model: str) -> Estimate:
     if not runs:
         return Estimate.fail(Reason.TOO_FEW_VOLUMES)
     shifts = _shifts(runs, (wanted["shifts"], wanted["min_shift_s"]), data.seed)
-    overlap, variance = 0.0, 0.0
+    n = len(shifts[0])
+    pooled = np.zeros((2, 1 + n, 1))
     for run, own in zip(runs, shifts, strict=True):
         target = _coordinates(run, model, (ends[1],))
         scores = shift_scores(_shifted(run, model, ends[0], own), targets=target)
-        overlap, variance = overlap + len(target) * scores[0], variance + len(target) ** 2 * scores[1]
-    p = float(shift_p(np.asarray(overlap), np.asarray(variance))[0])
-    n = len(shifts[0])
+        pooled += np.stack([len(target) * scores[0], len(target) ** 2 * scores[1]])
+    p = float(shift_p(*pooled)[0])
     se = float(np.sqrt(p * (1 - p) / min(n, dimension(runs, model=model))))
     interval = (max(p - NORMAL_95 * se, 0.0), min(p + NORMAL_95 * se, 1.0))
     return Estimate.of(p, se=se, ci=interval, n=n, flags=session_flags(data, regions=regions, model=model))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ from lbpneuro.markers.bold import (
 )
 from lbpneuro.markers.descriptor import Direction, Estimate, Evidence, Marker, Tier
 from lbpneuro.markers.descriptor import Level as MarkerLevel
-from lbpneuro.markers.edges import EDGE_REGIONS
+from lbpneuro.markers.edges import EDGE_REGIONS, EMOTION_NODES, PAIN_NODES
 
 FACT_SHEET = "Quality of the functional scan"
 JACKKNIFE = "delete-one-block jackknife over 20 blocks of successive volumes"
@@ -35,18 +35,50 @@ JACKKNIFE = "delete-one-block jackknife over 20 blocks of successive volumes"
 Array = NDArray[np.float64]
 
 
-def roi_levels(_config: Mapping[str, Any]) -> list[MarkerLevel]:
-    """Levels of the regional quality markers."""
-    return [(region_label(level),) for level in EDGE_REGIONS]
+REST_REGIONS = tuple(dict.fromkeys(part for end in (*PAIN_NODES, *EMOTION_NODES) for part in end))
+"""The regions of the shift at rest."""
+
+
+def roi_levels(config: Mapping[str, Any]) -> list[MarkerLevel]:
+    """Levels of the regional quality markers: every region of an edge, also of the user's own, and of the shift.
+
+    A region of the user's own edges has the name of the settings, which may stand for both sides.
+    """
+    own = [name for edge in config[FAMILY]["edges"].values() for end in ("seed", "target") for name in edge[end]]
+    return _distinct([region_label(level) for level in (*EDGE_REGIONS, *REST_REGIONS)], own)
+
+
+def coverage_levels(config: Mapping[str, Any]) -> list[MarkerLevel]:
+    """Levels of the coverage: those of the other regional markers, and the nodes of the thalamocortical states."""
+    return _distinct([roi for (roi,) in roi_levels(config)], config.get("dynamic", {}).get("nodes", []))
+
+
+def _distinct(first: Sequence[str], further: Sequence[str]) -> list[MarkerLevel]:
+    """Return names once; a name for both sides is left out where each side is there."""
+    known = [*first, *further]
+    sides = [name for name in further if {f"{name}_L", f"{name}_R"} <= set(known)]
+    return [(name,) for name in dict.fromkeys(known) if name not in sides]
+
+
+def _each_region(data: Functional, estimate: Callable[[Functional, Level], Estimate]) -> dict[MarkerLevel, Estimate]:
+    """Return an estimate of every region of the runs by its name; both sides together have that of the worse."""
+    common = [level for level in data.runs[0].regions if all(level in run.regions for run in data.runs)]
+    found = {level: estimate(data, level) for level in common}
+    pairs = [roi for roi, hemi in common if hemi == "L" and (roi, "R") in found]
+    rows: dict[MarkerLevel, Estimate] = {
+        (roi,): min((found[roi, side] for side in ("L", "R")), key=_goodness) for roi in pairs
+    }
+    rows |= {(region_label(level),): each for level, each in found.items()}
+    return rows
+
+
+def _goodness(estimate: Estimate) -> float:
+    return -np.inf if np.isnan(estimate.value) else estimate.value
 
 
 def roi_coverage(data: Functional) -> dict[MarkerLevel, Estimate]:
     """Return the share of each region inside the data, the lowest over the runs; flagged below the least allowed."""
-    return {(region_label(level),): _coverage_estimate(data, level) for level in _measured(data)}
-
-
-def _measured(data: Functional) -> list[Level]:
-    return [level for level in EDGE_REGIONS if all(level in run.regions for run in data.runs)]
+    return _each_region(data, _coverage_estimate)
 
 
 def _coverage_estimate(data: Functional, level: Level) -> Estimate:
@@ -84,7 +116,7 @@ ROI_COVERAGE = Marker(
     description="Share of a region that lies inside the brain mask and holds signal; the lowest over runs.",
     function=roi_coverage,
     bounds=(0.0, 1.0),
-    **_REGIONAL,
+    **{**_REGIONAL, "levels": coverage_levels},
 )
 
 
@@ -94,7 +126,7 @@ def roi_tsnr(data: Functional) -> dict[MarkerLevel, Estimate]:
     Several runs are averaged with their kept volumes as weights. The standard error is a delete-one-block jackknife
     over time, which allows for noise that is shared between voxels and between successive volumes.
     """
-    return {(region_label(level),): _tsnr_estimate(data, level) for level in _measured(data)}
+    return _each_region(data, _tsnr_estimate)
 
 
 def _tsnr_estimate(data: Functional, level: Level) -> Estimate:
@@ -123,8 +155,11 @@ ROI_TSNR = Marker(
 
 
 def roi_signal(data: Functional) -> dict[MarkerLevel, Estimate]:
-    """Return the mean signal of each region as a share of the median of the brain, the lowest over the runs."""
-    return {(region_label(level),): _signal_estimate(data, level) for level in _measured(data)}
+    """Return the mean signal of each region as a share of that of the gray matter, the lowest over the runs.
+
+    Without a map of the gray matter in the space of the run it is a share of the median of the brain.
+    """
+    return _each_region(data, _signal_estimate)
 
 
 def _signal_estimate(data: Functional, level: Level) -> Estimate:
@@ -138,10 +173,13 @@ def _signal_estimate(data: Functional, level: Level) -> Estimate:
 ROI_SIGNAL = Marker(
     name="roi_signal",
     long_name="Signal of the region",
-    description="Mean signal of the region as a share of the median over the brain: low where the image drops out.",
+    description=(
+        "Mean signal of the region as a share of the mean of the gray matter (without a map of it, of the median over "
+        "the brain; the sidecar says which): low where the image drops out."
+    ),
     function=roi_signal,
     bounds=(0.0, np.inf),
-    **{**_REGIONAL, "version": "1"},
+    **_REGIONAL,
 )
 
 

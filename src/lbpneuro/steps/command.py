@@ -14,7 +14,7 @@ from lbpneuro.errors import LbpneuroError, Reason
 from lbpneuro.io.files import expand_manifests, read_json, write_json, write_tsv
 from lbpneuro.io.provenance import bids_uri, checksum, dataset_roots, software_versions, source_name
 from lbpneuro.io.tables import empty_rows, long_table, marker_rows
-from lbpneuro.markers.descriptor import Estimate, evaluate, with_flag
+from lbpneuro.markers.descriptor import Estimate, Level, evaluate, with_flag
 from lbpneuro.registry import INDEX_COLUMNS, family
 
 Config = dict[str, Any]
@@ -43,10 +43,15 @@ class OutputFolder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """What a family step read: the input of the family's marker functions, and how it came about."""
+    """What a family step read: the input of the family's marker functions, and how it came about.
+
+    ``method`` describes the rows in a sentence; where that is not the same for all, ``method_of`` returns it by the
+    name of the marker and the level.
+    """
 
     data: Any
     method: str
+    method_of: Callable[[str, Level], str] | None = None
     source: str | None = None
     sidecar: Mapping[str, Any] = field(default_factory=dict)
 
@@ -120,8 +125,13 @@ def _measured(
         estimates = evaluate(marker, measured.data, config)
         if caveat:
             estimates = {level: with_flag(estimate, caveat) for level, estimate in estimates.items()}
-        rows += marker_rows(marker, estimates, source=source, method=measured.method, **who)
+        method = {level: _method(measured, marker.name, level) for level in estimates}
+        rows += marker_rows(marker, estimates, source=source, method=method, **who)
     return rows, {"Source": source, "Method": measured.method, **measured.sidecar}
+
+
+def _method(measured: Measured, name: str, level: Level) -> str:
+    return measured.method_of(name, level) if measured.method_of else measured.method
 
 
 def is_draft(paths: Sequence[Path]) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lbpneuro.io.dynamics import read_session, read_states, series_files, write_windows
+from lbpneuro.io.files import read_json
 from lbpneuro.markers.dynamic import scan_refusals
 from lbpneuro.steps.command import Config, Measured, OutputFolder, family_step
 
@@ -33,4 +34,6 @@ def measure(files: list[Path], config: Config, out: OutputFolder) -> Measured:
     if states is not None and not scan_refusals(data):
         write_windows(out.file("func", "timeseries", ".tsv", desc="states"), data)
     sidecar = {"Series": [path.name for path in series], "StatesLearnedFrom": states.people if states else 0}
-    return Measured(data=data, method=METHOD, sidecar=sidecar)
+    # what the series were made from, not the folder they were written to
+    source = read_json(rows.with_suffix(".json")).get("Source")
+    return Measured(data=data, method=METHOD, source=source, sidecar=sidecar)

@@ -14,8 +14,9 @@ from lbpneuro.io.dynamics import write_dynamic_series
 from lbpneuro.io.maps import map_models, write_scan
 from lbpneuro.io.regions import Region, read_regions, require
 from lbpneuro.io.run_files import RunFiles, group_runs
-from lbpneuro.io.runs import Scan, method_text, read_scan, run_facts
+from lbpneuro.io.runs import Scan, method_texts, read_scan, run_facts
 from lbpneuro.markers.bold import Functional
+from lbpneuro.markers.connectivity import row_model
 from lbpneuro.markers.descriptor import Level
 from lbpneuro.markers.edges import wanted_regions
 from lbpneuro.steps.command import Config, Measured, OutputFolder, family_step
@@ -51,7 +52,13 @@ def measure(files: list[Path], config: Config, out: OutputFolder) -> Measured:
     if not scans:
         raise refused[0]
     data = Functional(runs=tuple(scan.run for scan in scans), settings=settings, seed=config["run"]["random_seed"])
-    return Measured(data=data, method=method_text(scans, settings), sidecar={"Runs": facts})
+    texts = method_texts(scans, settings)
+    return Measured(
+        data=data,
+        method=texts["cortical"],
+        method_of=lambda name, level: texts[row_model(name, level, settings)],
+        sidecar={"Runs": facts, "Methods": {model or "not cleaned": text for model, text in texts.items()}},
+    )
 
 
 def measure_run(
