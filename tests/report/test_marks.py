@@ -154,6 +154,22 @@ def test_family_is_as_bad_as_its_leading_markers():
     assert worst([absent(status=Status.FAIL, reason=Reason.NO_MAP), row(1.0, marker=VOLUME)]) is Status.FAIL
 
 
+def test_a_check_without_data_does_not_stain_its_family():
+    overlap = next(marker for marker in MARKERS if marker.name == "brainstem_overlap")
+    unchecked = absent(participant="sub-01", marker=overlap, level=(), reason=Reason.NO_DERIVATIVE)
+    edge = row(0.3, marker=next(marker for marker in MARKERS if marker.name == "pag_vmpfc_z"), level=())
+    assert worst([edge, unchecked]) is Status.OK
+    assert worst([unchecked]) is Status.MISSING
+    states = family_states(Cohort(rows=[edge, unchecked], groups={"sub-01": "LBP"}))
+    assert states["sub-01", "n/a"]["functional"].reasons == ()
+
+
+def test_headings_of_columns_are_short():
+    marker = next(marker for marker in MARKERS if marker.name == "mpfc_ins_z")
+    assert row(marker=marker, level=("L",)).heading == "mPFC-insula, z, left"
+    assert row(marker=VOLUME, level=("dlpfc", "L")).heading == "Regional gray-matter volume, DLPFC, left"
+
+
 def test_leading_markers_include_every_family():
     rows = [row(1.0, marker=marker, level=("x",) * len(marker.index)) for marker in MARKERS]
     found = leading(rows)

@@ -13,7 +13,7 @@ from lbpneuro.io.tables import LONG_NAME, read_long
 from lbpneuro.markers.descriptor import Tier
 from lbpneuro.registry import FAMILIES, MARKERS
 from lbpneuro.report.marks import Strip
-from lbpneuro.report.rows import Row, in_order, layout, leading, rows_of, worst
+from lbpneuro.report.rows import Row, in_order, layout, leading, rows_of, told, worst
 
 Session = tuple[str, str]
 
@@ -191,7 +191,7 @@ def family_states(cohort: Cohort) -> dict[Session, dict[str, FamilyState]]:
 def _state(rows: Sequence[Row]) -> FamilyState:
     if not rows:
         return FamilyState(status=Status.MISSING, reasons=(Reason.NOT_ACQUIRED,))
-    named = {reason for row in rows for reason in row.reasons}
+    named = {reason for row in told(rows) for reason in row.reasons}
     return FamilyState(status=worst(rows), reasons=tuple(reason for reason in Reason if reason in named))
 
 

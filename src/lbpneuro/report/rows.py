@@ -91,6 +91,13 @@ class Row:
         return number(self.value, error=self.error)
 
     @property
+    def heading(self) -> str:
+        """Name of marker and level, short enough for a column."""
+        name = self.marker.long_name.replace(" functional connectivity, Fisher z", ", z")
+        where = self.where.replace(" hemisphere", "") if self.marker.index == ("hemi",) else self.where
+        return f"{name}, {where}" if where else name
+
+    @property
     def interval(self) -> str:
         """The 95 % interval as text; a dash without one."""
         if math.isnan(self.ci_low) or math.isnan(self.ci_high):
@@ -229,13 +236,20 @@ def counts(rows: Iterable[Row]) -> dict[Status, int]:
     return {status: found.count(status) for status in Status}
 
 
+def told(rows: Iterable[Row]) -> list[Row]:
+    """Return the rows that say what became of a family: not the checks of quality for which there are no data."""
+    listed = list(rows)
+    found = [row for row in listed if (row.marker.tier, row.status) != (Tier.QUALITY, Status.MISSING)]
+    return found or listed
+
+
 def worst(rows: Iterable[Row]) -> Status:
     """Return the status that describes a family at a glance.
 
     ``missing`` if nothing was acquired, ``fail`` if no value could be computed or a primary one could not, ``flag`` if
-    any value is flagged or empty, else ``ok``.
+    any value is flagged or empty, else ``ok``. A check of quality for which there are no data does not count.
     """
-    listed = list(rows)
+    listed = told(rows)
     found = {row.status for row in listed}
     leading = {row.status for row in primary(listed)} or found
     if found <= {Status.MISSING}:
