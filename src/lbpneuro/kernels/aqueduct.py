@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy  # loads each submodule at its first use
 from numpy.typing import ArrayLike, NDArray
-from scipy import ndimage
 
 from lbpneuro.errors import InputError
 from lbpneuro.kernels._checks import check_length
@@ -125,7 +125,7 @@ def _part_around(csf: ArrayLike, axis: Array, *, affine: Array) -> tuple[Array, 
     moved = affine.copy()
     moved[:3, 3] += affine[:3, :3] @ [piece.start for piece in part]
     found = np.nan_to_num(whole[part].astype(np.float64))
-    smooth = ndimage.gaussian_filter(found, SMOOTH_MM / np.linalg.norm(affine[:3, :3], axis=0))
+    smooth = scipy.ndimage.gaussian_filter(found, SMOOTH_MM / np.linalg.norm(affine[:3, :3], axis=0))
     return np.asarray(smooth), np.asarray(np.linalg.inv(moved), dtype=np.float64)
 
 
@@ -134,7 +134,7 @@ def _sampled(image: Array, points: Array, to_voxel: NDArray[Any]) -> Array:
     if not image.size:
         return np.zeros(points.shape[:-1])
     voxels = points @ to_voxel[:3, :3].T + to_voxel[:3, 3]
-    return np.asarray(ndimage.map_coordinates(image, np.moveaxis(voxels, -1, 0), order=1, mode="constant"))
+    return np.asarray(scipy.ndimage.map_coordinates(image, np.moveaxis(voxels, -1, 0), order=1, mode="constant"))
 
 
 def _ring() -> Array:
@@ -180,4 +180,4 @@ def _followed(image: Array, points: Array, start: Array, to_voxel: NDArray[Any])
     clear = contrast >= CLEAR_SHARE * np.median(contrast)
     height = start[:, 2]
     followed = np.stack([np.interp(height, height[clear], column[clear]) for column in away.T], axis=1)
-    return np.asarray(ndimage.median_filter(followed, size=(SMOOTH_SLICES, 1), mode="nearest"))
+    return np.asarray(scipy.ndimage.median_filter(followed, size=(SMOOTH_SLICES, 1), mode="nearest"))

@@ -151,7 +151,12 @@ def low_pass_basis(n_time: int, *, t_r: float, high_hz: float, keep: NDArray[np.
     share. They are taken from the eigenvectors of the product: LAPACK's singular values do not converge where a wide
     band makes them all equal.
     """
-    below = cosines(n_time, orders=orders_in((0, high_hz), n_time=n_time, t_r=t_r))
+    orders = orders_in((0, high_hz), n_time=n_time, t_r=t_r)
+    if len(orders) == n_time:
+        return np.eye(int(keep.sum()))
+    below = cosines(n_time, orders=orders)
+    if keep.all():
+        return below
     share, vectors = np.linalg.eigh(below[keep].T @ below[keep])
     kept = share >= band_share - 1e-9
     return below[keep] @ (vectors[:, kept] / np.sqrt(share[kept]))

@@ -7,8 +7,8 @@ are in seconds from the first sample of a recording unless said otherwise; waves
 from __future__ import annotations
 
 import numpy as np
+import scipy  # loads each submodule at its first use: scipy.signal takes a third of a second
 from numpy.typing import ArrayLike, NDArray
-from scipy import signal
 
 from lbpneuro.errors import InputError
 from lbpneuro.kernels._checks import check_band, check_finite, check_length, check_positive
@@ -50,9 +50,9 @@ def peak_times(wave: ArrayLike, *, sampling_hz: float, rate_hz: tuple[float, flo
     low, high = rate_hz[0] / 2, min(3 * rate_hz[1], 0.45 * sampling_hz)
     if sampling_hz < 3 * rate_hz[1]:
         raise InputError(f"`sampling_hz` must be at least {3 * rate_hz[1]:g} for this rate; got {sampling_hz:g}.")
-    sections = signal.butter(2, (low, high), btype="bandpass", fs=sampling_hz, output="sos")
-    smooth = signal.sosfiltfilt(sections, wave, padlen=min(len(wave) - 1, int(3 * sampling_hz / low)))
-    found, about = signal.find_peaks(smooth, distance=max(1.0, 0.5 * sampling_hz / rate_hz[1]), prominence=0)
+    sections = scipy.signal.butter(2, (low, high), btype="bandpass", fs=sampling_hz, output="sos")
+    smooth = scipy.signal.sosfiltfilt(sections, wave, padlen=min(len(wave) - 1, int(3 * sampling_hz / low)))
+    found, about = scipy.signal.find_peaks(smooth, distance=max(1.0, 0.5 * sampling_hz / rate_hz[1]), prominence=0)
     if not len(found):
         return np.empty(0)
     high_enough = about["prominences"] >= PROMINENCE_SHARE * np.percentile(about["prominences"], 75)
@@ -157,7 +157,7 @@ def respiratory_phase(wave: ArrayLike, *, sampling_hz: float, times_s: ArrayLike
 def _slope(wave: Array, sampling_hz: float) -> Array:
     """Return the slope of the straight line fitted to a second around each sample."""
     length = min(2 * int(SLOPE_WINDOW_S * sampling_hz / 2) + 1, 2 * ((len(wave) - 1) // 2) + 1)
-    return np.asarray(signal.savgol_filter(wave, max(length, 3), 1, deriv=1, mode="interp"))
+    return np.asarray(scipy.signal.savgol_filter(wave, max(length, 3), 1, deriv=1, mode="interp"))
 
 
 def retroicor(
