@@ -167,6 +167,8 @@ def test_a_check_without_data_does_not_stain_its_family():
 def test_headings_of_columns_are_short():
     marker = next(marker for marker in MARKERS if marker.name == "mpfc_ins_z")
     assert row(marker=marker, level=("L",)).heading == "mPFC-insula, z, left"
+    partial = next(marker for marker in MARKERS if marker.name == "fc_partial_z")
+    assert row(marker=partial, level=("vpl_s1_R",)).heading == "Partial z, VPL-S1, right"
     assert row(marker=VOLUME, level=("dlpfc", "L")).heading == "Regional gray-matter volume, DLPFC, left"
 
 

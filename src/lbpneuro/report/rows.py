@@ -38,6 +38,22 @@ SPELLED = {
     "md": "MD",
     "pre": "before",
 }
+SHORTER = {
+    "posterior cingulate and precuneus": "PCC/precuneus",
+    "Ventrolateral PAG": "vlPAG",
+    "Lateral PAG": "lPAG",
+    "primary somatosensory cortex": "S1",
+    "Ventral posterolateral thalamus": "VPL",
+    "Ventral posteromedial thalamus": "VPM",
+    "Mediodorsal thalamus": "MD",
+    "nucleus accumbens": "accumbens",
+    "sphere of a meta-analysis": "meta-analysis",
+    " functional connectivity, Fisher z": ", z",
+    "Functional connectivity under the other confound strategy, Fisher z": "Other strategy, z",
+    "Functional connectivity, correlation": "r",
+    "Partial functional connectivity, Fisher z": "Partial z",
+    "Temporal signal-to-noise ratio": "tSNR",
+}
 SIDES = {"L": "left", "R": "right"}
 NETWORKS = ("network_a", "network_b")
 MANY_LEVELS = 12
@@ -93,9 +109,8 @@ class Row:
     @property
     def heading(self) -> str:
         """Name of marker and level, short enough for a column."""
-        name = self.marker.long_name.replace(" functional connectivity, Fisher z", ", z")
         where = self.where.replace(" hemisphere", "") if self.marker.index == ("hemi",) else self.where
-        return f"{name}, {where}" if where else name
+        return shorter(f"{self.marker.long_name}, {where}" if where else self.marker.long_name)
 
     @property
     def interval(self) -> str:
@@ -156,6 +171,13 @@ def _word(part: str) -> str:
     if side in SIDES and region:
         return f"{_word(region)} {SIDES[side]}"
     return SPELLED.get(part, part.replace("_", " "))
+
+
+def shorter(name: str) -> str:
+    """Return a name of a marker or connection that fits where there is little room."""
+    for long, short in SHORTER.items():
+        name = name.replace(long, short)
+    return name
 
 
 def unit_words(unit: str) -> str:

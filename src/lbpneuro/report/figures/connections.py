@@ -12,7 +12,7 @@ import numpy as np
 from lbpneuro.markers.descriptor import Direction
 from lbpneuro.markers.edges import DEFAULT_MODE, DESCENDING, LABELS, MESOLIMBIC, THALAMIC
 from lbpneuro.report.canvas import BLUE, INK, MUTED, RED, RULE, Drawing, as_svg, line_style, new_figure
-from lbpneuro.report.rows import ASKED_FOR, SIDES, Row, level_words
+from lbpneuro.report.rows import ASKED_FOR, SIDES, Row, level_words, shorter
 from lbpneuro.report.visit import AbsentError, Visit
 from lbpneuro.report.words import DIRECTION_SYMBOL, STATUS_SYMBOL, number
 
@@ -46,7 +46,7 @@ def lines_of(visit: Visit) -> list[Line]:
     found = [
         Line(
             system=SYSTEMS.get(edge.fact_sheet, edge.fact_sheet),
-            name=_short(edge.long_name) + (f", {SIDES[side]}" if side else ""),
+            name=shorter(edge.long_name).replace("-", " – ", 1) + (f", {SIDES[side]}" if side else ""),
             row=row,
             other=visit.row("fc_z_alternative", label),
         )
@@ -58,24 +58,6 @@ def lines_of(visit: Visit) -> list[Line]:
     ]
     systems = [*SYSTEMS.values(), OWN]
     return sorted(found + own, key=lambda line: systems.index(line.system))
-
-
-def _short(name: str) -> str:
-    """A name that fits beside the figure."""
-    shorter = {
-        "posterior cingulate and precuneus": "PCC/precuneus",
-        "Ventrolateral PAG": "vlPAG",
-        "Lateral PAG": "lPAG",
-        "primary somatosensory cortex": "S1",
-        "Ventral posterolateral thalamus": "VPL",
-        "Ventral posteromedial thalamus": "VPM",
-        "Mediodorsal thalamus": "MD",
-        "nucleus accumbens": "accumbens",
-        "sphere of a meta-analysis": "meta-analysis",
-    }
-    for long, short in shorter.items():
-        name = name.replace(long, short)
-    return name.replace("-", " – ", 1)
 
 
 def plot_connections(visit: Visit) -> Drawing:
