@@ -13,6 +13,7 @@ from lbpneuro.errors import InputError
 from lbpneuro.io.atlases import node_series, node_weights, read_atlas, read_atlases, seitzman_nodes
 from lbpneuro.io.files import write_json
 from lbpneuro.io.series import Series
+from lbpneuro.io.transforms import LPS, TransformRecord, write_composite
 from tests.oracles.nodes import write_labels
 
 MNI_2MM = np.array([[2.0, 0, 0, -96], [0, 2, 0, -132], [0, 0, 2, -78], [0, 0, 0, 1]])
@@ -278,3 +279,36 @@ def test_a_real_atlas(tmp_path: Path) -> None:
     at_1_mm = np.bincount(np.asarray(nib.load(MIST).dataobj).astype(int).ravel(), minlength=123)[1:]
     np.testing.assert_allclose(whole * 8, at_1_mm, rtol=0.1)
     np.testing.assert_array_equal(weights.sum(axis=1), whole)
+
+
+SHIFT = np.array([3.0, -5.0, 2.0])
+
+
+@pytest.mark.parametrize("kind", ["spheres", "labels", "probabilities"])
+def test_nodes_of_a_native_run_are_found_through_its_transform(tmp_path, rng, own, kind):
+    """A run that is moved as a whole: the same as on a grid that is moved back."""
+    way = tmp_path / "way.h5"
+    parameters = np.concatenate([np.eye(3).ravel(), LPS @ SHIFT])
+    record = TransformRecord(kind="AffineTransform_double_3_3", parameters=parameters, fixed=np.zeros(3))
+    write_composite(way, [record])
+    atlas = seitzman_nodes()
+    if kind == "labels":
+        atlas = read_atlas("Own", *own)
+    if kind == "probabilities":
+        data = np.stack([(blocks() == label) * 0.7 for label in (3, 7)], axis=-1).astype(np.float32)
+        nib.save(nib.Nifti1Image(data, BOLD), tmp_path / f"tpl-{SPACE}_probseg.nii.gz")
+        atlas = read_atlas("Own", tmp_path / f"tpl-{SPACE}_probseg.nii.gz")
+    affine = BOLD.copy()
+    affine[:3, 3] -= [8.0, 0, 0]  # what lies in the first voxels of the image is cut off
+    native = a_series(rng, affine=affine)
+    moved = affine.copy()
+    moved[:3, 3] += SHIFT
+    weights, whole = node_weights(atlas, affine=affine, mask=native.mask, transform=way)
+    expected, expected_whole = node_weights(atlas, affine=moved, mask=native.mask)
+    known = expected.sum(axis=1) > 0
+    assert known.sum() > 1
+    np.testing.assert_allclose(weights.toarray()[known], expected.toarray()[known])
+    np.testing.assert_allclose(whole[known], expected_whole[known])
+    found = node_series(atlas, native, space=SPACE, coverage_min=0.5, transform=way)
+    there = a_series(rng, affine=moved)
+    np.testing.assert_allclose(found.coverage, node_series(atlas, there, space=SPACE, coverage_min=0.5).coverage)

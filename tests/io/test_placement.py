@@ -8,7 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from lbpneuro.io.placement import brainstem_extra, place_regions
+from lbpneuro.io.placement import brainstem_extra, place_regions, way_to_regions
 from lbpneuro.io.regions import read_regions
 from lbpneuro.io.run_files import RunFiles
 from lbpneuro.io.series import Series
@@ -134,3 +134,17 @@ def test_what_the_brainstem_gets(tmp_path, table, regions, tissues):
     unknown = brainstem_extra(bare, series, placed, t_r=T_R, known=table, settings=SETTINGS)
     assert np.isnan(unknown.brainstem_dice)
     assert unknown.facts["Physio"]["Note"] == "no recording"
+
+
+def test_the_way_of_a_run_to_its_regions(tmp_path, regions):
+    """What resting and rating runs share."""
+    way = shifting(tmp_path / "way.h5")
+    given = {**SETTINGS, "template_transform": str(way)}
+    for space, files_way, settings, expected in (
+        ("MNI152NLin2009cAsym", None, given, (None, False)),
+        ("T1w", way, SETTINGS, (way, False)),
+        ("MNI152NLin6Asym", None, SETTINGS, (None, True)),
+        ("MNI152NLin6Asym", None, given, (way, False)),
+    ):
+        files, _ = run(space, transform=files_way)
+        assert way_to_regions(files, regions, settings) == expected

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from lbpneuro.errors import InputError
 from lbpneuro.io.files import read_json, read_tsv
-from lbpneuro.io.images import open_image
+from lbpneuro.io.images import Grid, open_image
 from lbpneuro.io.index import entities
 from lbpneuro.io.regions import load_atlas
 from lbpneuro.io.resources import package_file
 from lbpneuro.io.series import Series
+from lbpneuro.io.transforms import box_grid, read_transform, source_coordinates
 from lbpneuro.kernels.labels import region_means
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ MNI = "MNI152"
 UNASSIGNED = "unassigned"
 ALIASES = {"name": ("label", "labels"), "network": ("network_label",)}
 ROUNDING_MM = 1e-6
+MARGIN_MM = 15.0
 log = logging.getLogger("lbpneuro")
 
 Array = NDArray[np.float64]
@@ -291,7 +293,9 @@ def _some(numbers: Sequence[int], most: int = 10) -> str:
     return ", ".join(str(number) for number in numbers[:most]) + more
 
 
-def node_series(atlas: Atlas, series: Series, *, space: str | None, coverage_min: float) -> NodeSeries:
+def node_series(
+    atlas: Atlas, series: Series, *, space: str | None, coverage_min: float, transform: Path | None = None
+) -> NodeSeries:
     """Return the mean series of the nodes of an atlas in a run.
 
     Parameters
@@ -299,11 +303,13 @@ def node_series(atlas: Atlas, series: Series, *, space: str | None, coverage_min
     atlas
         From :func:`read_atlases`.
     series
-        From :func:`lbpneuro.io.series.read_series`; its affine leads to template space.
+        From :func:`lbpneuro.io.series.read_series`; its affine leads to template space, unless there is a transform.
     space
-        Template space of the run, None if its name does not tell.
+        Template space of the run, or the one that the transform leads to; None if its name does not tell.
     coverage_min
         Nodes with a smaller usable share become NaN.
+    transform
+        ITK transform that takes the points of the run to template space.
 
     Raises
     ------
@@ -311,7 +317,7 @@ def node_series(atlas: Atlas, series: Series, *, space: str | None, coverage_min
         If the atlas lies in another space, or outside the image.
     """
     _check_space(atlas, series.path, space)
-    weights, whole = node_weights(atlas, affine=series.affine, mask=series.mask)
+    weights, whole = node_weights(atlas, affine=series.affine, mask=series.mask, transform=transform)
     if not weights.nnz:
         raise InputError(
             f"{atlas.image or atlas.name}: no node of the atlas {atlas.name} lies inside the brain mask of "
@@ -332,7 +338,7 @@ def _check_space(atlas: Atlas, bold: Path, space: str | None) -> None:
 
 
 def node_weights(
-    atlas: Atlas, *, affine: Array, mask: NDArray[np.bool_]
+    atlas: Atlas, *, affine: Array, mask: NDArray[np.bool_], transform: Path | None = None
 ) -> tuple[sparse.csr_array, NDArray[np.float64]]:
     """Return the weight of every voxel of a mask in every node, and the whole weight of each node.
 
@@ -346,6 +352,9 @@ def node_weights(
     affine : (4, 4)
         Voxel indices to mm.
     mask : (n_x, n_y, n_z) of bool
+    transform
+        ITK transform from the points of the grid to template space; a voxel is then looked up where its centre
+        arrives, and the unbounded grid ends 15 mm outside the image.
 
     Returns
     -------
@@ -357,7 +366,10 @@ def node_weights(
     from scipy import sparse
 
     affine = np.ascontiguousarray(affine, dtype=np.float64)
-    nodes, voxels, values = _members(atlas, affine.tobytes())
+    if transform:
+        nodes, voxels, values = _members_through(atlas, affine.tobytes(), mask.shape, transform)
+    else:
+        nodes, voxels, values = _members(atlas, affine.tobytes())
     n_node = len(atlas.names)
     inside = np.all((voxels >= 0) & (voxels < mask.shape), axis=1)
     column = np.cumsum(mask.ravel()) - 1
@@ -373,6 +385,54 @@ def _members(atlas: Atlas, affine: bytes) -> tuple[NDArray[np.intp], NDArray[np.
     """Return node, voxel (n, 3) and weight of every member on the unbounded grid of an affine."""
     to_mm = np.frombuffer(affine, dtype=np.float64).reshape(4, 4)
     return _sphere_members(atlas, to_mm) if atlas.image is None else _image_members(atlas, atlas.image, to_mm)
+
+
+@lru_cache(maxsize=8)
+def _members_through(
+    atlas: Atlas, affine: bytes, shape: tuple[int, int, int], transform: Path
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
+    """Return node, voxel (n, 3) and weight of every member on a grid that is led to template space by a transform."""
+    to_mm = np.frombuffer(affine, dtype=np.float64).reshape(4, 4)
+    margin = np.ceil(MARGIN_MM / np.linalg.norm(to_mm[:3, :3], axis=0)).astype(int)
+    size = tuple(int(n) for n in np.array(shape) + 2 * margin)
+    grid = box_grid(Grid(affine=to_mm, shape=shape), start=-margin, shape=size)
+    points = source_coordinates(read_transform(transform), target=grid).reshape(3, -1).T.astype(np.float64)
+    found = _sphere_rows(atlas, points) if atlas.image is None else _image_rows(atlas, atlas.image, points)
+    rows, nodes, values = found
+    return nodes, np.stack(np.unravel_index(rows, size), axis=1) - margin, values
+
+
+def _sphere_rows(atlas: Atlas, points: Array) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
+    """Return (point, node, weight) of the points that lie in spheres, of which at most four overlap."""
+    from scipy.spatial import cKDTree
+
+    far = float(atlas.radius_mm.max()) + ROUNDING_MM
+    distance, nearest = cKDTree(atlas.coords_mm).query(points, k=min(4, len(atlas.names)), distance_upper_bound=far)
+    distance, nearest = distance.reshape(len(points), -1), nearest.reshape(len(points), -1)
+    radius = np.append(atlas.radius_mm, -1.0)  # what is too far has the number after the last
+    rows, order = np.nonzero(distance <= radius[nearest] + ROUNDING_MM)
+    return rows, nearest[rows, order], np.ones(len(rows), dtype=np.float32)
+
+
+def _image_rows(
+    atlas: Atlas, image: Path, points: Array
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
+    """Return (point, node, weight) of the points whose nearest voxel in the image of an atlas holds something."""
+    data, own = _probabilities(image) if atlas.probabilistic else load_atlas(image)
+    to_voxel = np.linalg.inv(own)
+    voxels = np.floor(points @ to_voxel[:3, :3].T + to_voxel[:3, 3] + 0.5).astype(np.intp)
+    rows = np.flatnonzero(np.all((voxels >= 0) & (voxels < data.shape[:3]), axis=1))
+    values = data[tuple(voxels[rows].T)]
+    if atlas.probabilistic:
+        member, nodes = np.nonzero(values)
+        return rows[member], nodes, values[member, nodes]
+    rows, values = rows[values != 0], values[values != 0]
+    return rows, _node_numbers(atlas, values), np.ones(len(rows), dtype=np.float32)
+
+
+def _node_numbers(atlas: Atlas, labels: NDArray[np.generic]) -> NDArray[np.intp]:
+    order = np.argsort(atlas.labels)
+    return np.asarray(order[np.searchsorted(np.array(atlas.labels, dtype=np.int64)[order], labels)])
 
 
 def _sphere_members(atlas: Atlas, affine: Array) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
@@ -400,8 +460,7 @@ def _image_members(
     labels, own = load_atlas(image)
     voxels, found = _looked_up(np.not_equal(labels, 0), own, affine)
     values = labels[tuple(found.T)]
-    order = np.argsort(atlas.labels)
-    nodes = order[np.searchsorted(np.array(atlas.labels, dtype=np.int64)[order], values)]
+    nodes = _node_numbers(atlas, values)
     return nodes, voxels, np.ones(len(nodes), dtype=np.float32)
 
 

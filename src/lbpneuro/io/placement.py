@@ -62,6 +62,25 @@ class Extra:
     brainstem_dice: float = float("nan")
 
 
+def way_to_regions(
+    files: RunFiles, regions: Mapping[Name, Region], settings: Mapping[str, Any]
+) -> tuple[Path | None, bool]:
+    """Return the transform from a run to its regions, None without one, and whether they lie in another template.
+
+    Parameters
+    ----------
+    files, regions
+        As :func:`place_regions` has them.
+    settings
+        The section ``functional`` of the configuration.
+    """
+    space = next((region.space for region in regions.values()), files.space)
+    if files.space in (space, NATIVE):
+        return files.transform, False
+    given = settings["template_transform"]
+    return (Path(given) if given else None), not given
+
+
 def place_regions(
     files: RunFiles, series: Series, *, regions: Mapping[Name, Region], settings: Mapping[str, Any]
 ) -> Placed:
@@ -81,16 +100,12 @@ def place_regions(
     settings
         The section ``functional`` of the configuration.
     """
-    space = next((region.space for region in regions.values()), files.space)
-    transform = files.transform
-    if files.space not in (space, NATIVE) and settings["template_transform"]:
-        transform = Path(settings["template_transform"])
-    other_template = files.space not in (space, NATIVE) and transform is None
+    transform, other_template = way_to_regions(files, regions, settings)
     csf = load_probability(files.csf) if files.csf else None
     # Where coordinates are taken through a transform, the axis is sought in a CSF map of the template.
     seen = files.tissues.get("CSF") if files.space == NATIVE else files.csf
     in_template = csf if seen == files.csf else (load_probability(seen) if seen else None)
-    through_other = files.space not in (space, NATIVE) and transform is not None
+    through_other = files.space != NATIVE and transform is not None
     moved, facts = own_aqueduct(regions, None if through_other else in_template)
     found = roi_weights(series, regions=moved, csf=csf, brainstem=BRAINSTEM, transform=transform)
     return Placed(

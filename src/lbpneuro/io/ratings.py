@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from lbpneuro.io.confounds import Confounds, find_strategy, read_table, select_c
 from lbpneuro.io.files import read_tsv, write_json, write_nifti, write_tsv
 from lbpneuro.io.index import entities
 from lbpneuro.io.nuisance_models import volumes_to_keep
+from lbpneuro.io.placement import way_to_regions
 from lbpneuro.io.region_grid import roi_weights
 from lbpneuro.io.regions import Name, Region
 from lbpneuro.io.run_files import RunFiles, group_runs, run_entities
@@ -265,7 +266,8 @@ def read_rating_run(
     t_r = repetition_time(files.run.bold, header=series.t_r)
     n_time = len(series.bold)
     confounds, keep, nuisance = _nuisance(files, n_time=n_time, t_r=t_r, settings=settings, functional=functional)
-    means, coverage = _set_means(series, regions=regions, settings=settings, transform=files.run.transform)
+    transform, other_template = way_to_regions(files.run, regions, functional)
+    means, coverage = _set_means(series, regions=regions, settings=settings, transform=transform)
     rating = read_rating(files.ratings, settings)
     regressors = np.full((n_time, 2), np.nan)
     if rating is not None:
@@ -275,7 +277,10 @@ def read_rating_run(
     signal = means[keep].mean(axis=0) / float(np.median(series.mean[series.mask]))
     shown = {"means": means, "coverage": coverage, "signal": signal}
     run = RatingRun(
-        bold=_bold_run(files, t_r=t_r, confounds=confounds, keep=keep, nuisance=nuisance, **shown),
+        bold=replace(
+            _bold_run(files, t_r=t_r, confounds=confounds, keep=keep, nuisance=nuisance, **shown),
+            other_template=other_template,
+        ),
         control=files.control,
         rating=np.full(n_time, np.nan) if rating is None else volume_ratings(rating, n_time=n_time, t_r=t_r),
         regressors=regressors,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,13 +18,12 @@ from lbpneuro.io.placement import brainstem_extra, place_regions
 from lbpneuro.io.region_grid import GridRegions
 from lbpneuro.io.region_series import RegionSeries, gray_mean, region_series
 from lbpneuro.io.regions import Region
-from lbpneuro.io.run_files import NATIVE, RunFiles
+from lbpneuro.io.run_files import MNI, NATIVE, RunFiles
 from lbpneuro.io.series import Series, read_series, repetition_time
 from lbpneuro.kernels.nuisance import project_each
 from lbpneuro.markers.bold import MODELS, WIDE, Run
 
 MPFC = ("mpfc", "n/a")
-log = logging.getLogger("lbpneuro")
 
 Array = NDArray[np.float64]
 
@@ -116,7 +115,7 @@ def read_scan(
     )
     return Scan(
         files=files,
-        run=_with_nodes(run, nodes, series, found),
+        run=_with_nodes(run, nodes, series, found, transform=files.transform),
         projected=_projected(run, series.bold, map_models),
         series=_small(series, keep_volumes=True),
         confounds=confounds,
@@ -134,20 +133,26 @@ def read_scan(
 def _node_series(
     files: RunFiles, series: Series, atlases: Sequence[Atlas], *, coverage_min: float
 ) -> tuple[NodeSeries, ...]:
-    """Return the series of the nodes of every atlas; of none in native space, where no atlas is."""
-    if files.space == NATIVE:
-        log.warning("%s: in native space; nodes of atlases are not measured.", files.bold)
-        return ()
-    return tuple(node_series(atlas, series, space=files.space, coverage_min=coverage_min) for atlas in atlases)
+    """Return the series of the nodes of every atlas; in native space through the transform of the run."""
+    native = files.space == NATIVE
+    space, transform = (MNI, files.transform) if native else (files.space, None)
+    return tuple(
+        node_series(atlas, series, space=space, coverage_min=coverage_min, transform=transform) for atlas in atlases
+    )
 
 
 def _projected(run: Run, bold: NDArray[np.float32], models: Sequence[str]) -> dict[str, NDArray[np.floating]]:
-    """Return the coordinates of all voxels under some models, in one pass over the matrix; equal ones are shared."""
+    """Return the coordinates of all voxels under some models, in one pass over the matrix; equal ones are shared.
+
+    They take the place of the first rows of ``bold``, which is spent: nothing else is as large as it.
+    """
     bases = {model: basis for model in models if (basis := run.basis(model)) is not None}
     distinct = {id(basis): basis for basis in bases.values()}
     if not distinct:
         return {}
-    found = dict(zip(distinct, project_each(list(distinct.values()), bold, keep=run.keep), strict=True))
+    n_rows = sum(basis.shape[1] for basis in distinct.values())
+    room = bold[:n_rows] if n_rows <= len(bold) else None
+    found = dict(zip(distinct, project_each(list(distinct.values()), bold, keep=run.keep, out=room), strict=True))
     return {model: found[id(basis)] for model, basis in bases.items()}
 
 
@@ -184,11 +189,13 @@ def _run(
     )
 
 
-def _with_nodes(run: Run, nodes: Sequence[NodeSeries], series: Series, found: GridRegions) -> Run:
+def _with_nodes(
+    run: Run, nodes: Sequence[NodeSeries], series: Series, found: GridRegions, *, transform: Path | None
+) -> Run:
     """Return a run with the series of the Seitzman nodes, and which of them share no voxel with the mPFC."""
     for each in nodes:
         if each.atlas.name == SEITZMAN:
-            weights, _ = node_weights(each.atlas, affine=series.affine, mask=series.mask)
+            weights, _ = node_weights(each.atlas, affine=series.affine, mask=series.mask, transform=transform)
             mpfc = np.zeros(weights.shape[1], dtype=np.float32)
             for row in [row for row, name in enumerate(found.names) if name == MPFC]:
                 mpfc += found.weights[[row]].toarray()[0]

@@ -183,6 +183,7 @@ SHIFT_SETTINGS = tuple(
         "dof_min",
         "coverage_min",
         "signal_min",
+        "template_transform",
     )
 )
 """The censoring and the gates of resting runs, which rating runs share."""
