@@ -90,9 +90,10 @@ def measured(root: Path, visit: Visit, settings: dict[str, Any]) -> pd.DataFrame
     files = sorted(folder.glob("func/*space-*")) + sorted(folder.glob("func/*_timeseries.tsv"))
     files += sorted(folder.glob("anat/*_space-*_label-*_probseg.nii.gz"))
     files = [file for file in files if file.suffix != ".json" and "boldref" not in file.name]
-    dataset = {"bids_dir": str(root / "raw"), "out_dir": str(root / "out"), "derivatives": {"fmriprep": ""}}
+    fmriprep = {"fmriprep": str(root / "fmriprep")}
+    dataset = {"bids_dir": str(root / "raw"), "out_dir": str(root / "out"), "derivatives": fmriprep}
     config = merge(read_config(), {"functional": settings})
-    config["dataset"] = {**config["dataset"], **dataset, "derivatives": {"fmriprep": str(root / "fmriprep")}}
+    config["dataset"] = {**config["dataset"], **dataset}
     config["functional"]["rois"] = str(workflow_folder() / "config" / "rois.tsv")
     (root / "config.json").write_text(json.dumps(config))
     rows = root / "out" / visit.folder / "func" / f"{visit.prefix}_desc-functional_markers.tsv"
