@@ -6,15 +6,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from lbpneuro.errors import Reason, Status
+from lbpneuro.io.catalogue import expected
 from lbpneuro.io.config import read_config
 from lbpneuro.io.files import read_json
 from lbpneuro.io.resources import config_schema
+from lbpneuro.markers.connectivity import EDGE_MARKERS
 from lbpneuro.markers.descriptor import Marker
+from lbpneuro.markers.edges import EDGES, Parts
 from lbpneuro.registry import FAMILIES, MARKERS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,7 +33,7 @@ def marker_section(marker: Marker) -> Iterator[str]:
     yield from (f"### `{marker.name}`", "", f"**{marker.long_name}** ({marker.unit}). {marker.description}", "")
     facts = {
         "Repeats over": ", ".join(marker.index),
-        "Expected in low back pain": marker.directions
+        "Expected in low back pain": expected(marker)
         + (f" ({doi_link(marker.direction_source)})" if marker.direction_source else ""),
         "Tier": str(marker.tier),
         "Definition": f"{doi_link(marker.doi)} ({marker.evidence})",
@@ -43,12 +46,39 @@ def marker_section(marker: Marker) -> Iterator[str]:
     yield ""
 
 
+def ends(parts: Parts) -> str:
+    """The regions of one end; `side` stands for the side of the marker."""
+    return " + ".join(roi if hemi == "n/a" else f"{roi} ({hemi})" for roi, hemi in parts)
+
+
+def connections_section(markers: Sequence[Marker]) -> Iterator[str]:
+    """The connections as one table, since all but their ends and sources is the same."""
+    first = markers[0]
+    yield from ("### Connections", "", CONNECTIONS_INTRODUCTION, "")
+    yield from (f"- Standard error: {first.se_method}", f"- n counts: {first.n_counts}", "")
+    yield "| marker | seed | target | model | expected | tier | definition |"
+    yield "|---|---|---|---|---|---|---|"
+    edges = {f"{edge.name}_z": edge for edge in EDGES}
+    for marker in markers:
+        edge = edges[marker.name]
+        name = f"`{marker.name}`" + (" (per hemi)" if marker.index else "")
+        about = (name, ends(edge.seed), ends(edge.target), edge.model, expected(marker), str(marker.tier))
+        yield f"| {' | '.join(about)} | {doi_link(marker.doi)} ({marker.evidence}) |"
+    yield from ("", "Where the expected directions come from:", "")
+    for source in dict.fromkeys(marker.direction_source for marker in markers):
+        names = [f"`{marker.name}`" for marker in markers if marker.direction_source == source]
+        yield f"- {', '.join(names)}: {source}"
+    yield ""
+
+
 def markers_page() -> str:
     lines = [NOTE, "", "# Markers", "", MARKERS_INTRODUCTION, ""]
     for family, title in FAMILIES.items():
         lines += [f"## {title}", ""]
+        if family == "functional":
+            lines += connections_section(EDGE_MARKERS)
         for marker in MARKERS:
-            if marker.family == family:
+            if marker.family == family and marker not in EDGE_MARKERS:
                 lines += marker_section(marker)
     lines += ["## Status and reasons", "", "Status: " + ", ".join(f"`{status}`" for status in Status) + ".", ""]
     lines += ["Reasons, the gravest first: " + ", ".join(f"`{reason}`" for reason in Reason) + "."]
@@ -60,6 +90,13 @@ Every marker has one row per participant, session and level in the table, whethe
 *Definition* says how far the source of the definition was verified: `verified` (read in the source), `unverified`
 (recalled or second-hand, to be checked before it is quoted) or `design` (a choice of ours, no publication behind it).
 *contested* means that published studies disagree about the direction. Nothing here diagnoses a person."""
+
+
+CONNECTIONS_INTRODUCTION = """\
+Fisher z of the correlation between the mean unsmoothed series of two regions (`config/rois.tsv`), after one projection
+for confounds, drift, frequencies outside the band and censored volumes. The *model* names the confound strategy:
+`functional.confounds.cortical` or `.brainstem`. *Side* means: of the hemisphere of the row. How to read such rows is
+in [Reading connectivity](connectivity.md)."""
 
 
 def settings_rows(schema: dict[str, Any], defaults: Any, path: str = "") -> Iterator[str]:

@@ -12,7 +12,7 @@ import lbpneuro
 from lbpneuro import cli
 from lbpneuro.errors import ConfigError
 from lbpneuro.io import progress
-from lbpneuro.registry import MARKERS
+from lbpneuro.registry import FAMILIES, MARKERS
 from tests.workflow.study import settings, tree
 
 
@@ -365,6 +365,22 @@ def test_the_catalogue_lists_every_marker(capsys, form: str) -> None:
         assert set(json.loads(said)) == {marker.name for marker in MARKERS}
     if form == "tsv":
         assert len({line.count("\t") for line in said.splitlines()}) == 1
+
+
+def test_the_catalogue_is_short_by_family_and_long_in_one(capsys) -> None:
+    cli.main(["markers"])
+    short = capsys.readouterr().out
+    lines = short.splitlines()
+    assert [line for line in lines if line and not line.startswith(" ")][:-1] == [
+        f"{title} ({name})" for name, title in FAMILIES.items()
+    ]
+    assert len([line for line in lines if line.startswith("  ")]) == len(MARKERS)
+    assert "10." not in short
+    cli.main(["markers", "--family", "functional"])
+    full = capsys.readouterr().out
+    assert "definition unverified, source 10.1016/j.nicl.2014.08.019" in full
+    assert "tiv [mL]" not in full
+    assert max(map(len, full.splitlines())) < 600
 
 
 def test_the_catalogue_of_one_family(capsys) -> None:

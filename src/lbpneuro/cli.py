@@ -350,16 +350,18 @@ def _progress(done: int, total: int, what: str) -> None:
 
 def markers(argv: Sequence[str]) -> int:
     """Print the catalogue of markers."""
-    parser = argparse.ArgumentParser(prog="lbpneuro markers", description="The catalogue of markers.")
-    parser.add_argument("--format", choices=("text", "tsv", "json"), default="text")
+    parser = argparse.ArgumentParser(prog="lbpneuro markers", description="The catalogue of markers, by family.")
+    parser.add_argument(
+        "--format", choices=("text", "tsv", "json"), default="text", help="for reading, or for programs"
+    )
     from lbpneuro.io.catalogue import catalogue
     from lbpneuro.registry import FAMILIES, MARKERS
 
-    parser.add_argument("--family", choices=tuple(FAMILIES), help="only this family")
+    parser.add_argument("--family", choices=tuple(FAMILIES), help="only this family, with sources and definitions")
     options = parser.parse_args(argv)
 
     chosen = [marker for marker in MARKERS if options.family in (None, marker.family)]
-    print(catalogue(chosen, options.format), end="")
+    print(catalogue(chosen, options.format, full=options.family is not None), end="")
     return 0
 
 

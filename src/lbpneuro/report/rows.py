@@ -52,6 +52,7 @@ SHORTER = {
     "Functional connectivity under the other confound strategy, Fisher z": "Other strategy, z",
     "Functional connectivity, correlation": "r",
     "Partial functional connectivity, Fisher z": "Partial z",
+    "Probability of a connection that is as strong after a shift in time": "Shift p",
     "Temporal signal-to-noise ratio": "tSNR",
 }
 SIDES = {"L": "left", "R": "right"}
