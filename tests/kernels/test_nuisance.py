@@ -9,6 +9,7 @@ import pytest
 from lbpneuro.errors import InputError, QualityError, Reason
 from lbpneuro.kernels.correlation import correlation
 from lbpneuro.kernels.nuisance import (
+    BLOCK,
     band_gain,
     by_frequency,
     cleaned,
@@ -385,3 +386,19 @@ def test_against_the_butterworth_filter_of_nilearn_with_real_confounds(real_data
     ours_inside, theirs_inside = (np.sum((vectors.T @ each) ** 2) / np.sum(each**2) for each in (ours, theirs))
     assert ours_inside == pytest.approx(1)
     assert 0.5 < theirs_inside < 0.97
+
+
+def test_coordinates_in_the_place_of_the_series(rng):
+    """Written over the first rows of the series they must be what they are elsewhere, across all blocks."""
+    n_time, n_voxel = 40, 2 * BLOCK + 7
+    keep = np.arange(n_time) != 11
+    bases = [np.linalg.qr(rng.standard_normal((39, d)))[0] for d in (6, 9)]
+    series = (rng.standard_normal((n_time, n_voxel)) + 100).astype(np.float32)
+    expected = project_each(bases, series, keep=keep)
+    spent = series.copy()
+    found = project_each(bases, spent, keep=keep, out=spent[:15])
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert all(np.shares_memory(each, spent) for each in found)
+    with pytest.raises(InputError, match="out"):
+        project_each(bases, series, keep=keep, out=spent[:14])

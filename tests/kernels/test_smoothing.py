@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from lbpneuro.kernels.nuisance import project, residual_basis
-from lbpneuro.kernels.smoothing import FWHM_PER_SD, smooth_in_mask
+from lbpneuro.kernels.smoothing import CHUNK, FWHM_PER_SD, smooth_in_mask
 
 
 @pytest.fixture
@@ -68,3 +68,13 @@ def test_smoothing_and_projecting_may_be_exchanged(rng, mask):
     fwhm = {"mask": mask, "fwhm_voxels": (2.5, 2.5, 2.5)}
     first = smooth_in_mask(np.asarray(project(basis, series, keep=keep)), **fwhm)
     np.testing.assert_allclose(first, project(basis, smooth_in_mask(series, **fwhm), keep=keep), atol=1e-9)
+
+
+def test_smoothing_in_place(rng):
+    mask = rng.random((9, 8, 7)) < 0.7
+    values = rng.standard_normal((CHUNK + 3, int(mask.sum())))
+    values[2, 5] = np.nan
+    expected = smooth_in_mask(values, mask=mask, fwhm_voxels=(3, 3, 3))
+    found = smooth_in_mask(values, mask=mask, fwhm_voxels=(3, 3, 3), out=values)
+    assert found is values
+    np.testing.assert_array_equal(found, expected)

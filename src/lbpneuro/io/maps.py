@@ -35,7 +35,7 @@ def write_scan(scan: Scan, path_of: PathOf, settings: Mapping[str, Any]) -> None
     Parameters
     ----------
     scan
-        From :func:`lbpneuro.io.runs.read_scan`.
+        From :func:`lbpneuro.io.runs.read_scan`. Its voxels are smoothed in their own place, and so spent.
     path_of
         ``path_of(datatype, suffix, extension, **entities)`` returns where a file goes.
     settings
@@ -51,8 +51,8 @@ def write_scan(scan: Scan, path_of: PathOf, settings: Mapping[str, Any]) -> None
         if scan.run.basis(model) is not None:
             _write_series(path_of("func", "timeseries", ".tsv", **scan.files.entities, desc=desc), scan, model=model)
     write_relmats(scan.run, scan.nodes, settings=settings, path_of=path_of, names=names, confounds=scan.regressors)
-    for model in scan.projected:
-        _write_maps(scan, path_of, names, model=model, settings=settings)
+    for model, voxels in _smoothed(scan, fwhm_mm=settings["map_fwhm_mm"]).items():
+        _write_maps(scan, voxels, path_of, names, model=model, settings=settings)
 
 
 def seed_model(parts: Sequence[Level]) -> str:
@@ -66,17 +66,29 @@ def map_models(settings: Mapping[str, Any], regions: Sequence[Level]) -> tuple[s
     return tuple(dict.fromkeys(("cortical", *sorted(seeds))))
 
 
+def _smoothed(scan: Scan, *, fwhm_mm: float) -> dict[str, NDArray[np.floating]]:
+    """Return the coordinates of the voxels by model, smoothed in their own place; models may share them."""
+    if fwhm_mm > 0:
+        fwhm_voxels = fwhm_mm / np.linalg.norm(scan.series.affine[:3, :3], axis=0)
+        for voxels in {id(each): each for each in scan.projected.values()}.values():
+            smooth_in_mask(voxels, mask=scan.series.mask, fwhm_voxels=fwhm_voxels, out=voxels)
+    return dict(scan.projected)
+
+
 def _write_maps(
-    scan: Scan, path_of: PathOf, names: Mapping[str, str], *, model: str, settings: Mapping[str, Any]
+    scan: Scan,
+    voxels: NDArray[np.floating],
+    path_of: PathOf,
+    names: Mapping[str, str],
+    *,
+    model: str,
+    settings: Mapping[str, Any],
 ) -> None:
     """Write the maps of one nuisance model: its seeds, and for the cortical one the whole-brain summaries."""
     basis = scan.run.basis(model)
     if basis is None:
         return
-    voxels, fwhm_mm = scan.projected[model], settings["map_fwhm_mm"]
-    if fwhm_mm > 0:
-        size_mm = np.linalg.norm(scan.series.affine[:3, :3], axis=0)
-        voxels = smooth_in_mask(voxels, mask=scan.series.mask, fwhm_voxels=fwhm_mm / size_mm)
+    fwhm_mm = settings["map_fwhm_mm"]
     seeds = {name: parts_of(name, scan.run.regions) for name in settings["seeds"]}
     seeds = {name: parts for name, parts in seeds.items() if seed_model(parts) == model}
     smoothing = f"smoothed by {fwhm_mm:g} mm" if fwhm_mm > 0 else "not smoothed"

@@ -219,7 +219,9 @@ def project(basis: Array, series: NDArray[np.floating], *, keep: ArrayLike) -> N
     return project_each([basis], series, keep=keep)[0]
 
 
-def project_each(bases: Sequence[Array], series: NDArray[np.floating], *, keep: ArrayLike) -> tuple[NDArray[Any], ...]:
+def project_each(
+    bases: Sequence[Array], series: NDArray[np.floating], *, keep: ArrayLike, out: NDArray[np.floating] | None = None
+) -> tuple[NDArray[Any], ...]:
     """Return :func:`project` for several bases on the same kept volumes, in one pass over the series.
 
     Parameters
@@ -227,6 +229,9 @@ def project_each(bases: Sequence[Array], series: NDArray[np.floating], *, keep: 
     bases : sequence of (n_kept, d_i)
     series, keep
         As in :func:`project`.
+    out : (d_1 + d_2 + ..., n_series) of the type of the coordinates, optional
+        Where they are written. It may be the first rows of ``series``, which is then spent: a block of columns is
+        copied before its coordinates take its place, and a large matrix needs no memory beside its own.
 
     Returns
     -------
@@ -238,7 +243,8 @@ def project_each(bases: Sequence[Array], series: NDArray[np.floating], *, keep: 
         check_length("basis", basis, expected=int(keep.sum()))
     dtype = np.dtype(np.float32 if series.dtype == np.float32 else np.float64)
     stacked = np.ascontiguousarray(np.hstack(bases).T, dtype=dtype)
-    projected = np.empty((len(stacked), series.shape[1]), dtype=dtype)
+    projected = np.empty((len(stacked), series.shape[1]), dtype=dtype) if out is None else out
+    check_length("out", projected, expected=len(stacked))
     each = np.split(projected, np.cumsum([basis.shape[1] for basis in bases])[:-1])
     kept = np.flatnonzero(keep)
     average = np.full(len(kept), 1 / len(kept), dtype=dtype)

@@ -15,7 +15,11 @@ TRUNCATE = 4.0  # standard deviations
 
 
 def smooth_in_mask(
-    values: NDArray[np.floating], *, mask: NDArray[np.bool_], fwhm_voxels: Sequence[float]
+    values: NDArray[np.floating],
+    *,
+    mask: NDArray[np.bool_],
+    fwhm_voxels: Sequence[float],
+    out: NDArray[np.floating] | None = None,
 ) -> NDArray[np.floating]:
     """Return images smoothed by a Gaussian, of which only the part inside the mask counts.
 
@@ -30,6 +34,8 @@ def smooth_in_mask(
     mask : (n_x, n_y, n_z) of bool
     fwhm_voxels : (3,)
         Full width at half maximum along each axis, in voxels; 0 leaves an axis alone.
+    out : (n_image, n_voxel), optional
+        Where the smoothed images are written; may be ``values``.
 
     Returns
     -------
@@ -40,7 +46,9 @@ def smooth_in_mask(
     usable = np.isfinite(values).all(axis=0)
     inside = np.zeros(mask.shape, dtype=bool)
     inside[mask] = usable
-    smoothed = np.full(values.shape, np.nan, dtype=values.dtype)
+    smoothed = np.empty_like(values) if out is None else out
+    if not usable.all():
+        smoothed[:, ~usable] = np.nan
     if not usable.any():
         return smoothed
     axes = ((1, 2), (0, 2), (0, 1))
