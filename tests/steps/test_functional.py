@@ -327,6 +327,73 @@ def test_two_good_runs(tmp_path, study):
     assert len({name for name in sidecar["Outputs"] if "boldmap" in name}) == 8
 
 
+FEW = {
+    "confounds": {"cortical": "few", "brainstem": "few"},
+    "confounds_alternative": {"cortical": "fewer", "brainstem": "fewer"},
+    "confounds_custom": {"few": ["trans_?"], "fewer": ["rot_x"]},
+}
+
+
+def test_runs_of_different_length_weigh_by_what_is_left_of_them(tmp_path, study, rng):
+    """Three runs, the third with too much motion: the mean of two with the weights d - 2, as of each run alone."""
+    moved = confounds_table(rng, n_time=260)
+    moved["trans_x"] = 2 * (np.arange(260) % 2)
+    moved[["rmsd", "framewise_displacement"]] = 2.0
+    lengths, tables = (260, 200, 260), (None, None, moved)
+    runs = [
+        study(stem=f"sub-01_task-rest_run-{number}", n_time=n_time, table=table)
+        for number, (n_time, table) in enumerate(zip(lengths, tables, strict=True), start=1)
+    ]
+    alone = [run_step(tmp_path, files, out=f"run-{k}", **FEW)[0] for k, files in enumerate(runs)]
+    together, sidecar = run_step(tmp_path, [path for files in runs for path in files], **FEW)
+    for marker, index in (("pag_vmpfc_z", {}), ("fc_z_alternative", {"edge": "pag_vmpfc"})):
+        first, second, third = (row(rows, marker, **index) for rows in alone)
+        assert (first.status, second.status) == ("ok", "flag"), (marker, first.reason, second.reason)
+        assert third.reason.split(";")[0] == "high_motion"
+        weight = np.array([first.n, second.n]) - 2
+        both = row(together, marker, **index)
+        assert both.value == pytest.approx(np.average([first.value, second.value], weights=weight))
+        assert both.se == pytest.approx(1 / np.sqrt(weight.sum()))
+        assert both.n == pytest.approx(first.n + second.n)
+    assert row(together, "kept_time").value == 2 * (258 + 198)
+    assert row(together, "fc_null_p", edge="pag_vmpfc").n == SETTINGS["shift_null"]["shifts"]
+    assert len(sidecar["Runs"]) == 3
+
+
+def test_runs_that_are_too_short_alone_may_be_enough_together(tmp_path, study):
+    runs = [study(stem=f"sub-01_task-rest_run-{number}", n_time=102) for number in (1, 2)]
+    settings = {**FEW, "dof_min": 10}
+    assert "too_few_volumes" in row(run_step(tmp_path, runs[0], **settings)[0], "pag_vmpfc_z").reason
+    both = row(run_step(tmp_path, [*runs[0], *runs[1]], **settings)[0], "pag_vmpfc_z")
+    assert (both.status, both.reason) == ("flag", "short_scan")
+
+
+REAL = (
+    "test_desc-confounds_regressors",
+    "test-v21_desc-confounds_timeseries",
+    "no_nonsteady_desc-confounds_regressors",
+)
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_real_confounds_of_fmriprep(tmp_path, study, real_data, name):
+    """Three versions of fMRIPrep, 30 volumes: every row has a value or a reason."""
+    source = real_data("fmriprep_confounds") / f"{name}.tsv"
+    table = pd.read_csv(source, sep="\t", na_values=["n/a"])
+    files = study(table=table, n_time=len(table))
+    if source.with_suffix(".json").exists():
+        files[2].with_suffix(".json").write_text(source.with_suffix(".json").read_text())
+    rows, sidecar = run_step(tmp_path, files, confounds_fallback="24p", dof_min=5)
+    assert (rows.value.notna() | rows.reason.notna()).all()
+    if name.startswith("no_nonsteady"):  # no JSON: nothing tells the tissue of its components
+        assert set(rows.reason) == {"invalid_input"}
+        assert "no aCompCor component of the WM mask" in sidecar["Error"]["message"]
+        return
+    models = sidecar["Runs"]["task-rest"]["Models"]
+    assert [len(models[model]["Confounds"]) for model in ("cortical", "brainstem")] == [24, 24]
+    assert row(rows, "fd_mean").value > 0
+
+
 def test_task_runs_are_flagged(tmp_path, study):
     rows, _ = run_step(tmp_path, study(stem="sub-01_task-nback"))
     assert row(rows, "pag_vmpfc_z").reason == "not_resting_state"

@@ -203,7 +203,7 @@ def _components(table: pd.DataFrame, path: Path, *, mask: str, metadata: Mapping
         raise InputError(
             f"{path}: no aCompCor component of the {mask} mask; found {_some(candidates) or 'no component at all'}"
             f"{'' if metadata else ' and no JSON sidecar that names their masks'}. "
-            "Give the sidecar of the table or set functional.confounds to 24p or 36p."
+            "Give the sidecar of the table, or set functional.confounds and confounds_alternative to 24p or 36p."
         )
     return sorted(known, key=lambda name: int(name.rsplit("_", 1)[1]))
 
