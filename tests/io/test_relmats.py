@@ -31,7 +31,7 @@ def measured(rng):
     return node_run(means, models=models, fd=0.12), NodeSeries(atlas=ball(6, rng), means=means, coverage=coverage)
 
 
-def written(folder: Path, run, nodes, **confounds) -> list[Path]:
+def written(folder: Path, run, nodes, *, names=None, **confounds) -> list[Path]:
     paths: list[Path] = []
 
     def path_of(datatype: str, suffix: str, extension: str, **names: str) -> Path:
@@ -39,7 +39,9 @@ def written(folder: Path, run, nodes, **confounds) -> list[Path]:
         paths.append(folder / datatype / f"sub-01_{named}_{suffix}{extension}")
         return paths[-1]
 
-    write_relmats(run, [nodes], settings=NODE_SETTINGS, path_of=path_of, names={"task": "rest"}, confounds=confounds)
+    write_relmats(
+        run, [nodes], settings=NODE_SETTINGS, path_of=path_of, names=names or {"task": "rest"}, confounds=confounds
+    )
     return paths
 
 
@@ -47,9 +49,13 @@ def test_both_strategies_are_written_and_read_back(tmp_path: Path, measured) -> 
     run, nodes = measured
     paths = written(tmp_path, run, nodes, cortical=("trans_x", "csf"))
     assert [path.name for path in paths[::2]] == [
-        "sub-01_task-rest_atlas-Ball_desc-36p_stat-pearsoncorrelation_relmat.tsv",
-        "sub-01_task-rest_atlas-Ball_desc-acompcor24_stat-pearsoncorrelation_relmat.tsv",
+        "sub-01_task-rest_atlas-Ball_stat-pearsoncorrelation_desc-36p_relmat.tsv",
+        "sub-01_task-rest_atlas-Ball_stat-pearsoncorrelation_desc-acompcor24_relmat.tsv",
     ]
+    names = {"task": "rest", "space": "MNI152NLin2009cAsym", "res": "2"}
+    assert written(tmp_path, run, nodes, names=names)[0].name == (
+        "sub-01_task-rest_space-MNI152NLin2009cAsym_atlas-Ball_res-2_stat-pearsoncorrelation_desc-36p_relmat.tsv"
+    )
     first = read_relmat(paths[0])
     assert first.names == nodes.atlas.names
     basis = run.models["cortical"].basis

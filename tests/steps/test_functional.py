@@ -173,7 +173,7 @@ def test_further_outputs(tmp_path, study, weights):
         series = pd.read_csv(func / f"sub-01_task-rest_desc-{desc}_timeseries.tsv", sep="\t", na_values="n/a")
         assert series.isna().all(axis=1).sum() == 2
         assert {"pag", "vmpfc", "accumbens_L"} <= set(series.columns)
-    assert len(list(func.glob("*_atlas-Seitzman300_desc-*_stat-pearsoncorrelation_relmat.tsv"))) == 2
+    assert len(list(func.glob("*_atlas-Seitzman300_stat-pearsoncorrelation_desc-*_relmat.tsv"))) == 2
 
 
 def test_rows_series_and_map_tell_the_same(tmp_path, study, weights):

@@ -64,6 +64,8 @@ def write_relmats(
     confounds
         Names of the regressors by model.
     """
+    resolution = {key: value for key, value in names.items() if key == "res"}
+    names = {key: value for key, value in names.items() if key != "res"}  # the atlas stands before the resolution
     strategies: dict[str, list[str]] = {}
     for model in MODELS:
         if model in run.models and run.basis(model) is not None:
@@ -71,7 +73,7 @@ def write_relmats(
     for each in nodes:
         for strategy, models in strategies.items():
             label = "".join(letter for letter in strategy if letter.isalnum())
-            where = {**names, "atlas": each.atlas.name, "desc": label, "stat": STAT}
+            where = {**names, "atlas": each.atlas.name, **resolution, "stat": STAT, "desc": label}
             matrix = node_matrix(run, each, model=models[0])
             _write_matrix(path_of("func", "relmat", ".tsv", **where), matrix, names=each.atlas.names)
             content = _sidecar(run, each, models=models, settings=settings, regressors=confounds.get(models[0], ()))

@@ -151,7 +151,7 @@ def find_matrices(rows: Sequence[Path], *, root: Path) -> list[RunMatrix]:
     found = []
     for path in rows:
         listed = read_json(path.with_suffix(".json")).get("Outputs", [])
-        for name in sorted(name for name in listed if name.endswith(f"stat-{STAT}_relmat.tsv")):
+        for name in sorted(name for name in listed if f"_stat-{STAT}_" in name and name.endswith("_relmat.tsv")):
             try:
                 found.append(_run_matrix(root / name))
             except InputError as error:
