@@ -57,8 +57,8 @@ def read_series(path: Path, mask: Path) -> Series:
     Raises
     ------
     InputError
-        If a file is absent, empty, no NIfTI image, truncated or corrupt (size and checksum), not four-dimensional, or
-        if the grids differ.
+        If a file is absent, empty, no NIfTI image, truncated or corrupt (size and checksum), not four-dimensional,
+        without a place in its header, or if the grids differ.
     """
     image = open_image(path)
     brain = load_image(mask)
@@ -109,7 +109,12 @@ def check_series(image: nib.Nifti1Image, path: Path) -> None:
 
 
 def _check_grid(image: nib.Nifti1Image, brain: Image, *, path: Path) -> None:
-    """Raise InputError naming both grids unless ``image`` and the mask share shape and affine."""
+    """Raise InputError naming both grids unless ``image`` has a place and shares shape and affine with the mask."""
+    if not (image.header["sform_code"] or image.header["qform_code"]):
+        raise InputError(
+            f"{path}: the header has neither sform nor qform (codes 0), so nothing says where its voxels lie; "
+            "take the image as the preprocessing wrote it."
+        )
     same = image.shape[:3] == brain.data.shape
     if same and np.allclose(image.affine, brain.affine, rtol=0, atol=GRID_TOLERANCE_MM):
         return
