@@ -358,12 +358,17 @@ def test_real_series_whose_t_r_was_written_wrong(real_data, tmp_path):
 
 
 def test_real_series_without_header(real_data, tmp_path):
-    """FEAT output with all zooms 1: readable, but it has no repetition time."""
+    """FEAT output with all zooms 1: nothing says where it lies, nor what the repetition time is."""
     path = real_data("fsl_ffd") / "filtered_func_data.nii.gz"
     image = nib.load(path)
     mask = tmp_path / "mask.nii.gz"
     nib.save(nib.Nifti1Image(np.ones(image.shape[:3], dtype=np.uint8), image.affine), mask)
-    found = read_series(path, mask)
+    with pytest.raises(InputError, match="neither sform nor qform"):
+        read_series(path, mask)
+    placed = tmp_path / "bold.nii.gz"
+    image.header.set_sform(image.affine, code=4)
+    nib.save(image, placed)
+    found = read_series(placed, mask)
     assert found.bold.shape == (64, 64 * 64 * 21)
     assert found.t_r is None
 

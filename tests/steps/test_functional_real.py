@@ -53,7 +53,7 @@ def test_twelve_runs_of_one_slice(tmp_path, real_data):
 @pytest.mark.parametrize(
     ("folder", "name", "said"),
     [
-        ("fsl_ffd", "filtered_func_data.nii.gz", "no RepetitionTime in its JSON sidecar and none in its header"),
+        ("fsl_ffd", "filtered_func_data.nii.gz", "neither sform nor qform"),
         ("malformed", "ieeg_visual__sub-01_ses-01_T1w.nii.gz", "a four-dimensional BOLD series, found the shape (181"),
         ("malformed", "mri_chunk__sub-001_chunk-1_T1w.nii.gz", "a four-dimensional BOLD series, found the shape (52"),
         ("malformed", "pet001__sub-01_ses-01_T1w.nii", "expected a NIfTI image"),
@@ -74,14 +74,6 @@ def test_an_image_of_zeros_covers_nothing(tmp_path, real_data):
     rows, _ = run_step(tmp_path, as_run(tmp_path, image), **FEW)
     assert rows[rows.marker == "pag_vmpfc_z"].reason.iloc[0].endswith("coverage_too_low")
     assert (rows.value.notna() | rows.reason.notna()).all()
-
-
-def test_a_header_without_a_place_is_refused(tmp_path, real_data):
-    files = as_run(tmp_path, real_data("fsl_ffd") / "filtered_func_data.nii.gz")
-    files[0].with_name(files[0].name.replace(".nii.gz", ".json")).write_text('{"RepetitionTime": 2.0}')
-    rows, sidecar = run_step(tmp_path, files, **FEW)
-    assert set(rows.reason) == {"invalid_input"}
-    assert "neither sform nor qform" in sidecar["Error"]["message"]
 
 
 def test_single_echoes_are_refused(tmp_path, real_data):
