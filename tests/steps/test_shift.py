@@ -84,7 +84,7 @@ def test_the_map_shows_the_response_where_it_was_planted(simulated: Simulated, t
     study, _, planted = simulated
     config = settings(study, tmp_path)
     rows_of(config, planned(config, study)["files"]["shift"], tmp_path)
-    found = next((tmp_path / "sub-01" / "func").glob("*_stat-effect_boldmap.nii.gz"))
+    found = next((tmp_path / "sub-01" / "func").glob("*_stat-effect_desc-rating_boldmap.nii.gz"))
     effect = np.asarray(nib.load(found).dataobj)
     inside = set_maps(VOXEL_MM)[0] & np.isfinite(effect)
     other = ~set_maps(VOXEL_MM).any(axis=0) & np.isfinite(effect)

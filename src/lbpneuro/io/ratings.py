@@ -385,7 +385,7 @@ def write_rating_scan(scan: RatingScan, path_of: PathOf) -> None:
     if scan.beta is not None:
         own = entities(scan.files.run.bold)
         space = {key: own[key] for key in ("space", "res") if key in own}
-        _write_map(path_of("func", "boldmap", ".nii.gz", **names, **space, desc="rating", stat="effect"), scan)
+        _write_map(path_of("func", "boldmap", ".nii.gz", **names, **space, stat="effect", desc="rating"), scan)
 
 
 def _write_series(path: Path, scan: RatingScan) -> None:
