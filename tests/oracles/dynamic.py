@@ -163,7 +163,7 @@ def write_rows(root: Path, participant: str, *runs: Run, error: dict[str, str] |
     for run in runs:
         write_dynamic_series(run, SETTINGS, path_of)
     rows = folder / f"{participant}_desc-functional_markers.tsv"
-    facts: dict[str, Any] = {"Outputs": [path.relative_to(root).as_posix() for path in written]}
+    facts: dict[str, Any] = {"Source": "fmriprep", "Outputs": [path.relative_to(root).as_posix() for path in written]}
     write_text(rows, "marker\tvalue\n")
     write_json(rows.with_suffix(".json"), {**facts, "Error": error} if error else facts)
     return rows

@@ -49,6 +49,7 @@ def test_occupancy_is_recovered_from_the_files_of_a_study(study):
     for number, each in enumerate(rows[:6], start=1):
         table, sidecar = run_step(root, [each, root / "out/desc-dynamic_states.tsv"], participant=f"sub-{number:02d}")
         row = table.loc["state_occupancy", "2"]
+        assert row["source"] == "fmriprep"
         assert row["status"] == "flag"
         assert "few_for_states" in row["reason"]
         assert row["ci_low"] <= row["value"] <= row["ci_high"]
