@@ -15,7 +15,7 @@ from lbpneuro.kernels.quality import jackknife_spread, tsnr_left_out
 
 Array = NDArray[np.float64]
 
-BLOCK = 8192
+BLOCK = 2048
 N_BLOCKS = 20
 GRAY_MIN = 0.5
 GRAY_SHARE_MIN = 0.05

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from lbpneuro.kernels._checks import check_length
 
 FWHM_PER_SD = float(np.sqrt(8 * np.log(2)))
-CHUNK = 8  # images per product: bounds the memory of the volumes
+CHUNK = 4  # images per product: bounds the memory of the volumes
 TRUNCATE = 4.0  # standard deviations
 
 
