@@ -301,6 +301,11 @@ CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
     "windows.window_weights": lambda rng: {"weights": np.ones(30), "width": 30, "step": 5, "keep": keep()},
     "windows.window_means": lambda rng: {"series": bold(rng)[:, 0], "weights": window_shares()},
     "windows.windowed_correlation": lambda rng: {"series": bold(rng), "weights": window_shares()},
+    "windows.windowed_pairs": lambda rng: {
+        "series": bold(rng),
+        "weights": window_shares(),
+        "pairs": np.array([[0, 1], [3, 2]]),
+    },
     "windows.assign_states": lambda rng: {
         "windows": rng.standard_normal((40, 6)),
         "centroids": rng.standard_normal((2, 6)),

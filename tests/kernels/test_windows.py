@@ -25,6 +25,7 @@ from lbpneuro.kernels.windows import (
     window_volumes,
     window_weights,
     windowed_correlation,
+    windowed_pairs,
 )
 from tests.oracles.dynamic import gift_window, slow_windowed_correlation
 
@@ -279,3 +280,19 @@ def test_the_bootstrap_error_of_a_moving_average_is_its_true_one(rng):
     index = block_resamples([n], block=4 * width, n_resamples=200, rng=rng)
     found = np.mean([each[index].mean(axis=1).std() for each in series[:60]])
     assert found == pytest.approx(true, rel=0.15)
+
+
+def test_pairs_are_those_of_the_matrices(rng):
+    """With censored volumes, an unusable window, a constant node and a NaN on a volume that counts in some windows."""
+    series = 1000 + np.cumsum(rng.standard_normal((90, 6)), axis=0)
+    series[:, 3] = 7
+    series[80, 4] = np.nan
+    keep = np.arange(90) % 11 != 4
+    keep[30:45] = False
+    weights = window_weights(taper(12, sigma=2), width=12, step=3, keep=keep)
+    pairs = np.array([[0, 1], [2, 0], [1, 3], [4, 5], [2, 2]])
+    expected = windowed_correlation(series, weights=weights)[:, pairs[:, 0], pairs[:, 1]]
+    found = windowed_pairs(series, weights=weights, pairs=pairs)
+    assert np.isnan(expected).any(axis=0).all()
+    assert np.isfinite(expected[:, 0]).any()
+    np.testing.assert_allclose(found, expected, atol=1e-10)

@@ -25,7 +25,7 @@ from lbpneuro.kernels.windows import (
     window_means,
     window_volumes,
     window_weights,
-    windowed_correlation,
+    windowed_pairs,
 )
 from lbpneuro.markers.descriptor import Direction, Estimate, Evidence, Level, Marker, Tier
 
@@ -174,7 +174,7 @@ def run_weights(run: DynamicRun, settings: Mapping[str, Any]) -> Array:
 
 def window_z(series: Array, *, weights: Array, pairs: NDArray[np.int64]) -> Array:
     """Return the Fisher z of the edges in each window (n_window, n_edge)."""
-    r = windowed_correlation(series, weights=weights)[:, pairs[:, 0], pairs[:, 1]]
+    r = windowed_pairs(series, weights=weights, pairs=pairs)
     return fisher_z(np.clip(r, -Z_CLIP, Z_CLIP))
 
 
