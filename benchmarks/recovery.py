@@ -73,7 +73,7 @@ def one_visit(number: int, plan: Plan) -> tuple[list[TruthRow], pd.DataFrame, tu
         rows = measured(root, visit, plan.settings)
         shutil.rmtree(study.raw)
         return (
-            [row for row in truth if row["marker"].endswith("_z") or row["marker"] == "fc_r"],
+            [row for row in truth if row["marker"] in set(rows["marker"])],
             rows,
             (
                 made - start,

@@ -56,6 +56,8 @@ ENDS: tuple[Parts, ...] = tuple(
 """Unions of regions whose means the markers correlate."""
 ROW = {parts: row for row, parts in enumerate(ENDS)}
 N_NETWORK_MIN = 3
+SAME = 1e-9
+"""A correlation this close to 1 is that of the same data twice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,8 +190,8 @@ def bold_truth(
 
 
 def _z(r: Array) -> Array:
-    """Return Fisher z; NaN on the diagonal."""
-    return np.arctanh(np.where(np.eye(len(r), dtype=bool), np.nan, r))
+    """Return Fisher z; NaN on the diagonal, and for two means of the same voxels."""
+    return np.arctanh(np.where(np.abs(r) < 1 - SAME, r, np.nan))
 
 
 def _edges(visit: Visit, z: Mapping[str, Array]) -> list[TruthRow]:
