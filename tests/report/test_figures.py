@@ -13,11 +13,12 @@ from matplotlib.patches import Ellipse
 from lbpneuro.errors import Reason, Status
 from lbpneuro.io.files import write_tsv
 from lbpneuro.registry import MARKERS
-from lbpneuro.report.figures import connections, dynamic, functional, tms
+from lbpneuro.report.figures import connections, dynamic, functional, shift, tms
 from lbpneuro.report.study import Study
 from lbpneuro.report.visit import AbsentError, Visit
 from tests.report.study import dynamic as dynamic_files
 from tests.report.study import func, waves, write_states
+from tests.report.study import shift as shift_files
 from tests.report.test_marks import row
 
 
@@ -25,7 +26,7 @@ from tests.report.test_marks import row
 def drawn(monkeypatch):
     """The figures that were drawn, in order."""
     figures: list[Figure] = []
-    for module in (tms, dynamic, connections):
+    for module in (tms, dynamic, connections, shift):
         monkeypatch.setattr(module, "as_svg", lambda figure: figures.append(figure) or "")
     return figures
 
@@ -182,3 +183,15 @@ def test_states_of_the_study_are_drawn_once_with_how_sure_they_are(tmp_path, dra
     for nothing in (study, Study(cohort=None)):
         with pytest.raises(AbsentError):
             dynamic.plot_group_states(nothing)
+
+
+def test_the_rating_figure_has_times_below_and_no_two_sets_of_one_colour(tmp_path, drawn):
+    files = tuple(shift_files(tmp_path, "sub-01"))
+    rows = connected({("shift_pain_beta",): 0.02, ("shift_emotion_beta",): 0.01}).rows
+    shift.plot_rating_response(Visit(participant="sub-01", session="n/a", rows=rows, files={"shift": files}))
+    drawn[0].canvas.draw()
+    *_, last, effects = drawn[0].axes
+    assert [label.get_text() for label in last.get_xticklabels()][1:3] == ["50", "100"]
+    assert not any(label.get_visible() for label in drawn[0].axes[0].get_xticklabels())
+    assert [label.get_text() for label in effects.get_xticklabels()] == ["pain", "emotion", "reward"]
+    assert len(set(shift.COLOURS.values())) == 3

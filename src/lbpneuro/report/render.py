@@ -23,7 +23,7 @@ from lbpneuro.report.cohort import distributions, drawn_columns, family_states, 
 from lbpneuro.report.facts import recorded, settings
 from lbpneuro.report.figures import FIGURES, GROUP_FIGURES
 from lbpneuro.report.marks import interval_bar, scale_of, strip_plot
-from lbpneuro.report.rows import absent, by_marker, counts, layout, leading, worst
+from lbpneuro.report.rows import absent, by_marker, counts, layout, leading, shorter, worst
 from lbpneuro.report.spec import FigureSpec, Section, read_spec
 from lbpneuro.report.study import Study
 from lbpneuro.report.visit import NO_SESSION, AbsentError, Visit, over_sessions
@@ -151,6 +151,7 @@ def _environment() -> Environment:
         "leading": leading,
         "absent": absent,
         "drawn_columns": drawn_columns,
+        "shorter": shorter,
         "worst": worst,
         "bar": lambda row, rows: interval_bar(row, scale_of(row, rows)),
         "strip_plot": strip_plot,

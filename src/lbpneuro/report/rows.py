@@ -48,10 +48,10 @@ SHORTER = {
     "Mediodorsal thalamus": "MD",
     "nucleus accumbens": "accumbens",
     "sphere of a meta-analysis": "meta-analysis",
-    " functional connectivity, Fisher z": ", z",
     "Functional connectivity under the other confound strategy, Fisher z": "Other strategy, z",
     "Functional connectivity, correlation": "r",
     "Partial functional connectivity, Fisher z": "Partial z",
+    " functional connectivity, Fisher z": ", z",
     "Probability of a connection that is as strong after a shift in time": "Shift p",
     "Temporal signal-to-noise ratio": "tSNR",
 }
@@ -298,6 +298,14 @@ class Crossed:
 
     markers: tuple[Marker, ...]
     lines: tuple[tuple[Row, ...], ...]
+
+    @property
+    def title(self) -> str:
+        """What the table is of."""
+        index = self.markers[0].index
+        return {("edge",): "Other measures of each connection", NETWORKS: "Networks", ("roi",): "Regions"}.get(
+            index, "Per " + " and ".join(index)
+        )
 
     @property
     def intervals(self) -> bool:

@@ -10,14 +10,14 @@ import numpy as np
 
 from lbpneuro.io.files import read_json, read_tsv
 from lbpneuro.io.index import entities
-from lbpneuro.report.canvas import BLUE, INK, MUTED, RED, YELLOW, Drawing, as_svg, line_style, new_figure
+from lbpneuro.report.canvas import BLUE, GREEN, INK, MUTED, RED, Drawing, as_svg, line_style, new_figure
 from lbpneuro.report.visit import AbsentError, Visit
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-COLOURS = {"pain": RED, "emotion": BLUE, "reward": YELLOW}
+COLOURS = {"pain": RED, "emotion": BLUE, "reward": GREEN}
 
 
 def plot_rating_response(visit: Visit) -> Drawing:
@@ -33,7 +33,8 @@ def plot_rating_response(visit: Visit) -> Drawing:
         grid = figure.add_gridspec(4, 2, width_ratios=(3.2, 1))
         rated = figure.add_subplot(grid[0, 0])
         rated.plot(seconds, table["rating"], color=INK, linewidth=1)
-        rated.set(ylabel="rating", ylim=(0, 100), xlim=(0, seconds[-1]), xticklabels=[])
+        rated.set(ylabel="rating", ylim=(0, 100), xlim=(0, seconds[-1]))
+        rated.tick_params(labelbottom=False)
         for place, name in enumerate(COLOURS, start=1):
             panel = figure.add_subplot(grid[place, 0], sharex=rated)
             _signal(panel, table, name=name, seconds=seconds)
