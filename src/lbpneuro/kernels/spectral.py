@@ -138,9 +138,10 @@ def band_forms(
     bands = np.array(list(pairwise(edges)))
     lags, n_time = _lags(keep), len(keep)
     shapes = _unit_power(bands, n_time=n_time, t_r=t_r, slope=slope)
+    held = basis @ basis.T
+    left = np.array([np.vdot(row[lags], held) for row in shapes]) / keep.sum()
+    bands, shapes, left = bands[left > LEFT_MIN], shapes[left > LEFT_MIN], left[left > LEFT_MIN]
     covariance = np.stack([basis.T @ row[lags] @ basis for row in shapes])
-    left = np.trace(covariance, axis1=1, axis2=2) / keep.sum()
-    bands, covariance, left = bands[left > LEFT_MIN], covariance[left > LEFT_MIN], left[left > LEFT_MIN]
     vectors, concentration = tapers(keep, nw=nw)
     weight = (vectors * (concentration / concentration.sum())) @ vectors.T * 2 * t_r
     rows = _cosine_integrals(bands, n_time=n_time, t_r=t_r)
@@ -182,26 +183,30 @@ def band_power(projected: Array, *, forms: BandForms) -> Array:
     return np.asarray(np.linalg.solve(forms.mixing, observed_power(projected, forms=forms)), dtype=np.float64)
 
 
-def band_power_covariance(power: Array, *, forms: BandForms) -> Array:
-    """Return the sampling covariance of :func:`band_power` for a Gaussian series.
+def band_power_covariance(power: Array, *, forms: BandForms, parts: ArrayLike | None = None) -> Array:
+    """Return the sampling covariance of :func:`band_power`, or of sums of bands, for a Gaussian series.
 
     ``cov(p_a, p_b) = 2 tr(B_a S B_b S)`` with ``B = M^-1 A`` and ``S = sum_c p_c C_c``; negative powers count as 0.
 
     Parameters
     ----------
     power : (n_band, n_series)
+    parts : (n_part, n_band), optional
+        What is summed up: 1 where a band belongs to a part. By default every band is a part.
 
     Returns
     -------
-    (n_series, n_band, n_band) float64
+    (n_series, n_part, n_part) float64
     """
-    n_band, size = len(power), forms.observed.shape[1]
-    unmixed = np.einsum("ab,bij->aij", np.linalg.inv(forms.mixing), forms.observed)
-    applied = (unmixed[:, None] @ forms.covariance).reshape(n_band**2, size, size)
-    traces = applied.reshape(n_band**2, -1) @ applied.transpose(0, 2, 1).reshape(n_band**2, -1).T
-    positive = np.maximum(power, 0)
-    shape = (n_band, n_band, n_band, n_band)
-    return 2 * np.einsum("cs,ds,acbd->sab", positive, positive, traces.reshape(shape), optimize=True)
+    sums = np.eye(len(power)) if parts is None else np.asarray(parts, dtype=np.float64)
+    check_length("parts", sums, expected=len(power), axis=1)
+    unmixed = np.einsum("pb,bij->pij", sums @ np.linalg.inv(forms.mixing), forms.observed, optimize=True)
+    found = np.empty((power.shape[1], len(sums), len(sums)))
+    # one series at a time: few are asked for, and of a long run every product is large
+    for place, own in enumerate(np.maximum(power, 0).T):
+        turned = unmixed @ np.tensordot(own, forms.covariance, axes=1)
+        found[place] = 2 * np.tensordot(turned, turned, axes=([1, 2], [2, 1]))
+    return found
 
 
 def band_ratio(
@@ -254,7 +259,7 @@ def band_ratio(
     parts = np.stack([inside, rest]).astype(np.float64)
     known = np.isfinite(power).all(axis=0)
     spread = np.full((power.shape[1], 2, 2), np.nan)
-    spread[known] = parts @ band_power_covariance(power[:, known], forms=forms) @ parts.T
+    spread[known] = band_power_covariance(power[:, known], forms=forms, parts=parts)
     return _ratio(parts @ power, spread)
 
 
