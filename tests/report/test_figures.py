@@ -107,24 +107,27 @@ def test_connections_show_both_strategies_by_system(drawn):
         ("pag_vmpfc_z",): 0.3,
         ("fc_z_alternative", "pag_vmpfc"): -0.1,
         ("fc_z_alternative", "vpl_s1_L"): 0.4,
+        ("mpfc_pcc_z",): -0.4,
+        ("fc_z_alternative", "mpfc_pcc"): -0.6,
         ("custom_z", "mine"): 0.2,
     }
     note = connections.plot_connections(connected(values, se=0.16)).note
     (panel,) = drawn[0].axes
     dots = [line.get_xdata()[0] for line in panel.lines if line.get_marker() == "o"]
-    assert dots == [0.3, -0.1, 0.5, 0.4, 0.2]
+    assert dots == [0.3, -0.1, -0.4, -0.6, 0.5, 0.4, 0.2]
     reach = [tuple(line.get_xdata()) for line in panel.lines if line.get_marker() == "None" and line.get_ydata()[0] > 0]
     assert reach[0] == pytest.approx((0.3 - 0.32, 0.3 + 0.32))
     texts = [text.get_text() for text in panel.texts]
     assert [text for text in texts if text in (*connections.SYSTEMS.values(), connections.OWN)] == [
         "Descending pain modulation, PAG",
+        "mPFC and default mode",
         "Thalamocortical",
         "Your own connections",
     ]
     assert {"PAG – vmPFC", "VPL – S1, left", "mine", "↕ contested"} <= set(texts)
     assert note == (
-        "Half of the intervals are wider than 0.64; 2 of 3 hold 0. "
-        "The two strategies differ in sign in 1 of 2 connections."
+        "Half of the intervals are wider than 0.64; 2 of 4 hold 0. "
+        "The two strategies differ in sign in 1 of 3 connections."
     )
 
 
