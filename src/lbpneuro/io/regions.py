@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Name = tuple[str, ...]  # roi, hemi
+Rows = Mapping[str, NDArray[Any]]  # columns of some rows of the table, and their lines in the file
 Points = NDArray[np.floating[Any]]
 Membership = Callable[[Points], NDArray[np.bool_]]
 
@@ -85,8 +86,15 @@ def read_regions(path: Path) -> dict[Name, Region]:
     for line, row in _lines(table):
         _check_row(row, f"{path}, line {line}")
     _check_repeats(table, path)
-    grouped = table.groupby(["roi", "hemi"], sort=False)
-    regions: dict[Name, Region] = {(str(roi), str(hemi)): _region(rows, path) for (roi, hemi), rows in grouped}
+    columns = {str(name): table[name].to_numpy(dtype=object) for name in table}  # a small table for each would cost the most
+    columns["line"] = table.index.to_numpy() + 2
+    places: dict[Name, list[int]] = {}
+    for place, name in enumerate(zip(columns["roi"], columns["hemi"], strict=True)):
+        places.setdefault((str(name[0]), str(name[1])), []).append(place)
+    regions = {
+        name: _region({column: values[rows] for column, values in columns.items()}, path)
+        for name, rows in places.items()
+    }
     _check_labels(regions, path)
     return regions
 
@@ -364,9 +372,10 @@ def _transformed(points: Points, affine: Points) -> Points:
     return points @ affine[:3, :3].T + affine[:3, 3]
 
 
-def _lines(table: pd.DataFrame) -> list[tuple[int, pd.Series[Any]]]:
+def _lines(table: pd.DataFrame) -> list[tuple[int, Mapping[str, Any]]]:
     """Return (line number in the file, row) of every row; the header is line 1."""
-    return [(int(str(index)) + 2, row) for index, row in table.iterrows()]
+    rows: list[Any] = table.to_dict("records")
+    return [(int(str(index)) + 2, row) for index, row in zip(table.index, rows, strict=True)]
 
 
 def _check_columns(table: pd.DataFrame, path: Path) -> None:
@@ -394,7 +403,7 @@ def _numbers(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     return table
 
 
-def _check_row(row: pd.Series[Any], where: str) -> None:
+def _check_row(row: Mapping[str, Any], where: str) -> None:
     _check_choice(row, "kind", allowed=KINDS, where=where)
     _check_choice(row, "hemi", allowed=HEMISPHERES, where=where)
     _check_choice(row, "evidence", allowed=EVIDENCE, where=where)
@@ -422,19 +431,19 @@ def _sector(text: str) -> tuple[float, float] | None:
     return (float(low), float(high)) if float(low) < float(high) <= HALF_TURN else None
 
 
-def _check_choice(row: pd.Series[Any], column: str, *, allowed: tuple[str, ...], where: str) -> None:
+def _check_choice(row: Mapping[str, Any], column: str, *, allowed: tuple[str, ...], where: str) -> None:
     if row[column] not in allowed:
         raise InputError(f"{where}: {column} must be one of {', '.join(allowed)}; found {row[column]!r}.")
 
 
-def _check_label_row(row: pd.Series[Any], where: str) -> None:
+def _check_label_row(row: Mapping[str, Any], where: str) -> None:
     if row["atlas"] == "n/a":
         raise InputError(f"{where}: a label region needs an atlas: {', '.join(ATLASES)}, or the path of a NIfTI file.")
     if not all(label.strip().isdecimal() for label in row["labels"].split(",")):
         raise InputError(f"{where}: labels must be whole numbers separated by commas, found {row['labels']!r}.")
 
 
-def _check_shape_row(row: pd.Series[Any], where: str) -> None:
+def _check_shape_row(row: Mapping[str, Any], where: str) -> None:
     for column in ("x", "y", "z", "radius_mm"):
         if np.isnan(row[column]):
             raise InputError(f"{where}: {column} is empty; a {row['kind']} needs it in mm.")
@@ -452,12 +461,12 @@ def _check_repeats(table: pd.DataFrame, path: Path) -> None:
         raise InputError(f"{path}, line {index + 2}: the row of {row['roi']} {row['hemi']} is a repetition; remove it.")
 
 
-def _region(rows: pd.DataFrame, path: Path) -> Region:
+def _region(rows: Rows, path: Path) -> Region:
     """Return the region that the rows of one (roi, hemi) form."""
-    first = rows.iloc[0]
-    where = f"{path}, line {rows.index[0] + 2}: {first['roi']} {first['hemi']}"
+    first = {column: values[0] for column, values in rows.items()}
+    where = f"{path}, line {first['line']}: {first['roi']} {first['hemi']}"
     for column in ("kind", "space", "atlas"):
-        if rows[column].nunique() > 1:
+        if len(set(rows[column])) > 1:
             raise InputError(f"{where}: all rows of a region must have the same {column}.")
     geometry = _labelled(rows, path) if first["kind"] == "label" else _shaped(rows, where)
     return Region(
@@ -471,16 +480,16 @@ def _region(rows: pd.DataFrame, path: Path) -> Region:
     )
 
 
-def _shaped(rows: pd.DataFrame, where: str) -> dict[str, Any]:
+def _shaped(rows: Rows, where: str) -> dict[str, Any]:
     """Return the geometry of spheres or a tube."""
-    points = rows[["x", "y", "z"]].to_numpy(dtype=np.float64)
-    radius_mm = rows["radius_mm"].to_numpy(dtype=np.float64)
-    inner_mm = np.nan_to_num(rows["inner_mm"].to_numpy(dtype=np.float64))
+    points = np.column_stack([rows[axis] for axis in "xyz"]).astype(np.float64)
+    radius_mm = rows["radius_mm"].astype(np.float64)
+    inner_mm = np.nan_to_num(rows["inner_mm"].astype(np.float64))
     geometry = {"points": points, "radius_mm": radius_mm, "inner_mm": float(inner_mm[0])}
-    if rows["kind"].iloc[0] != "tube":
+    if rows["kind"][0] != "tube":
         return geometry
     _check_tube(points, widths=np.column_stack([radius_mm, inner_mm]), where=where)
-    sectors = [_sector(text) for text in rows["sector_deg"].iloc[:-1]]
+    sectors = [_sector(text) for text in rows["sector_deg"][:-1]]
     if any(sectors) and not all(sectors):
         raise InputError(f"{where}: sector_deg must be given at every vertex of a tube but the last, or at none.")
     return {**geometry, "sectors": tuple(sector for sector in sectors if sector)}
@@ -494,12 +503,12 @@ def _check_tube(points: Points, *, widths: Points, where: str) -> None:
         raise InputError(f"{where}: all vertices of a tube must have the same radius_mm and inner_mm.")
 
 
-def _labelled(rows: pd.DataFrame, path: Path) -> dict[str, Any]:
+def _labelled(rows: Rows, path: Path) -> dict[str, Any]:
     """Return the geometry of a label region."""
     labels = sorted({int(label) for row in rows["labels"] for label in row.split(",")})
-    atlas = atlas_path(rows["atlas"].iloc[0], folder=path.parent)
+    atlas = atlas_path(rows["atlas"][0], folder=path.parent)
     none = np.empty(0)
-    y_min = float(np.nan_to_num(rows["y_min"].max(), nan=-np.inf))
+    y_min = float(np.fmax.reduce(rows["y_min"].astype(np.float64), initial=-np.inf))
     return {"points": none.reshape(0, 3), "radius_mm": none, "atlas": atlas, "labels": tuple(labels), "y_min": y_min}
 
 
