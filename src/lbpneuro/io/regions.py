@@ -86,7 +86,8 @@ def read_regions(path: Path) -> dict[Name, Region]:
     for line, row in _lines(table):
         _check_row(row, f"{path}, line {line}")
     _check_repeats(table, path)
-    columns = {str(name): table[name].to_numpy(dtype=object) for name in table}  # a small table for each would cost the most
+    # plain arrays: a small table for every region would cost more than all the rest
+    columns = {str(name): table[name].to_numpy(dtype=object) for name in table}
     columns["line"] = table.index.to_numpy() + 2
     places: dict[Name, list[int]] = {}
     for place, name in enumerate(zip(columns["roi"], columns["hemi"], strict=True)):
