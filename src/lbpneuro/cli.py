@@ -27,7 +27,7 @@ SECONDS_TO_STOP = 20
 EPILOG = """\
 sub-commands (each has its own --help):
   lbpneuro simulate OUT       write a study with known truth: raw BIDS, fMRIPrep-shaped derivatives, truth.tsv
-  lbpneuro markers            the catalogue: name, unit, expected direction, source
+  lbpneuro markers            the catalogue by family: tier, expected direction, what it is; --family NAME: sources
   lbpneuro status OUT_DIR     done, failed (with reason) and missing, per participant and family
   lbpneuro selftest           simulate, analyse, and compare what was recovered with what was planted
 
