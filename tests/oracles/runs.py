@@ -50,8 +50,8 @@ def a_run(
     steady = np.ones(n_time, dtype=bool)
     keep = kept_volumes(fd_mm, steady=steady, threshold_mm=SETTINGS["fd_spike_mm"])
     confounds, alternative = rng.standard_normal((n_time, n_confounds)), rng.standard_normal((n_time, 3))
-    signals = coloured(rng, n_time=n_time, n_series=len(REGIONS) + 1, exponent=exponent, t_r=t_r, band_hz=BAND)
-    means = 1000 + signals[:, 1:]
+    signals = coloured(rng, n_time=n_time, n_series=len(REGIONS) + 2, exponent=exponent, t_r=t_r, band_hz=BAND)
+    means = 1000 + (signals[:, 1:-1] + signals[:, -1:]) / np.sqrt(2)
     for column, sign in ((PAG, 1), (VMPFC, np.sign(r))):
         means[:, column] = 1000 + np.sqrt(1 - abs(r)) * signals[:, 1 + column] + sign * np.sqrt(abs(r)) * signals[:, 0]
     ones = np.ones(len(REGIONS))
