@@ -309,7 +309,7 @@ def test_hub_is_free_of_noise_and_knows_strength(rng):
         spread, se = np.std([e.value for e in found], ddof=1), np.mean([e.se for e in found])
         noise = np.mean([1 / (e.n - 2) for e in found])
         assert abs(np.mean([e.value for e in found])) < min(0.5 * se + 3 * spread / np.sqrt(24), 0.3 * noise), n_time
-        assert 0.6 < se / spread < 1.6
+        assert 0.8 < se / spread < 2  # wide where there is nothing, which is said in the docs
     run = a_run(rng)
     source = run.means[:, run.columns([("mpfc", "n/a")])]
     strong = replace(run, nodes=1000 + 0.5 * (run.nodes - 1000) + 0.5 * (source - 1000))
