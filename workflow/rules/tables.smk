@@ -67,7 +67,14 @@ rule describe:
     params:
         config=STUDY.config_path,
         settings=STUDY.settings(
-            "structural", "functional", "dynamic", "shift", "tms", "plasticity", "mep", "preprocess"
+            "structural",
+            "functional",
+            "dynamic",
+            "shift",
+            "tms",
+            "plasticity",
+            "mep",
+            "preprocess",
         ),
     shell:
         "python -m lbpneuro describe --in {input:q} --out {output:q} --config {params.config:q} &> {log:q}"
