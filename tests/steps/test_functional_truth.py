@@ -137,7 +137,7 @@ def matrices(root: Path, name: str) -> pd.DataFrame:
     return pd.read_csv(path, sep="\t", na_values="n/a")
 
 
-def compared(root: Path, *, t_r: float, tmp_path: Path) -> None:
+def assert_agreement(root: Path, *, t_r: float, tmp_path: Path) -> None:
     """The step and nilearn on the one run below ``root``: labels and spheres, no upper frequency, all regressors."""
     from nilearn.maskers import NiftiLabelsMasker, NiftiSpheresMasker
 
@@ -176,7 +176,7 @@ def compared(root: Path, *, t_r: float, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("all_digits")
 def test_matrices_are_those_of_nilearn_on_a_simulated_run(visit_folder, tmp_path):
     shutil.copytree(visit_folder / "fmriprep", tmp_path / "fmriprep")
-    compared(tmp_path, t_r=2.2, tmp_path=tmp_path)
+    assert_agreement(tmp_path, t_r=2.2, tmp_path=tmp_path)
 
 
 @pytest.mark.usefixtures("all_digits")
@@ -192,4 +192,4 @@ def test_matrices_are_those_of_nilearn_on_a_real_run(tmp_path, real_data):
     table = confounds_table(np.random.default_rng(2), n_time=data.shape[3], n_unsteady=2)
     mask = (mean > 0.4 * np.percentile(mean, 98)).astype(np.uint8)
     write_run(tmp_path / "fmriprep", bold=data, mask=mask, table=table, t_r=2.0, affine=affine)
-    compared(tmp_path, t_r=2.0, tmp_path=tmp_path)
+    assert_agreement(tmp_path, t_r=2.0, tmp_path=tmp_path)

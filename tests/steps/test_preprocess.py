@@ -220,7 +220,7 @@ def blank(tiny, tmp_path):
     return Study(tmp_path, level=tiny)
 
 
-def recorded(manifest, content, reason, words):
+def assert_recorded(manifest, content, reason, words):
     assert content["Error"]["reason"] == reason
     assert words in content["Error"]["message"]
     assert content["Outputs"] == {}
@@ -234,7 +234,7 @@ def test_a_damaged_head_is_recorded(blank):
     path.parent.mkdir(parents=True)
     path.write_text("<html>not found</html>")
     content = blank.run(preprocess_anat, [path], blank.anat)
-    recorded(blank.anat, content, Reason.INVALID_INPUT, "web page")
+    assert_recorded(blank.anat, content, Reason.INVALID_INPUT, "web page")
 
 
 def test_noise_is_no_head(blank, rng):
@@ -242,13 +242,13 @@ def test_noise_is_no_head(blank, rng):
     path.parent.mkdir(parents=True)
     nib.save(nib.Nifti1Image(rng.random((20, 20, 20), dtype=np.float32), np.diag([4.0, 4, 4, 1])), path)
     content = blank.run(preprocess_anat, [path], blank.anat)
-    recorded(blank.anat, content, Reason.FAILED_QC, "mL")
+    assert_recorded(blank.anat, content, Reason.FAILED_QC, "mL")
 
 
 def test_a_run_without_a_head_says_so(blank, someone):
     path = person.write_bold(someone, blank.raw / "func" / "sub-01_task-rest_bold.nii.gz")
     content = blank.run(preprocess_func, [path], blank.func)
-    recorded(blank.func, content, Reason.NO_TRANSFORM, "T1w image")
+    assert_recorded(blank.func, content, Reason.NO_TRANSFORM, "T1w image")
 
 
 def test_what_was_wrong_with_the_head_is_the_reason_of_the_run(blank, someone):
@@ -256,7 +256,7 @@ def test_what_was_wrong_with_the_head_is_the_reason_of_the_run(blank, someone):
     blank.anat.parent.mkdir(parents=True)
     blank.anat.write_text(json.dumps({"Error": {"reason": "failed_qc", "message": "no brain found"}, "Outputs": {}}))
     content = blank.run(preprocess_func, [path, blank.anat], blank.func)
-    recorded(blank.func, content, Reason.FAILED_QC, "no brain found")
+    assert_recorded(blank.func, content, Reason.FAILED_QC, "no brain found")
 
 
 def test_a_run_of_noise_is_refused(study, rng):
@@ -267,7 +267,7 @@ def test_a_run_of_noise_is_refused(study, rng):
     path = person.write_bold(None, study.raw / "func" / "sub-01_task-noise_bold.nii.gz", series=series)
     out = study.out / "noise" / "sub-01_task-noise_bold_desc-embedded_func.json"
     content = study.run(preprocess_func, [path, study.anat], out)
-    recorded(out, content, Reason.FAILED_QC, "does not lie on the T1w image")
+    assert_recorded(out, content, Reason.FAILED_QC, "does not lie on the T1w image")
 
 
 @pytest.mark.slow
