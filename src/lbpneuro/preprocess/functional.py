@@ -84,15 +84,7 @@ def preprocess_run(path: Path, *, anatomy: NativeAnatomy, level: Level) -> Run:
     with stage("reading the run"):
         run = read_run(path)
         n_dummy = steady_start(run.series)
-    with stage(f"realignment of {run.series.shape[-1]} volumes"):
-        motion = realign(
-            run.series,
-            run.affine,
-            start=n_dummy,
-            fwhm_mm=level.realign_smoothing_mm,
-            iterations=level.realign_iterations,
-        )
-        reference = reference_volume(run, motion, start=n_dummy)
+    motion, reference = realigned(run, level=level, start=n_dummy)
     with stage("coregistration"):
         to_bold, cost = coregister(
             itk_image(reference, run.affine),
@@ -133,6 +125,19 @@ def preprocess_run(path: Path, *, anatomy: NativeAnatomy, level: Level) -> Run:
         description=description,
         quality=quality,
     )
+
+
+def realigned(run: RawRun, *, level: Level, start: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the head motion of a run and its reference volume, both from the steady state on."""
+    with stage(f"realignment of {run.series.shape[-1]} volumes"):
+        motion = realign(
+            run.series,
+            run.affine,
+            start=start,
+            fwhm_mm=level.realign_smoothing_mm,
+            iterations=level.realign_iterations,
+        )
+        return motion, reference_volume(run, motion, start=start)
 
 
 def steady_start(series: NDArray[np.float32]) -> int:
