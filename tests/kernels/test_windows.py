@@ -14,13 +14,18 @@ from lbpneuro.kernels.windows import (
     assign_states,
     block_resamples,
     dwell_times,
+    independent_windows,
     joined,
+    lag_products,
     learn_states,
     occupancy,
     run_lengths,
+    share_interval,
+    stable_k,
     state_stability,
     taper,
     transitions,
+    window_mean_variance,
     window_means,
     window_volumes,
     window_weights,
@@ -296,3 +301,100 @@ def test_pairs_are_those_of_the_matrices(rng):
     assert np.isnan(expected).any(axis=0).all()
     assert np.isfinite(expected[:, 0]).any()
     np.testing.assert_allclose(found, expected, atol=1e-10)
+
+
+def test_the_number_of_states_that_halves_agree_on():
+    """The largest of equals: halves can agree on two of three states. What is NaN says nothing."""
+    nothing = [float("nan")] * 2
+    assert stable_k({2: [0.5, 0.7], 3: [0.9, float("nan")], 4: [0.8, 0.8], 5: nothing}) == 3
+    assert stable_k({2: [1.0, 1.0], 3: [1.0, 1.0], 4: [0.8, 0.8]}) == 3
+    assert stable_k({2: nothing}) is None
+    assert stable_k({}) is None
+
+
+@pytest.mark.parametrize("k", [2, 3, 4])
+def test_the_planted_number_of_states_is_recommended(k):
+    """Of far states at random places, in most groups."""
+    right = []
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        centres = 3 * rng.standard_normal((k, 8))
+        windows = centres[rng.integers(0, k, 400)] + rng.standard_normal((400, 8))
+        settings = {"people": rng.integers(0, 10, 400), "n_splits": 5, "n_init": 4, "metric": "cityblock"}
+        right.append(stable_k({n: state_stability(windows, k=n, rng=rng, **settings) for n in range(2, 7)}) == k)
+    assert sum(right) >= 6
+
+
+def test_lag_products_are_those_of_the_slow_loop(rng):
+    series = np.cumsum(rng.standard_normal((50, 4)), axis=0)
+    series[[7, 8, 30]] = np.nan
+    found = lag_products(series, pairs=[[0, 2], [3, 1]])
+    centred = series - np.nanmean(series, axis=0)
+    for lag in (0, 1, 5, 44):
+        products = centred[: 50 - lag] * centred[lag:]
+        a = (
+            np.nansum(products, axis=0)
+            / np.isfinite(products).sum(axis=0)
+            * (50 - lag)
+            / 50
+            / np.nanvar(series, axis=0)
+        )
+        assert found[lag] == pytest.approx((a[0] * a[2] + a[3] * a[1]) / 2, abs=1e-9)
+    assert found[0] == pytest.approx(1)
+    assert np.isnan(lag_products(np.column_stack([series, np.full(50, 7.1)]), pairs=[[0, 4]])).all()
+
+
+def test_the_variance_of_a_mean_over_windows_by_hand():
+    """White series, windows of 8 of which two do not overlap: the mean of two is worth twice as much."""
+    white = np.eye(1, 16)[0]
+    weights = window_weights(np.ones(8), width=8, step=8, keep=everything(16))
+    one = window_mean_variance(weights, inside=[True, False], products=white)
+    assert one == pytest.approx(1 / (8 - 2))
+    assert window_mean_variance(weights, inside=[True, True], products=white) == pytest.approx(one / 2)
+    overlapping = window_weights(np.ones(8), width=8, step=4, keep=everything(16))
+    # 4 volumes of weight 1/16 at either end, 4 of 2/16 in the middle: sum of squares 24/256, that of a window 1/8
+    assert window_mean_variance(overlapping, inside=[True, True, False], products=white) == pytest.approx(one * 24 / 32)
+    spoilt = np.vstack([overlapping[:2], np.full((1, 16), np.nan)])
+    assert window_mean_variance(spoilt, inside=[True, True, True], products=white) == pytest.approx(one * 24 / 32)
+    assert np.isnan(window_mean_variance(spoilt, inside=[False, False, True], products=white))
+    # a window of two volumes has no finite variance: counted as of three dimensions
+    tiny = window_weights(np.ones(2), width=2, step=2, keep=everything(16))
+    assert window_mean_variance(tiny, inside=np.arange(8) == 1, products=white) == pytest.approx(1)
+
+
+def test_independent_windows_by_hand():
+    # left at 2 of 9 windows, entered at 1 of 10: 20 windows are worth 20 (2/9 + 1/10) / 2, which is 3.2
+    labels = [0] * 4 + [1] * 6 + [0] * 5 + [1] * 5
+    assert independent_windows(labels, k=2, block=2) == pytest.approx(np.full(2, 10 * (2 / 9 + 1 / 10)))
+    assert independent_windows(labels, k=2, block=10) == pytest.approx([2, 2])
+    assert independent_windows(labels, k=3, block=2)[2] == 1
+    apart = joined([[0] * 10, [1] * 10])
+    np.testing.assert_array_equal(independent_windows(apart, k=2, block=2), [1, 1])
+    assert np.isnan(independent_windows([NO_STATE], k=2, block=2)).all()
+
+
+def test_independent_windows_are_those_of_a_chain(rng):
+    """The variance of the share over many chains is that of as many independent looks."""
+    n, leave, enter = 4000, 0.02, 0.05
+    draws, state = rng.random((n, 400)), np.zeros((n, 400), dtype=int)
+    for t in range(1, n):
+        now = state[t - 1]
+        state[t] = np.where(draws[t] < np.where(now == 1, leave, enter), 1 - now, now)
+    share = (state[500:] == 1).mean(axis=0)
+    found = [independent_windows(each, k=2, block=1)[1] for each in state[500:].T]
+    p = enter / (leave + enter)
+    assert np.mean(found) == pytest.approx(p * (1 - p) / share.var(), rel=0.2)
+
+
+def test_the_interval_of_a_share_is_that_of_statsmodels():
+    from statsmodels.stats.proportion import proportion_confint
+
+    for count, n in [(3, 10), (9, 10), (20, 47)]:
+        se, low, high = share_interval(count / n, n=n)
+        assert (low, high) == pytest.approx(proportion_confint(count, n, method="jeffreys"))
+        middle = (count + 0.5) / (n + 1)
+        assert se == pytest.approx(np.sqrt(middle * (1 - middle) / (n + 2)))
+    se, low, high = share_interval([0.0, 1.0, 0.999], n=[4.0, 4.0, 1.0])
+    assert (low[0], high[1]) == (0, 1)
+    assert 0 < high[0] == pytest.approx(1 - low[1])
+    assert low[2] <= 0.999 <= high[2]

@@ -14,9 +14,7 @@ from lbpneuro.kernels.windows import (
     NO_STATE,
     adjusted_rand,
     assign_states,
-    block_resamples,
     learn_states,
-    occupancy,
     taper,
     window_weights,
 )
@@ -28,6 +26,8 @@ from lbpneuro.markers.dynamic import (
     States,
     edges,
     session_windows,
+    share_of_states,
+    state_edge,
     window_z,
 )
 from tests.oracles.dynamic import NODES, SETTINGS, T_R, band_limited, state_series, switching
@@ -227,9 +227,10 @@ def test_a_state_that_is_never_visited(rng, centroids):
     found = found_in(a_run(rng, states=np.zeros(N_TIME, dtype=int), shared=(0.0, 0.0)), centroids=centroids)
     never, always = found["state_occupancy", "2"], found["state_occupancy", "1"]
     assert (never.value, always.value) == (0, 1)
-    # 271 windows are nine that do not overlap: 0.025 = (1 - p)^9 for p = 0.34
-    assert (never.ci_low, never.ci_high) == (0, pytest.approx(1 - 0.025 ** (30 / 271)))
-    assert (always.ci_low, always.ci_high) == (pytest.approx(0.025 ** (30 / 271)), 1)
+    # one stay, which is one look at the long run: quantile 0.975 of Beta(1/2, 3/2)
+    assert (never.ci_low, never.ci_high) == (0, pytest.approx(0.853, abs=0.001))
+    assert (always.ci_low, always.ci_high) == (pytest.approx(0.147, abs=0.001), 1)
+    assert never.se == always.se == pytest.approx(0.25)
     assert found["state_dwell", "2"].reasons == (Reason.TOO_FEW_WINDOWS,)
     assert found["dtc_vpl_s1_z", "2"].reasons == (Reason.TOO_FEW_WINDOWS,)
     assert found["state_motion_rho"].reasons == (Reason.ZERO_VARIANCE,)
@@ -261,31 +262,113 @@ def test_long_stays_in_states_that_differ_are_recovered():
     assert np.mean(agreement) >= 0.9
 
 
-@pytest.mark.parametrize("dwell_s", [(60.0, 60.0), (100.0, 60.0), (180.0, 120.0)])
-def test_occupancy_of_the_scan_and_its_interval_over_many_scans(dwell_s):
+@pytest.mark.parametrize("dwell_s", [(60.0, 60.0), (100.0, 60.0), (180.0, 120.0), (300.0, 200.0), (600.0, 60.0)])
+def test_occupancy_and_its_interval_over_many_scans(dwell_s):
     """Over 300 scans of ten minutes: error, bias towards the weaker state, and how often the interval is right.
 
-    The interval is that of the share in this scan. It is no interval of the long-run share, which a scan with few
-    changes of state does not show.
+    Of the share in the scan it is too wide, because it is that of the long run, of which a scan holds a few stays.
     """
     rng = np.random.default_rng(11)
     centroids = reference(rng, dwell_s=dwell_s)
     weights = weights_of(N_TIME)
-    error, inside, long_run = [], [], []
+    error, inside, long_run, spread = [], [], [], []
     for _ in range(300):
         states = state_series(rng, n_time=N_TIME, dwell_s=dwell_s)
-        z = window_z(switching(rng, states, shared=SHARED), weights=weights, pairs=PAIRS)
-        labels = assign_states(z, centroids=centroids, metric="cityblock")
+        found = occupied(a_run(rng, states=states), centroids)
         truth = float(np.mean(weights @ states / weights.sum(axis=1) > 0.5))
-        error.append(occupancy(labels, k=2)[1] - truth)
-        drawn = block_resamples([len(labels)], block=30, n_resamples=200, rng=rng)
-        low, high = np.percentile(occupancy(labels[drawn], k=2)[:, 1], (2.5, 97.5))
-        inside.append(low <= truth <= high)
-        long_run.append(low <= dwell_s[1] / sum(dwell_s) <= high)
+        error.append(found.value - truth)
+        inside.append(found.ci_low <= truth <= found.ci_high)
+        long_run.append(found.ci_low <= dwell_s[1] / sum(dwell_s) <= found.ci_high)
+        spread.append((found.value, found.se))
+    value, se = np.transpose(spread)
     assert np.sqrt(np.mean(np.square(error))) < 0.1
     assert abs(np.mean(error)) < 0.07
-    assert np.mean(inside) > 0.9
-    assert np.mean(long_run) < np.mean(inside)
+    assert np.mean(inside) > 0.97
+    assert np.mean(long_run) > 0.9
+    assert 0.7 < np.sqrt(np.mean(se**2)) / value.std() < 2
+
+
+def occupied(run: DynamicRun, centroids: np.ndarray):
+    """The occupancy of the second state, with few resamples."""
+    settings = {**SETTINGS, "bootstrap": 50}
+    states = States(centroids=centroids, people=24)
+    data = Dynamic(runs=(run,), states=states, settings=settings, coverage_min=0.5, seed=1)
+    return BY_NAME["state_occupancy"].function(data)["2",]
+
+
+def test_the_interval_does_not_end_at_the_value(rng, centroids):
+    """Six windows of 271 in the other state: resamples of windows would end at the share itself."""
+    states = States(centroids=centroids, people=24)
+    data = Dynamic(runs=(a_run(rng),), states=states, settings=SETTINGS, coverage_min=0.5, seed=1)
+    labels = np.zeros(271, dtype=int)
+    labels[:6] = 1
+    found = share_of_states(data, replace(session_windows(data), labels=labels))
+    one, two = found["1",], found["2",]
+    assert two.value == pytest.approx(6 / 271)
+    assert one.ci_low < one.value - 0.1
+    assert one.ci_high > one.value + 0.01
+    assert two.ci_low == pytest.approx(1 - one.ci_high)
+    assert two.se == pytest.approx(one.se)
+
+
+VPL_S1 = ["vpl_L", "s1_L", "vpl_R", "s1_R"]
+
+
+def stationary(rng, *, r: float, n_time: int, between: float = 0.3, censored=(), name="task-rest") -> DynamicRun:
+    """Two pairs of nodes with the correlation ``r``, which go together over the sides."""
+    within = np.array([[1, r], [r, 1]])
+    truth = np.block([[within, between * within], [between * within, within]])
+    series = band_limited(rng, n_time=n_time, n_series=4, low_hz=1 / 60) @ np.linalg.cholesky(truth).T
+    series[list(censored)] = np.nan
+    quiet = {"fd_mm": np.full(n_time, 0.1), "steady": np.ones(n_time, dtype=bool), "coverage": np.ones(4)}
+    return DynamicRun(name=name, resting=True, t_r=T_R, series=series, **quiet)
+
+
+def in_state(runs, inside=None):
+    """The connectivity of VPL and S1 in the state of the windows ``inside``; of all if there are none."""
+    settings = {**SETTINGS, "nodes": VPL_S1, "bootstrap": 50}
+    centroids = np.array([[0.5] * 4, [50.0] * 4])
+    data = Dynamic(
+        runs=tuple(runs), states=States(centroids=centroids, people=24), settings=settings, coverage_min=0.5, seed=1
+    )
+    windows = session_windows(data)
+    if inside is not None:
+        windows = replace(windows, labels=np.where(inside(len(windows.z)), 0, 1))
+    return state_edge(data, windows, "vpl", "s1")["1",]
+
+
+def covered(n_scans: int, r: float, runs, inside=None) -> float:
+    found = [in_state(runs(), inside) for _ in range(n_scans)]
+    assert all(each.ci_high - each.value == pytest.approx(1.959964 * each.se) for each in found)
+    assert all(each.value - each.ci_low == pytest.approx(1.959964 * each.se) for each in found)
+    return float(np.mean([each.ci_low <= np.arctanh(r) <= each.ci_high for each in found]))
+
+
+@pytest.mark.parametrize(("r", "n_time"), [(0.0, 300), (0.3, 300), (0.6, 300), (0.3, 600)])
+def test_the_interval_of_a_long_stay_holds_the_planted_z(r, n_time):
+    """93 to 97 %, with the luck of 400 scans on both sides."""
+    rng = np.random.default_rng(23)
+    assert 0.92 <= covered(400, r, lambda: [stationary(rng, r=r, n_time=n_time)]) <= 0.98
+
+
+@pytest.mark.parametrize("case", ["six windows", "two stays", "two runs", "censored", "sides that are one"])
+def test_the_interval_of_a_few_windows_holds_the_planted_z(case):
+    rng = np.random.default_rng(29)
+    between = 0.95 if case == "sides that are one" else 0.0
+
+    def runs():
+        n, censored = (150, ()) if case == "two runs" else (300, range(3, 300, 11) if case == "censored" else ())
+        return [
+            stationary(rng, r=0.4, n_time=n, between=between, censored=censored, name=f"run-{i}")
+            for i in range(2 if case == "two runs" else 1)
+        ]
+
+    def inside(n: int) -> np.ndarray:
+        place = np.arange(n)
+        starts = [100, 220] if case == "two stays" else [90, 140] if case == "two runs" else [100]
+        return np.any([(place >= start) & (place < start + 6) for start in starts], axis=0)
+
+    assert 0.9 < covered(300, 0.4, runs, inside) < 0.99
 
 
 @pytest.mark.parametrize(("n_censored", "n_scans"), [(0, 150), (18, 80)])

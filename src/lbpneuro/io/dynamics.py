@@ -17,7 +17,7 @@ from lbpneuro.io.files import raise_upstream_error, read_json, read_tsv, write_j
 from lbpneuro.io.index import entities
 from lbpneuro.io.provenance import bids_uri, checksum, software_versions
 from lbpneuro.kernels.nuisance import cleaned, complement, cosines, frequencies_hz, project, unit_columns
-from lbpneuro.kernels.windows import NO_STATE, learn_states, state_stability, window_volumes
+from lbpneuro.kernels.windows import NO_STATE, learn_states, stable_k, state_stability, window_volumes
 from lbpneuro.markers.bold import Run, end_series, parts_of
 from lbpneuro.markers.dynamic import (
     Dynamic,
@@ -297,13 +297,13 @@ def learn_reference(sample: Sample, config: Mapping[str, Any]) -> tuple[Array, d
     how = {"n_init": settings["starts"], "metric": settings["metric"]}
     centroids, inertia = learn_states(sample.z, k=settings["k"], rng=np.random.default_rng([seed, 0]), **how)
     low, high = settings["k_range"]
-    stability = {}
+    splits, stability = {}, {}
     for k in range(low, high + 1):
         rng = np.random.default_rng([seed, 3, k])
         found = state_stability(
             sample.z, people=sample.people, k=k, rng=rng, n_splits=settings["splits"], n_init=5, metric=how["metric"]
         )
-        known = found[np.isfinite(found)]
+        splits[k], known = found, found[np.isfinite(found)]
         stability[str(k)] = (
             {
                 "AdjustedRand": round(float(known.mean()), 6),
@@ -313,9 +313,7 @@ def learn_reference(sample: Sample, config: Mapping[str, Any]) -> tuple[Array, d
             if known.size
             else {"AdjustedRand": None, "SD": None, "Splits": 0}
         )
-    scored = {k: each["AdjustedRand"] for k, each in stability.items() if each["AdjustedRand"] is not None}
-    best = int(max(scored, key=lambda k: (scored[k], int(k)))) if scored else None
-    return centroids, {"Inertia": inertia, "Stability": stability, "MostStableK": best}
+    return centroids, {"Inertia": inertia, "Stability": stability, "MostStableK": stable_k(splits)}
 
 
 def write_states(path: Path, rows: Sequence[Path], config: Mapping[str, Any], *, roots: Mapping[str, Path]) -> None:

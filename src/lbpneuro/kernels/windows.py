@@ -6,7 +6,7 @@ is NaN, its label is ``NO_STATE``, and it is a gap: nothing is counted across it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,6 +23,7 @@ TAIL_SIGMAS = 4  # beyond, the taper is below 1e-4
 CENSORED_MAX = 0.2
 VARIES = 1e-10  # least share of a series' energy in a window that is variation and not rounding
 ITERATIONS = 300
+DIMENSION_MIN = 3.0  # of a window; its Fisher z has no finite variance at 2
 
 
 def taper(n: int, *, sigma: float) -> Array:
@@ -197,6 +198,79 @@ def _moments(series: NDArray[np.floating], share: Array) -> tuple[Array, Array, 
     return centred, mean, 1 / np.sqrt(np.where(fine, variance, np.nan))
 
 
+def lag_products(series: ArrayLike, *, pairs: ArrayLike) -> Array:
+    """Return the product of the autocorrelations of two series at every lag, averaged over pairs.
+
+    To first order the errors of windowed correlations of stationary Gaussian series have this autocorrelation.
+
+    Parameters
+    ----------
+    series : (n_time, n_node)
+        Cleaned series; NaN volumes do not count.
+    pairs : (n_pair, 2) of int
+        Columns of ``series``.
+
+    Returns
+    -------
+    (n_time,) float64
+        1 at lag 0. NaN if a series of a pair is constant or NaN throughout.
+    """
+    given = np.asarray(series, dtype=np.float64)
+    n_time, known = len(given), np.isfinite(given)
+    count = known.sum(axis=0)
+    mean = np.sum(given, axis=0, where=known) / np.where(count > 0, count, np.nan)
+    centred = np.where(known, given - mean, 0.0)
+    together = np.round(_autocovariance(known.T.astype(np.float64)))
+    found = _autocovariance(centred.T) / np.maximum(together, 1) * (n_time - np.arange(n_time))
+    size = np.where(
+        found[:, :1] > VARIES * np.sum(np.where(known, given, 0.0) ** 2, axis=0)[:, None], found[:, :1], np.nan
+    )
+    one, other = np.asarray(pairs, dtype=np.intp).T
+    return np.asarray(np.mean((found / size)[one] * (found / size)[other], axis=0))
+
+
+def _autocovariance(rows: Array) -> Array:
+    """Return the sums of the products of every row (n_row, n) with itself, lags 0 .. n - 1 along the last axis."""
+    n = rows.shape[-1]
+    return np.asarray(np.fft.irfft(np.abs(np.fft.rfft(rows, 2 * n)) ** 2, 2 * n)[..., :n])
+
+
+def window_mean_variance(weights: Array, *, inside: ArrayLike, products: ArrayLike) -> float:
+    """Return the variance of the mean Fisher z of one edge over some windows of a stationary run.
+
+    Windows that overlap share volumes. With the weights ``s`` of a window (sum 1), ``c`` their mean over the windows
+    and ``Q(s) = sum_tu s_t s_u g(|t - u|)`` a single window has ``d = 1 / Q(s)`` effective dimensions and the variance
+    ``1 / (d - 2)`` (:func:`lbpneuro.kernels.correlation.fisher_z_se`), the mean ``Q(c) / Q(s)`` times that.
+
+    Parameters
+    ----------
+    weights : (n_window, n_time)
+        From :func:`window_weights`.
+    inside : (n_window,) of bool
+        The windows of the mean; NaN windows do not count.
+    products : (n_time,)
+        ``g``, from :func:`lag_products`.
+
+    Returns
+    -------
+    float
+        NaN without a window, or with NaN ``products``. ``d`` counts as at least 3.
+    """
+    products = np.asarray(products, dtype=np.float64)
+    check_length("products", products, expected=weights.shape[1])
+    chosen = as_mask("inside", inside, expected=len(weights))
+    usable = np.isfinite(weights).all(axis=1)
+    if not (chosen & usable).any() or np.isnan(products).any():
+        return float("nan")
+    share = weights[usable] / weights[usable].sum(axis=1, keepdims=True)
+    double = np.where(np.arange(len(products)) > 0, 2.0, 1.0) * products
+    # lags that are known from few volumes can make a sum too small; without any autocorrelation it is that of lag 0
+    energy = _autocovariance(np.vstack([share.mean(axis=0, where=chosen[usable][:, None]), share]))
+    mean, *single = np.maximum(energy @ double, energy[:, 0])
+    form = float(np.mean(single))
+    return float(mean) / form / (max(1 / form, DIMENSION_MIN) - 2)
+
+
 def assign_states(windows: ArrayLike, *, centroids: Array, metric: str) -> Labels:
     """Return the state of every window: the nearest centroid, the first of equals.
 
@@ -361,6 +435,31 @@ def state_stability(
     return found
 
 
+def stable_k(stability: Mapping[int, ArrayLike]) -> int | None:
+    """Return the number of states on which halves of the group agree best, of equals the largest.
+
+    Too many states split one at random, differently in either half. Too few need not be unstable: two of three states
+    can be taken together in the same way in either half, which is why the largest of equals is taken.
+
+    Parameters
+    ----------
+    stability
+        From :func:`state_stability`, by the number of states. The means over the splits are compared, to six decimals.
+
+    Returns
+    -------
+    int or None
+        None if no number of states has a known stability.
+    """
+    means = {}
+    for k, found in stability.items():
+        known = np.asarray(found, dtype=np.float64)
+        known = known[np.isfinite(known)]
+        if known.size:
+            means[k] = round(float(known.mean()), 6)
+    return max(means, key=lambda k: (means[k], k)) if means else None
+
+
 def joined(runs: Sequence[ArrayLike]) -> Labels:
     """Return the labels of several runs as one sequence with a gap between two runs."""
     parts = [part for run in runs for part in (np.asarray(run, dtype=np.int64), [NO_STATE])]
@@ -383,6 +482,67 @@ def occupancy(labels: ArrayLike, *, k: int) -> Array:
     count = np.stack([np.sum(labels == state, axis=-1) for state in range(k)], axis=-1).astype(np.float64)
     total = count.sum(axis=-1, keepdims=True)
     return count / np.where(total > 0, total, np.nan)
+
+
+def independent_windows(labels: ArrayLike, *, k: int, block: int) -> Array:
+    """Return how many independent looks at the long-run share of each state a sequence of windows is worth.
+
+    A state that is left at the rate ``a`` and entered at the rate ``b`` per window has an autocorrelation of
+    ``exp(-(a + b) t)``, so that ``n`` windows are worth ``n (a + b) / 2``. The rates are those that were seen. It is
+    never more than ``n / block``, windows that do not overlap, and 1 if the state was not left or not entered from
+    another one, which shows neither rate.
+
+    Parameters
+    ----------
+    labels : (n_window,) of int
+        Changes across a gap do not count.
+    k : int
+        Number of states.
+    block : int
+        Windows that one window overlaps with.
+
+    Returns
+    -------
+    (k,) float64
+        At least 1; NaN if no window is labelled.
+    """
+    check_positive("block", block)
+    labels = np.asarray(labels)
+    n = float(np.sum(labels != NO_STATE))
+    now, then = (each[(labels[:-1] != NO_STATE) & (labels[1:] != NO_STATE)] for each in (labels[:-1], labels[1:]))
+    states = np.arange(k)[:, None]
+    here, there = now == states, then == states
+    inside, outside = here.sum(axis=1), (~here).sum(axis=1)
+    rates = np.sum(here & ~there, axis=1) / np.maximum(inside, 1) + np.sum(~here & there, axis=1) / np.maximum(
+        outside, 1
+    )
+    looks = np.where((inside > 0) & (outside > 0), n * rates / 2, 1.0)
+    return np.clip(looks, 1.0, max(n / block, 1.0)) if n else np.full(k, np.nan)
+
+
+def share_interval(share: ArrayLike, *, n: ArrayLike) -> tuple[Array, Array, Array]:
+    """Return the standard error and the 95 % limits of a share of ``n`` independent looks, a whole number or not.
+
+    The posterior ``Beta(n p + 1/2, n (1 - p) + 1/2)`` of Jeffreys: its standard deviation and its quantiles, with the
+    lower limit 0 for a share of 0 and the upper limit 1 for one of 1 (Brown 2001, 10.1214/ss/1009213286).
+
+    Parameters
+    ----------
+    share, n : (...)
+
+    Returns
+    -------
+    se, low, high : (...) float64
+        The limits hold the share. NaN where an argument is.
+    """
+    from scipy.stats import beta
+
+    p, looks = np.asarray(share, dtype=np.float64), np.asarray(n, dtype=np.float64)
+    posterior = beta(looks * p + 0.5, looks * (1 - p) + 0.5)
+    low, high = (np.asarray(posterior.ppf(level)) for level in (0.025, 0.975))
+    low, high = np.where(p == 0, 0.0, np.minimum(low, p)), np.where(p == 1, 1.0, np.maximum(high, p))
+    middle = (looks * p + 0.5) / (looks + 1)
+    return np.sqrt(middle * (1 - middle) / (looks + 2)), low, high
 
 
 def run_lengths(labels: ArrayLike) -> tuple[Labels, Labels]:

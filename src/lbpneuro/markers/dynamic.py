@@ -10,18 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lbpneuro.errors import ConfigError, Reason
-from lbpneuro.kernels.correlation import fisher_z
+from lbpneuro.kernels.correlation import fisher_z, mean_z_se
 from lbpneuro.kernels.surrogates import filled, phase_randomised, var_surrogate
 from lbpneuro.kernels.windows import (
     NO_STATE,
     assign_states,
     block_resamples,
     dwell_times,
+    independent_windows,
     joined,
+    lag_products,
     occupancy,
     run_lengths,
+    share_interval,
     taper,
     transitions,
+    window_mean_variance,
     window_means,
     window_volumes,
     window_weights,
@@ -38,13 +42,21 @@ TIME_TOLERANCE_S = 1e-6
 Z_CLIP = 1 - 1e-9
 PERCENTILES = (2.5, 97.5)
 VAR_ORDER = 2
+UNIT_DIMENSION = 3.0  # at which the standard error of Fisher z is 1
 DIRECTION = (
     f"Contested: {TU} reports differences from controls in either state, their signs are not in its abstract; no "
     "replication was read."
 )
-BOOTSTRAP = (
-    "moving-block bootstrap over windows, blocks as long as a window: the uncertainty of the share or mean in this "
-    "scan; another scan of the same person differs more, the fewer changes of state a scan holds"
+SHARE_ERROR = (
+    "of the long-run share: Jeffreys interval of as many independent looks as the changes of state are worth (at "
+    "most the windows that do not overlap, one if no change was seen), or the moving-block bootstrap over windows if "
+    "that is wider. In simulated scans of ten minutes it holds the long-run share in 93 to 99 % (resamples alone: 38 to "
+    "74 %), the share of the scan in 99 to 100 %"
+)
+EDGE_ERROR = (
+    "sampling error of windowed correlation in a stationary run: effective dimension of a window from the "
+    "autocorrelation of the series and the taper, overlap of the windows, both sides together; or the moving-block "
+    "bootstrap over windows if that is larger. The symmetric interval holds the planted z in 92 to 98 %"
 )
 N_WINDOWS = "windows, which overlap: one per volume, some 30 of them per independent one"
 
@@ -285,38 +297,35 @@ def _resamples(data: Dynamic, windows: Windows) -> NDArray[np.int64]:
     return block_resamples(lengths, block=windows.block, n_resamples=data.settings["bootstrap"], rng=rng)
 
 
-def _bootstrapped(value: float, drawn: Array, *, n: int, flags: Sequence[Reason]) -> Estimate:
-    """Return a value with the spread of its resamples; the percentile interval always holds the value."""
+def _spread(drawn: Array) -> float:
+    """Return the standard deviation of the known resamples."""
     known = drawn[np.isfinite(drawn)]
-    low, high = np.percentile(known, PERCENTILES) if known.size else (np.nan, np.nan)
-    se = float(known.std(ddof=1)) if known.size > 1 else float("nan")
-    return Estimate.of(value, se=se, ci=(min(low, value), max(high, value)), n=n, flags=flags)
+    return float(known.std(ddof=1)) if known.size > 1 else float("nan")
 
 
 def state_occupancy(data: Dynamic) -> dict[Level, Estimate]:
     """Return the share of the windows of the session that is in each state."""
-    windows = session_windows(data)
+    return share_of_states(data, session_windows(data))
+
+
+def share_of_states(data: Dynamic, windows: Windows) -> dict[Level, Estimate]:
+    """Return the share of given windows that is in each state."""
     refusals = session_refusals(data, windows)
     if refusals:
         return _refused(data, refusals)
     k, flags = data.settings["k"], session_flags(data, windows)
     share = occupancy(windows.labels, k=k)
     drawn = occupancy(windows.labels[_resamples(data, windows)], k=k)
+    looks = independent_windows(windows.sequence, k=k, block=windows.block)
+    errors, lows, highs = share_interval(share, n=looks)
     n = int(np.sum(windows.labels != NO_STATE))
-    blocks = n / windows.block
-    return _by_state([_share(float(share[s]), drawn[:, s], n=n, blocks=blocks, flags=flags) for s in range(k)])
-
-
-def _share(value: float, drawn: Array, *, n: int, blocks: float, flags: Sequence[Reason]) -> Estimate:
-    """Return a share; of one that is 0 or 1 resamples know nothing, and the limit is that of a binomial share.
-
-    A state that was not met in ``blocks`` independent windows has at most ``1 - 0.025^(1 / blocks)`` of the scan.
-    """
-    if 0 < value < 1:
-        return _bootstrapped(value, drawn, n=n, flags=flags)
-    reach = 1 - 0.025 ** (1 / max(blocks, 1.0))
-    interval = (0.0, reach) if value == 0 else (1 - reach, 1.0)
-    return Estimate.of(value, se=reach / 1.959964, ci=interval, n=n, flags=flags)
+    found = []
+    for state in range(k):
+        limits = np.nanpercentile(drawn[:, state], PERCENTILES)
+        interval = (min(limits[0], lows[state]), max(limits[1], highs[state]))
+        se = np.fmax(errors[state], _spread(drawn[:, state]))
+        found.append(Estimate.of(float(share[state]), se=se, ci=interval, n=n, flags=flags))
+    return _by_state(found)
 
 
 STATE_OCCUPANCY = Marker(
@@ -341,7 +350,7 @@ STATE_OCCUPANCY = Marker(
     levels=state_levels,
     direction_source=DIRECTION,
     evidence=Evidence.UNVERIFIED,
-    se_method=BOOTSTRAP,
+    se_method=SHARE_ERROR,
 )
 
 
@@ -432,20 +441,19 @@ STATE_TRANSITIONS = Marker(
 
 def dtc_vpl_s1_z(data: Dynamic) -> dict[Level, Estimate]:
     """Return the mean Fisher z of VPL and S1 of the same side over the windows of each state, sides averaged."""
-    return _state_edge(data, "vpl", "s1")
+    return state_edge(data, session_windows(data), "vpl", "s1")
 
 
 def dtc_md_ins_z(data: Dynamic) -> dict[Level, Estimate]:
     """Return the mean Fisher z of MD and insula of the same side over the windows of each state, sides averaged."""
-    return _state_edge(data, "md", "insula")
+    return state_edge(data, session_windows(data), "md", "insula")
 
 
-def _state_edge(data: Dynamic, nucleus: str, cortex: str) -> dict[Level, Estimate]:
+def state_edge(data: Dynamic, windows: Windows, nucleus: str, cortex: str) -> dict[Level, Estimate]:
     """Return the mean over the windows of each state; no level if the settings leave out a node."""
     columns = _columns(data.settings, nucleus, cortex)
     if columns is None:
         return {}
-    windows = session_windows(data)
     refusals = session_refusals(data, windows)
     if refusals:
         return _refused(data, refusals)
@@ -459,8 +467,36 @@ def _state_edge(data: Dynamic, nucleus: str, cortex: str) -> dict[Level, Estimat
             found.append(Estimate.fail(Reason.TOO_FEW_WINDOWS, n=n))
             continue
         means = _row_means((z * inside)[drawn])
-        found.append(_bootstrapped(float(np.nanmean(z * inside)), means, n=n, flags=flags))
+        se = np.fmax(_spread(means), _sampling_error(data, windows, columns=columns, state=state))
+        found.append(Estimate.of(float(np.nanmean(z * inside)), se=se, n=n, flags=flags))
     return _by_state(found)
+
+
+def _sampling_error(data: Dynamic, windows: Windows, *, columns: Sequence[int], state: int) -> float:
+    """Return the standard error of the mean z over the windows of a state, had the series always been the same.
+
+    Runs are independent, and count as their windows do.
+    """
+    pairs = edges(data.settings)[list(columns)]
+    inside = np.split(windows.labels == state, np.cumsum(windows.lengths)[:-1])
+    total = np.sum(windows.labels == state)
+    variance = 0.0
+    for run, here in zip(passing(data), inside, strict=True):
+        if here.any():
+            products = lag_products(run.series, pairs=pairs)
+            alone = window_mean_variance(run_weights(run, data.settings), inside=here, products=products)
+            variance += (here.sum() / total * _together(run, pairs)) ** 2 * alone
+    return float(np.sqrt(variance))
+
+
+def _together(run: DynamicRun, pairs: NDArray[np.int64]) -> float:
+    """Return the standard error of the mean z of some edges in units of that of one edge."""
+    nodes, place = np.unique(pairs, return_inverse=True)
+    one, other = place.reshape(pairs.shape).T
+    weights = np.zeros((len(nodes), len(nodes)))
+    weights[one, other] = weights[other, one] = 1
+    r = np.corrcoef(run.series[run.keep][:, nodes].T)
+    return float(mean_z_se(r, weights=weights, dimension=UNIT_DIMENSION))
 
 
 def _row_means(values: Array) -> Array:
@@ -500,7 +536,7 @@ DTC_VPL_S1_Z = Marker(
     levels=state_levels,
     direction_source=DIRECTION,
     evidence=Evidence.UNVERIFIED,
-    se_method=BOOTSTRAP,
+    se_method=EDGE_ERROR,
 )
 
 DTC_MD_INS_Z = Marker(
@@ -523,7 +559,7 @@ DTC_MD_INS_Z = Marker(
     levels=state_levels,
     direction_source=DIRECTION,
     evidence=Evidence.UNVERIFIED,
-    se_method=BOOTSTRAP,
+    se_method=EDGE_ERROR,
 )
 
 
