@@ -50,8 +50,8 @@ DIRECTION = (
 SHARE_ERROR = (
     "of the long-run share: Jeffreys interval of as many independent looks as the changes of state are worth (at "
     "most the windows that do not overlap, one if no change was seen), or the moving-block bootstrap over windows if "
-    "that is wider. In simulated scans of ten minutes it holds the long-run share in 93 to 99 % (resamples alone: 38 to "
-    "74 %), the share of the scan in 99 to 100 %"
+    "that is wider. In simulated scans of ten minutes it holds the long-run share in 93 to 99 % (resamples alone: 38 "
+    "to 74 %), the share of the scan in 99 to 100 %"
 )
 EDGE_ERROR = (
     "sampling error of windowed correlation in a stationary run: effective dimension of a window from the "
