@@ -57,11 +57,13 @@ def coloured(rng: np.random.Generator, shape: tuple[int, ...], *, t_r: float = T
     return fft.irfft(white * gain.reshape(-1, *[1] * len(rest)), 2 * n_time, axis=1)[:, :n_time]
 
 
-def motion_parameters(rng: np.random.Generator, n_scan: int, *, n_time: int = N_TIME) -> Array:
-    """(s, n, 6) translations (mm) and rotations (rad): slow drift of the head, and bursts of movement."""
+def motion_parameters(
+    rng: np.random.Generator, n_scan: int, *, n_time: int = N_TIME, bursts: float | Array = 4
+) -> Array:
+    """(s, n, 6) translations (mm) and rotations (rad): slow drift of the head, and ``bursts`` of movement (mean)."""
     steps = rng.normal(0, 0.015, (n_scan, n_time, 6))
-    for scan in steps:
-        for start in rng.integers(2, n_time - 10, rng.poisson(4)):
+    for scan, expected in zip(steps, np.broadcast_to(bursts, n_scan), strict=True):
+        for start in rng.integers(2, n_time - 10, rng.poisson(expected)):
             length = rng.integers(1, 6)
             scan[start : start + length] += rng.normal(0, 0.15, (length, 6))
     path = signal.lfilter([1], [1, -0.98], steps, axis=1)
@@ -98,13 +100,16 @@ def components(voxels: Array, *, n: int) -> Array:
     return standardised(series @ np.linalg.eigh(np.swapaxes(series, 1, 2) @ series)[1][..., : -n - 1 : -1])
 
 
-def scanner_noise(rng: np.random.Generator, n_scan: int, *, n_time: int = N_TIME, gray: Array) -> Noise:
+def scanner_noise(
+    rng: np.random.Generator, n_scan: int, *, n_time: int = N_TIME, gray: Array, bursts: float | Array = 4
+) -> Noise:
     """Return the noise of some scans, and the confounds that fMRIPrep would record of it.
 
     Voxels of white matter and CSF hold the sources in random shares and white noise of their own; the global signal is
     the mean of ``gray`` (s, n_time, k) and the sources. Motion is recorded with an error of 3 micrometres.
     """
-    true, sources = motion_parameters(rng, n_scan, n_time=n_time), physiology(rng, n_scan, n_time=n_time)
+    true = motion_parameters(rng, n_scan, n_time=n_time, bursts=bursts)
+    sources = physiology(rng, n_scan, n_time=n_time)
     recorded = true + rng.normal(0, 0.003, true.shape) * [1, 1, 1, *[1 / RADIUS_MM] * 3]
     terms = motion_terms(recorded)
     tissue = {}
