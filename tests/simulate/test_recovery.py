@@ -64,3 +64,10 @@ def test_tables_of_two_studies_are_not_compared(outcome):
 def test_missing_marker_table_is_named(tmp_path):
     with pytest.raises(InputError, match="no marker table"):
         recovery_table(tmp_path, tmp_path / "truth.tsv")
+
+
+def test_markers_with_an_index_that_the_truth_lacks_are_left_aside(outcome):
+    table = pd.read_csv(outcome / f"{LONG_NAME}.tsv", sep="\t")
+    rows = [{**table.iloc[0], "marker": "state_occupancy", "state": state} for state in ("1", "2")]
+    write_tsv(outcome / f"{LONG_NAME}.tsv", pd.concat([table.assign(state=None), pd.DataFrame(rows)]))
+    assert len(pair_with_truth(outcome, outcome / "truth.tsv")) == 4

@@ -45,7 +45,8 @@ def pair_with_truth(out_dir: str | Path, truth_path: str | Path) -> pd.DataFrame
     levels = [column for column in truth.columns if column not in (*NOT_LEVELS, "truth") and column in found]
     keys = ["participant_id", "session_id", "marker", *levels]
     columns = [*keys, "value", "se", "ci_low", "ci_high", "status"]
-    left, right = (_with_text_keys(table, keys) for table in (truth, found[columns]))
+    planted = found.loc[found["marker"].isin(truth["marker"]), columns]
+    left, right = (_with_text_keys(table, keys) for table in (truth, planted))
     both = left.merge(right, on=keys, how="left", validate="one_to_one")
     if both["status"].isna().all():
         raise InputError(
