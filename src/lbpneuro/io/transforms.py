@@ -30,7 +30,7 @@ LPS = np.diag([-1.0, -1.0, 1.0])  # ITK counts left and posterior as positive, N
 SHEAR_TOLERANCE = 1e-3
 SPACING_TOLERANCE = 1e-3
 COARSE_VOXELS = 4
-PADDING_VOXELS = 80
+PADDING_MM = 80.0
 COORDINATE_REACH_MM = 600.0
 COORDINATE_STEP_MM = 25.0
 PACKED_FROM = 100  # parameters, in a composite
@@ -143,8 +143,15 @@ def source_coordinates(transform: Transform, *, target: Grid) -> NDArray[np.floa
 
 
 def coarse_coordinates(transform: Transform, *, grid: Grid) -> NDArray[np.float32]:
-    """Return ``source_coordinates`` at every fourth voxel of a grid that is extended by 80 voxels on all sides."""
-    return source_coordinates(transform, target=_coarse(grid))
+    """Return ``source_coordinates`` at every fourth voxel of a grid that is extended by 80 mm on all sides.
+
+    NaN where a point arrives farther away than coordinates are known, which would else look like the origin.
+    """
+    coarse = _coarse(grid)
+    reach = Grid(affine=np.diag([*[2 * COORDINATE_REACH_MM] * 3, 1.0]), shape=(2, 2, 2))
+    reach.affine[:3, 3] = -COORDINATE_REACH_MM
+    known = resample(np.ones(reach.shape), transform, source=reach, target=coarse) > 0
+    return np.where(known, source_coordinates(transform, target=coarse), np.float32(np.nan))
 
 
 def target_box(
@@ -174,8 +181,8 @@ def target_box(
     hit = np.argwhere(np.all((coordinates >= low - margin) & (coordinates <= high + margin), axis=0))
     if not len(hit):
         return (0, 0, 0), (0, 0, 0)
-    start = hit.min(axis=0) * COARSE_VOXELS - PADDING_VOXELS
-    stop = hit.max(axis=0) * COARSE_VOXELS - PADDING_VOXELS + 1
+    start = hit.min(axis=0) * COARSE_VOXELS - _padding(grid)
+    stop = hit.max(axis=0) * COARSE_VOXELS - _padding(grid) + 1
     return _triple(start), _triple(stop - start)
 
 
@@ -236,11 +243,17 @@ def _refined(grid: Grid, times: tuple[int, int, int]) -> Grid:
 
 def _coarse(grid: Grid) -> Grid:
     """Return a grid with every fourth voxel, extended on all sides."""
-    shape = [-(-(size + 2 * PADDING_VOXELS) // COARSE_VOXELS) + 1 for size in grid.shape]
-    padded = box_grid(grid, start=(-PADDING_VOXELS,) * 3, shape=shape)
+    padding = _padding(grid)
+    shape = [-(-(size + 2 * pad) // COARSE_VOXELS) + 1 for size, pad in zip(grid.shape, padding, strict=True)]
+    padded = box_grid(grid, start=[-int(pad) for pad in padding], shape=shape)
     affine = padded.affine.copy()
     affine[:3, :3] *= COARSE_VOXELS
     return Grid(affine=affine, shape=padded.shape)
+
+
+def _padding(grid: Grid) -> NDArray[np.intp]:
+    """Return by how many voxels a grid is extended along each axis."""
+    return np.ceil(PADDING_MM / np.linalg.norm(grid.affine[:3, :3], axis=0) - SPACING_TOLERANCE).astype(np.intp)
 
 
 def _triple(numbers: NDArray[np.integer[Any]]) -> tuple[int, int, int]:
