@@ -12,12 +12,14 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 from lbpneuro.errors import InputError, Reason
 from lbpneuro.io.images import Grid
 from lbpneuro.io.transforms import (
+    TransformRecord,
     box_grid,
     coarse_coordinates,
     read_transform,
     resample,
     source_coordinates,
     target_box,
+    write_composite,
 )
 
 LPS = np.diag([-1.0, -1.0, 1.0])
@@ -181,6 +183,21 @@ def test_a_region_that_never_arrives_has_an_empty_box(composite):
     assert shape == (0, 0, 0)
     empty = box_grid(grid, start=start, shape=shape)
     assert resample(np.ones(SOURCE.shape), mapping, source=SOURCE, target=empty).shape == (0, 0, 0)
+
+
+@pytest.mark.parametrize(("voxel_mm", "shift_mm", "most"), [(8.0, 0.0, 24), (3.0, 900.0, 0)])
+def test_points_far_away_are_not_taken_for_the_origin(tmp_path, voxel_mm, shift_mm, most):
+    """The box of a region at the origin stays small on a coarse grid, and is empty if all points arrive far away."""
+    parameters = np.concatenate([np.eye(3).ravel(), [shift_mm, 0, 0]])
+    record = TransformRecord(kind="AffineTransform_double_3_3", parameters=parameters, fixed=np.zeros(3))
+    write_composite(tmp_path / "way.h5", [record])
+    affine = np.diag([voxel_mm, voxel_mm, voxel_mm, 1.0])
+    affine[:3, 3] = -12 * voxel_mm
+    grid = Grid(affine=affine, shape=(25, 25, 25))
+    coordinates = coarse_coordinates(read_transform(tmp_path / "way.h5"), grid=grid)
+    start, shape = target_box(coordinates, bounds=(np.full(3, -5.0), np.full(3, 5.0)), grid=grid)
+    assert max(shape) <= most
+    assert not most or all(first <= 12 < first + size for first, size in zip(start, shape, strict=True))
 
 
 @pytest.mark.parametrize("content", [b"", b"<html></html>", b"\x89HDF\r\n\x1a\n" + bytes(100)])
