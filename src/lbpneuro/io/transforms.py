@@ -133,11 +133,8 @@ def resample(
 
 def source_coordinates(transform: Transform, *, target: Grid) -> NDArray[np.float32]:
     """Return where the voxels of a target grid lie in the source space: (3, n_x, n_y, n_z) in mm."""
-    n_point = int(2 * COORDINATE_REACH_MM / COORDINATE_STEP_MM) + 1
-    line = np.linspace(-COORDINATE_REACH_MM, COORDINATE_REACH_MM, n_point)
-    affine = np.diag([COORDINATE_STEP_MM, COORDINATE_STEP_MM, COORDINATE_STEP_MM, 1.0])
-    affine[:3, 3] = -COORDINATE_REACH_MM
-    source = Grid(affine=affine, shape=(n_point,) * 3)
+    source = _reach()
+    line = np.linspace(-COORDINATE_REACH_MM, COORDINATE_REACH_MM, source.shape[0])
     ramps = np.meshgrid(line, line, line, indexing="ij")
     return np.stack([resample(ramp, transform, source=source, target=target) for ramp in ramps])
 
@@ -148,9 +145,7 @@ def coarse_coordinates(transform: Transform, *, grid: Grid) -> NDArray[np.float3
     NaN where a point arrives farther away than coordinates are known, which would else look like the origin.
     """
     coarse = _coarse(grid)
-    reach = Grid(affine=np.diag([*[2 * COORDINATE_REACH_MM] * 3, 1.0]), shape=(2, 2, 2))
-    reach.affine[:3, 3] = -COORDINATE_REACH_MM
-    known = resample(np.ones(reach.shape), transform, source=reach, target=coarse) > 0
+    known = resample(np.ones(_reach().shape), transform, source=_reach(), target=coarse) > 0
     return np.where(known, source_coordinates(transform, target=coarse), np.float32(np.nan))
 
 
@@ -249,6 +244,14 @@ def _coarse(grid: Grid) -> Grid:
     affine = padded.affine.copy()
     affine[:3, :3] *= COARSE_VOXELS
     return Grid(affine=affine, shape=padded.shape)
+
+
+def _reach() -> Grid:
+    """Return the grid on which coordinates are known."""
+    n_point = int(2 * COORDINATE_REACH_MM / COORDINATE_STEP_MM) + 1
+    affine = np.diag([COORDINATE_STEP_MM, COORDINATE_STEP_MM, COORDINATE_STEP_MM, 1.0])
+    affine[:3, 3] = -COORDINATE_REACH_MM
+    return Grid(affine=affine, shape=(n_point,) * 3)
 
 
 def _padding(grid: Grid) -> NDArray[np.intp]:
