@@ -54,7 +54,7 @@ def test_scaled_integers_are_scaled(bold, series):
     assert read_run(bold).series == pytest.approx(series, abs=0.01)
 
 
-def refused(path, words, *, reason=Reason.INVALID_INPUT, read=read_run):
+def assert_refused(path, words, *, reason=Reason.INVALID_INPUT, read=read_run):
     with pytest.raises(InputError, match=words) as caught:
         read(path)
     assert path.name in str(caught.value)
@@ -63,38 +63,38 @@ def refused(path, words, *, reason=Reason.INVALID_INPUT, read=read_run):
 
 def test_nan_in_a_run(bold, series):
     series[3, 3, 3, :] = np.nan
-    refused(save(bold, series), r"0\.1% of the values are NaN")
+    assert_refused(save(bold, series), r"0\.1% of the values are NaN")
 
 
 def test_constant_run(bold, series):
-    refused(save(bold, np.repeat(series[..., :1], 21, -1)), "no voxel changes", reason=Reason.ZERO_VARIANCE)
+    assert_refused(save(bold, np.repeat(series[..., :1], 21, -1)), "no voxel changes", reason=Reason.ZERO_VARIANCE)
 
 
 def test_short_run(bold, series):
-    refused(save(bold, series[..., :5]), "at least 20 volumes", reason=Reason.TOO_FEW_VOLUMES)
+    assert_refused(save(bold, series[..., :5]), "at least 20 volumes", reason=Reason.TOO_FEW_VOLUMES)
 
 
 def test_three_dimensional_run(bold, series):
-    refused(save(bold, series[..., 0]), "at least 20 volumes")
+    assert_refused(save(bold, series[..., 0]), "at least 20 volumes")
 
 
 def test_single_slice(bold, series):
-    refused(save(bold, series[:, :, :1]), "too thin|this thin")
+    assert_refused(save(bold, series[:, :, :1]), "too thin|this thin")
 
 
 def test_cut_short(bold, series):
     save(bold, series)
     content = bold.read_bytes()
     bold.write_bytes(content[: len(content) // 2])
-    refused(bold, "cut off|damaged|truncated")
+    assert_refused(bold, "cut off|damaged|truncated")
 
 
 def test_no_repetition_time(bold, series):
-    refused(save(bold, series, t_r=0.0, sidecar=None), "RepetitionTime")
+    assert_refused(save(bold, series, t_r=0.0, sidecar=None), "RepetitionTime")
 
 
 def test_contradicting_repetition_times(bold, series):
-    refused(save(bold, series, t_r=1.79355, sidecar=2.0), r"2 s in the JSON sidecar, but 1\.79355 s")
+    assert_refused(save(bold, series, t_r=1.79355, sidecar=2.0), r"2 s in the JSON sidecar, but 1\.79355 s")
 
 
 def test_no_orientation(bold, t1w, series):
@@ -102,14 +102,14 @@ def test_no_orientation(bold, t1w, series):
         image = nib.Nifti1Image(data, None)
         image.header["sform_code"] = image.header["qform_code"] = 0
         nib.save(image, path)
-        refused(path, "neither qform nor sform", read=read)
+        assert_refused(path, "neither qform nor sform", read=read)
 
 
 def test_sheared_axes(t1w, bold, series):
     sheared = np.array([[3.0, 0.3, 0, 0], [0, 3, 0, 0], [0, 0, 3, 0], [0, 0, 0, 1]])
     for path, data, read in ((bold, series, read_run), (t1w, series[..., 0], read_head)):
         nib.save(nib.Nifti1Image(data, sheared), path)
-        refused(path, "right angles", read=read)
+        assert_refused(path, "right angles", read=read)
 
 
 def test_a_damaged_run(bold, series):
@@ -117,7 +117,7 @@ def test_a_damaged_run(bold, series):
     content = bytearray(save(bold, series).read_bytes())
     content[-6] ^= 1
     bold.write_bytes(content)
-    refused(bold, "corrupt")
+    assert_refused(bold, "corrupt")
 
 
 def test_nan_around_a_head_becomes_background(t1w, series):
@@ -127,12 +127,12 @@ def test_nan_around_a_head_becomes_background(t1w, series):
 
 
 def test_head_of_one_value(t1w):
-    refused(save(t1w, np.full((10, 10, 10), 7, dtype=np.int16)), "value 7", read=read_head)
+    assert_refused(save(t1w, np.full((10, 10, 10), 7, dtype=np.int16)), "value 7", read=read_head)
 
 
 def test_fourth_dimension_of_a_head(t1w, series):
     assert read_head(save(t1w, series[..., :1])).data.shape == (10, 11, 12)
-    refused(save(t1w, series), "three-dimensional", read=read_head)
+    assert_refused(save(t1w, series), "three-dimensional", read=read_head)
 
 
 @pytest.mark.real
