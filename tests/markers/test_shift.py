@@ -202,3 +202,41 @@ def test_percent_are_of_the_mean_of_the_kept_volumes() -> None:
     assert run.fit is not None
     np.testing.assert_allclose(fit.effect, run.fit.effect, rtol=1e-9)
     assert abs(fit.effect[0, 0] - 0.02) < 4 * np.sqrt(fit.covariance[0, 0, 0])
+
+
+def test_a_session_without_the_task_or_with_too_little_left_gives_no_effect() -> None:
+    control_only = shift.shift_index(data_of(run_of(control=True), control_task="visual"))[()]
+    assert control_only.reasons == (Reason.NOT_ACQUIRED,)
+    strict = shift.Ratings(runs=(run_of(),), settings=SETTINGS, gates={**GATES, "dof_min": 5000})
+    assert Reason.TOO_FEW_DOF in shift.shift_index(strict)[()].reasons
+
+
+def test_reward_is_a_set_of_its_own() -> None:
+    found = shift.shift_reward_beta(data_of(given([0.02, 0.05, 0.01, 0.03], [1e-4, 4e-4, 9e-4, 3e-4])))[()]
+    assert (found.value, found.se) == (0.01, pytest.approx(0.03))
+
+
+def test_a_reduced_confound_set_and_another_template_are_said() -> None:
+    run = run_of()
+    reduced = replace(run.bold.models[shift.MODEL], reduced=True)
+    odd = replace(run, bold=replace(run.bold, models={shift.MODEL: reduced}, other_template=True))
+    assert shift.shift_index(data_of(odd))[()].reasons == (Reason.OTHER_TEMPLATE, Reason.REDUCED_CONFOUNDS)
+
+
+def test_a_model_without_room_for_the_rating_has_no_fit() -> None:
+    keep = np.arange(N_TIME) < 3
+    found = shift.fit_sets(np.ones((N_TIME, 3)), regressors=regressors(), basis=np.eye(3), keep=keep)
+    assert found is None
+
+
+def test_motion_without_a_rating_or_without_any_change_has_no_correlation() -> None:
+    run = run_of()
+    unrated = replace(run, regressors=np.full((N_TIME, 2), np.nan))
+    assert np.isnan(shift.motion_correlation(unrated))
+    assert np.isnan(shift.motion_correlation(replace(run, bold=replace(run.bold, fd_mm=np.full(N_TIME, 0.1)))))
+    assert shift.rating_motion_r(data_of(unrated))[()].reasons == (Reason.NO_RATING,)
+
+
+def test_the_covariance_of_two_effects_stays_possible() -> None:
+    found = shift.Effects(effect=np.zeros(4), variance=np.array([1.0, 4.0, 1.0, 100.0]), dof=9)
+    assert found.covariance == -2.0
