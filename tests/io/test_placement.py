@@ -12,9 +12,9 @@ from lbpneuro.io.placement import brainstem_extra, place_regions, way_to_regions
 from lbpneuro.io.regions import read_regions
 from lbpneuro.io.run_files import RunFiles
 from lbpneuro.io.series import Series
-from lbpneuro.io.transforms import LPS, TransformRecord, write_composite
 from lbpneuro.simulate.physio import physiology, write_physio
 from lbpneuro.simulate.template import template
+from tests.oracles.files import shifting
 
 ROIS = Path(__file__).resolve().parents[2] / "config" / "rois.tsv"
 NAMES = [("pag", "n/a"), ("vmpfc", "n/a"), ("thalamus", "L"), ("ventricle4", "n/a"), ("pons", "n/a"), ("vta", "L")]
@@ -47,15 +47,6 @@ def run(space: str, *, affine=None, **files) -> tuple[RunFiles, Series]:
     return RunFiles(bold=path, mask=path, confounds=path, **files), series
 
 
-def shifting(path: Path) -> Path:
-    """A transform that takes the points of the run to the template by adding SHIFT (mm)."""
-    parameters = np.concatenate([np.eye(3).ravel(), LPS @ SHIFT])
-    write_composite(
-        path, [TransformRecord(kind="AffineTransform_double_3_3", parameters=parameters, fixed=np.zeros(3))]
-    )
-    return path
-
-
 def centres(placed, series) -> np.ndarray:
     """Centre of gravity (mm) of every region."""
     voxels = np.argwhere(series.mask) @ series.affine[:3, :3].T + series.affine[:3, 3]
@@ -63,7 +54,7 @@ def centres(placed, series) -> np.ndarray:
 
 
 def test_a_native_run_is_measured_where_its_transform_says(tmp_path, regions):
-    files, series = run("T1w", transform=shifting(tmp_path / "way.h5"))
+    files, series = run("T1w", transform=shifting(tmp_path / "way.h5", SHIFT))
     native = place_regions(files, series, regions=regions, settings=SETTINGS)
     template_files, template_series = run("MNI152NLin2009cAsym")
     upright = place_regions(template_files, template_series, regions=regions, settings=SETTINGS)
@@ -79,7 +70,7 @@ def test_another_template_is_taken_as_it_stands_or_through_the_users_transform(t
     plain = place_regions(files, series, regions=regions, settings=SETTINGS)
     assert plain.other_template
     assert not plain.own_aqueduct
-    given = {**SETTINGS, "template_transform": str(shifting(tmp_path / "between.h5"))}
+    given = {**SETTINGS, "template_transform": str(shifting(tmp_path / "between.h5", SHIFT))}
     through = place_regions(files, series, regions=regions, settings=given)
     assert not through.other_template
     np.testing.assert_allclose(centres(through, series), centres(plain, series) - SHIFT, atol=0.2)
@@ -108,7 +99,7 @@ def test_the_aqueduct_of_the_person_is_found_for_every_space(tmp_path, regions, 
     placed = place_regions(files, series, regions=regions, settings=SETTINGS)
     assert placed.own_aqueduct
     assert placed.facts["AqueductAxis"] == "own"
-    native, series = run("T1w", tissues=tissues, transform=shifting(tmp_path / "way.h5"))
+    native, series = run("T1w", tissues=tissues, transform=shifting(tmp_path / "way.h5", SHIFT))
     assert place_regions(native, series, regions=regions, settings=SETTINGS).own_aqueduct
     other, series = run("MNI152NLin6Asym", csf=tissues["CSF"], tissues=tissues)
     stands = place_regions(other, series, regions=regions, settings=SETTINGS)
@@ -138,7 +129,7 @@ def test_what_the_brainstem_gets(tmp_path, table, regions, tissues):
 
 def test_the_way_of_a_run_to_its_regions(tmp_path, regions):
     """What resting and rating runs share."""
-    way = shifting(tmp_path / "way.h5")
+    way = shifting(tmp_path / "way.h5", SHIFT)
     given = {**SETTINGS, "template_transform": str(way)}
     for space, files_way, settings, expected in (
         ("MNI152NLin2009cAsym", None, given, (None, False)),

@@ -25,6 +25,7 @@ from lbpneuro.simulate.study import Study
 from lbpneuro.simulate.template import template
 from lbpneuro.simulate.transforms import PointMap
 from lbpneuro.steps.functional import main as step
+from tests.oracles.files import blocks, matrices, shifting
 from tests.workflow.study import settings, tree
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
@@ -167,6 +168,30 @@ def test_a_run_in_another_template_is_flagged_and_its_brainstem_refused(study, u
         assert row["status"] == ("fail" if refused else "flag"), label
     cortical = [label for label in LABELS if not on_stem(label)]
     np.testing.assert_allclose(r.loc[cortical, "value"], connections(upright).loc[cortical, "value"], atol=0.03)
+
+
+def test_an_atlas_follows_the_way_between_the_templates(study, tmp_path):
+    """The run lies two voxels further in the other template; without the transform the atlas is refused."""
+    (bold,) = (study / "fmriprep").rglob(f"*_space-{SPACE}_desc-preproc_bold.nii.gz")
+    (mask,) = (study / "fmriprep").rglob(f"*_task-rest_space-{SPACE}_desc-brain_mask.nii.gz")
+    labels = blocks(tmp_path / f"atlas-blocks_space-{SPACE}_dseg.nii.gz", bold, mask)
+    atlases = {"atlases": {"blocks": {"image": str(labels), "labels": None}}}
+    measured(study, tmp_path / "same", functional=atlases)
+    moved = relabelled(study, tmp_path / "moved", tissue_mm=None)
+    for path in moved.rglob(f"*_space-{OTHER}_*.nii.gz"):
+        image = nib.load(path)
+        affine = image.affine.copy()
+        affine[1, 3] += 8
+        nib.save(nib.Nifti1Image(np.asarray(image.dataobj), affine, image.header), path)
+    refused = measured(moved, tmp_path / "refused", functional=atlases, space=OTHER)
+    assert set(refused.loc[refused["marker"] == "fc_r", "reason"]) == {"invalid_input"}
+    way = shifting(tmp_path / "between.h5", (0, -8, 0))
+    rows = measured(moved, tmp_path / "through", functional={**atlases, "template_transform": str(way)}, space=OTHER)
+    assert not rows["reason"].fillna("").str.contains("other_template").any()
+    name = "blocks_stat-pearsoncorrelation_desc-36p"
+    expected, found = (matrices(tmp_path / folder, name).to_numpy() for folder in ("same", "through"))
+    assert expected.shape == (8, 8)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 # rest beside a task

@@ -22,6 +22,7 @@ from lbpneuro.simulate.imaging_files import SPACE, write_imaging
 from lbpneuro.simulate.people import Visit, person
 from lbpneuro.simulate.study import Study
 from lbpneuro.simulate.template import template
+from tests.oracles.files import blocks, matrices
 from tests.oracles.functional import confounds_table, write_run
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
@@ -118,23 +119,6 @@ def by_nilearn(masker, image: Path, *, confounds: pd.DataFrame, keep: np.ndarray
 
 
 OPTIONS = {"standardize": False, "detrend": False, "standardize_confounds": True}
-
-
-def blocks(path: Path, like: Path, mask: Path) -> Path:
-    """A label image of eight blocks of whole voxels inside the mask."""
-    image, inside = nib.load(like), np.asarray(nib.load(mask).dataobj) > 0
-    at = np.argwhere(inside)
-    middle = np.median(at, axis=0)
-    labels = np.zeros(inside.shape, dtype=np.int16)
-    labels[tuple(at.T)] = 1 + (at > middle) @ [1, 2, 4]
-    nib.save(nib.Nifti1Image(labels, image.affine), path)
-    return path
-
-
-def matrices(root: Path, name: str) -> pd.DataFrame:
-    """The one matrix of an atlas."""
-    (path,) = (root / "out").rglob(f"*_atlas-{name}_*relmat.tsv")
-    return pd.read_csv(path, sep="\t", na_values="n/a")
 
 
 def assert_agreement(root: Path, *, t_r: float, tmp_path: Path) -> None:

@@ -333,7 +333,8 @@ def _check_space(atlas: Atlas, bold: Path, space: str | None) -> None:
     if not fits:
         raise InputError(
             f"{atlas.image or atlas.name}: the atlas {atlas.name} lies in {atlas.space}, but {bold.name} in {space}; "
-            f"give the atlas in {space}, or choose dataset.space: {atlas.space}."
+            f"give the atlas in {space}, choose dataset.space: {atlas.space}, or name the way between the two "
+            "(functional.template_transform)."
         )
 
 

@@ -74,7 +74,11 @@ def way_to_regions(
     settings
         The section ``functional`` of the configuration.
     """
-    space = next((region.space for region in regions.values()), files.space)
+    return way_to_space(files, next((region.space for region in regions.values()), files.space), settings)
+
+
+def way_to_space(files: RunFiles, space: str | None, settings: Mapping[str, Any]) -> tuple[Path | None, bool]:
+    """Return the transform from a run to a template, None without one, and whether the run lies in another one."""
     if files.space in (space, NATIVE):
         return files.transform, False
     given = settings["template_transform"]

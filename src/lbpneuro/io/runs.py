@@ -14,7 +14,7 @@ from lbpneuro.io.atlases import SEITZMAN, Atlas, NodeSeries, node_series, node_w
 from lbpneuro.io.confounds import Confounds, find_strategy, read_table, select_confounds
 from lbpneuro.io.images import load_probability
 from lbpneuro.io.nuisance_models import NuisanceModels, nuisance_models
-from lbpneuro.io.placement import brainstem_extra, place_regions
+from lbpneuro.io.placement import brainstem_extra, place_regions, way_to_space
 from lbpneuro.io.region_grid import GridRegions
 from lbpneuro.io.region_series import RegionSeries, gray_mean, region_series
 from lbpneuro.io.regions import Region
@@ -102,7 +102,7 @@ def read_scan(
     found = placed.found
     extra = brainstem_extra(files, series, placed, t_r=t_r, known=known or regions, settings=settings)
     models = nuisance_models(table, confounds, t_r=t_r, settings=settings, n_runs=n_runs, extra=extra.regressors)
-    nodes = _node_series(files, series, atlases, coverage_min=settings["coverage_min"])
+    nodes = tuple(_node_series(files, series, atlas, settings=settings) for atlas in atlases)
     reference = gray_mean(series, load_probability(files.gray)) if files.gray else None
     measured = region_series(series, found, keep=models.keep, reference=reference)
     run = _run(files, confounds, models, t_r=t_r, measured=measured, found=found)
@@ -130,15 +130,17 @@ def read_scan(
     )
 
 
-def _node_series(
-    files: RunFiles, series: Series, atlases: Sequence[Atlas], *, coverage_min: float
-) -> tuple[NodeSeries, ...]:
-    """Return the series of the nodes of every atlas; in native space through the transform of the run."""
-    native = files.space == NATIVE
-    space, transform = (MNI, files.transform) if native else (files.space, None)
-    return tuple(
-        node_series(atlas, series, space=space, coverage_min=coverage_min, transform=transform) for atlas in atlases
-    )
+def _node_series(files: RunFiles, series: Series, atlas: Atlas, *, settings: Mapping[str, Any]) -> NodeSeries:
+    """Return the series of the nodes of an atlas, through a transform where the run is not in the space of the atlas.
+
+    Nodes that are said to lie in "MNI152", no more, are taken as they stand in every such template.
+    """
+    space, transform = files.space, None
+    if space == NATIVE or atlas.space == MNI:
+        way, apart = way_to_space(files, MNI, settings)
+        space, transform = (space, None) if apart else (MNI, way)
+    least = settings["coverage_min"]
+    return node_series(atlas, series, space=space, coverage_min=least, transform=transform)
 
 
 def _projected(run: Run, bold: NDArray[np.float32], models: Sequence[str]) -> dict[str, NDArray[np.floating]]:
