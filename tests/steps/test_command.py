@@ -13,7 +13,8 @@ from lbpneuro.errors import CoverageError, InputError, LbpneuroError, OutputErro
 from lbpneuro.io.files import atomic, expand_manifests, write_json
 from lbpneuro.io.provenance import bids_uri, checksum, source_name
 from lbpneuro.io.tables import read_long
-from lbpneuro.markers.structural import RegionMap, Structural, region_levels
+from lbpneuro.markers.structural import region_levels
+from lbpneuro.markers.tissue import RegionMap, Structural, from_native_maps
 from lbpneuro.registry import family
 from lbpneuro.steps import STEPS
 from lbpneuro.steps.command import Measured, family_step
@@ -40,7 +41,8 @@ def job(tmp_path: Path):
 def maps(config: dict) -> Structural:
     whole = np.ones((2, 2, 2), dtype=np.float32)
     region = RegionMap(weights=whole, gm=whole * 0.5, inside=whole.astype(bool))
-    return Structural(
+    return from_native_maps(
+        source="fmriprep",
         gm=whole * 0.45,
         wm=whole * 0.35,
         csf=whole * 0.2,

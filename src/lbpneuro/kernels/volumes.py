@@ -62,6 +62,27 @@ def regional_volume(probability: Map, weights: Map, *, voxel_mm3: float) -> Valu
     return np.asarray(product.sum(axis=VOXELS)) * voxel_mm3 / MM3_PER_ML
 
 
+def regional_mean(probability: Map, weights: Map) -> Values:
+    """Return the mean of a map over a region: ``sum(probability * weights) / sum(weights)``.
+
+    Parameters
+    ----------
+    probability
+        Tissue probability (..., n_x, n_y, n_z), 0 to 1.
+    weights
+        Share of every voxel that belongs to the region (..., n_x, n_y, n_z), 0 to 1.
+
+    Returns
+    -------
+    NDArray
+        Means (...); NaN for a region without volume, or that holds a NaN.
+    """
+    total = np.asarray(np.sum(weights, axis=VOXELS, dtype=np.float64))
+    inner = regional_volume(probability, weights, voxel_mm3=MM3_PER_ML)
+    total = np.broadcast_to(total, inner.shape)
+    return np.divide(inner, total, where=total > 0, out=np.full(inner.shape, np.nan))
+
+
 def coverage(weights: Map, inside: NDArray[np.bool_]) -> Values:
     """Return the share of a region's volume that lies inside a mask: ``sum(weights * inside) / sum(weights)``.
 

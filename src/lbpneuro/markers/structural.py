@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lbpneuro.errors import Reason
-from lbpneuro.kernels.volumes import coverage, ratio_se, regional_volume, segmented, tissue_volume
+from lbpneuro.kernels.volumes import ratio_se
 from lbpneuro.markers.descriptor import Direction, Estimate, Evidence, Level, Marker, Tier
+from lbpneuro.markers.tissue import HEMISPHERES, Structural
 
 TITLE = "Gray matter"
 ROIS = ("dlpfc", "thalamus")
-HEMISPHERES = ("L", "R")
 LEVELS: tuple[Level, ...] = tuple((roi, hemi) for roi in ROIS for hemi in HEMISPHERES)
 ML_PER_L = 1000.0
 Z_975 = 1.959964
@@ -31,40 +29,6 @@ RESCAN = (
     "people at two resolutions: unverified"
 )
 
-Map = NDArray[np.floating[Any]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RegionMap:
-    """A region on a box of the person's own grid, which may reach beyond the image.
-
-    ``weights`` is the share of a voxel in the region, ``gm`` the gray-matter probability (zero beyond the image),
-    ``inside`` where the brain was segmented; all (n_x, n_y, n_z).
-    """
-
-    weights: Map
-    gm: Map
-    inside: NDArray[np.bool_]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Structural:
-    """Input of the family: tissue probabilities (n_x, n_y, n_z) in the person's own space, and the regions there.
-
-    ``regions`` is empty if no transform from template space is at hand; ``settings`` is the section ``structural``.
-    ``draft`` says that the maps are those of the embedded path at its draft level, ``stripped`` that the image had lost
-    its skull before it was segmented.
-    """
-
-    gm: Map
-    wm: Map
-    csf: Map
-    voxel_mm3: float
-    regions: Mapping[Level, RegionMap]
-    settings: Mapping[str, Any]
-    draft: bool = False
-    stripped: bool = False
-
 
 def region_levels(_config: Mapping[str, Any]) -> list[Level]:
     """Levels of the regional markers: region and hemisphere, the same under any settings."""
@@ -77,10 +41,10 @@ def tiv(data: Structural) -> dict[Level, Estimate]:
     Flagged too if the skull was removed before: the mask then used may follow the sulci, and what it leaves out is
     intracranial.
     """
-    value = _tiv_ml(data)
+    value = data.tiv_ml
     if np.isnan(value):
-        return {(): Estimate.fail(Reason.INVALID_INPUT)}
-    n_voxel = int(np.count_nonzero(segmented(gm=data.gm, wm=data.wm, csf=data.csf)))
+        return {(): Estimate.fail(*(data.failures or (Reason.INVALID_INPUT,)))}
+    n_voxel = data.n_voxel.get("tiv", 0)
     flags = (*_outer_flags(data), *(() if _plausible(data) else (Reason.FAILED_QC,)))
     return {(): _measured(value, _cv(data, "tiv"), n=n_voxel, flags=flags)}
 
@@ -90,8 +54,8 @@ def gm_total(data: Structural) -> dict[Level, Estimate]:
     refusals = _refusals(data)
     if refusals:
         return {(): Estimate.fail(*refusals)}
-    value = _gm_ml(data)
-    return {(): _measured(value, _cv(data, "gm_total"), n=_n_gray(data))}
+    value = data.gm_ml
+    return {(): _measured(value, _cv(data, "gm_total"), n=data.n_voxel.get("gm", 0))}
 
 
 def gm_total_ratio(data: Structural) -> dict[Level, Estimate]:
@@ -99,16 +63,16 @@ def gm_total_ratio(data: Structural) -> dict[Level, Estimate]:
     refusals = _refusals(data)
     if refusals:
         return {(): Estimate.fail(*refusals)}
-    value = _gm_ml(data) / _tiv_ml(data) * ML_PER_L
-    return {(): _measured(value, _ratio_cv(data, "gm_total"), n=_n_gray(data), flags=_outer_flags(data))}
+    value = data.gm_ml / data.tiv_ml * ML_PER_L
+    return {(): _measured(value, _ratio_cv(data, "gm_total"), n=data.n_voxel.get("gm", 0), flags=_outer_flags(data))}
 
 
 def gm_volume(data: Structural) -> dict[Level, Estimate]:
     """Return the gray-matter volume of every region (mL)."""
 
     def estimate(level: Level, flags: Sequence[Reason]) -> Estimate:
-        value = _region_ml(data, level)
-        return _measured(value, _cv(data, level[0]), n=_n_region(data, level), flags=flags)
+        value = data.regions[level].volume_ml
+        return _measured(value, _cv(data, level[0]), n=data.regions[level].n, flags=flags)
 
     return _regional(data, estimate)
 
@@ -117,9 +81,9 @@ def gm_volume_ratio(data: Structural) -> dict[Level, Estimate]:
     """Return the gray-matter volume of every region per intracranial volume (mL/L)."""
 
     def estimate(level: Level, flags: Sequence[Reason]) -> Estimate:
-        value = _region_ml(data, level) / _tiv_ml(data) * ML_PER_L
+        value = data.regions[level].volume_ml / data.tiv_ml * ML_PER_L
         qualified = (*flags, *_outer_flags(data))
-        return _measured(value, _ratio_cv(data, level[0]), n=_n_region(data, level), flags=qualified)
+        return _measured(value, _ratio_cv(data, level[0]), n=data.regions[level].n, flags=qualified)
 
     return _regional(data, estimate)
 
@@ -132,11 +96,11 @@ def gm_coverage(data: Structural) -> dict[Level, Estimate]:
 
 
 def _coverage_estimate(data: Structural, level: Level) -> Estimate:
-    share = _share(data, level)
+    share = data.regions[level].coverage
     if np.isnan(share):
         return Estimate.fail(Reason.COVERAGE_TOO_LOW)
     flags = (Reason.COVERAGE_TOO_LOW,) if share < data.settings["coverage_min"] else ()
-    return Estimate.of(share, n=_n_region(data, level), flags=flags)
+    return Estimate.of(share, n=data.regions[level].n, flags=flags)
 
 
 def _regional(data: Structural, estimate: Callable[[Level, Sequence[Reason]], Estimate]) -> dict[Level, Estimate]:
@@ -153,16 +117,16 @@ def _regional(data: Structural, estimate: Callable[[Level, Sequence[Reason]], Es
 
 def _refusals(data: Structural) -> tuple[Reason, ...]:
     """Return why the segmentation as a whole allows no volume."""
-    if np.isnan(_tiv_ml(data)):
+    if np.isnan(data.tiv_ml):
         return (Reason.INVALID_INPUT,)
     return () if _plausible(data) else (Reason.FAILED_QC,)
 
 
 def _region_refusals(data: Structural, level: Level) -> tuple[Reason, ...]:
     """Return why one region allows no volume."""
-    if not _share(data, level) >= data.settings["coverage_min"]:
+    if not data.regions[level].coverage >= data.settings["coverage_min"]:
         return (Reason.COVERAGE_TOO_LOW,)
-    return (Reason.INVALID_INPUT,) if np.isnan(_region_ml(data, level)) else ()
+    return (Reason.INVALID_INPUT,) if np.isnan(data.regions[level].volume_ml) else ()
 
 
 def _flags(data: Structural, level: Level) -> tuple[Reason, ...]:
@@ -173,7 +137,7 @@ def _flags(data: Structural, level: Level) -> tuple[Reason, ...]:
     if any(_region_refusals(data, side) for side in (left, right)):
         return ()
     low, high = data.settings["thalamus_ratio"]
-    left_ml, right_ml = _region_ml(data, left), _region_ml(data, right)
+    left_ml, right_ml = data.regions[left].volume_ml, data.regions[right].volume_ml
     return () if low * right_ml <= left_ml <= high * right_ml else (Reason.ASYMMETRIC,)
 
 
@@ -184,35 +148,10 @@ def _outer_flags(data: Structural) -> tuple[Reason, ...]:
 
 def _plausible(data: Structural) -> bool:
     """Return whether intracranial volume and its share of gray matter are those of an adult."""
-    volume = _tiv_ml(data)
+    volume = data.tiv_ml
     low, high = data.settings["tiv_ml"]
     least, most = data.settings["gm_fraction"]
-    return low <= volume <= high and least * volume <= _gm_ml(data) <= most * volume
-
-
-def _tiv_ml(data: Structural) -> float:
-    return float(sum(tissue_volume(tissue, voxel_mm3=data.voxel_mm3) for tissue in (data.gm, data.wm, data.csf)))
-
-
-def _gm_ml(data: Structural) -> float:
-    return float(tissue_volume(data.gm, voxel_mm3=data.voxel_mm3))
-
-
-def _region_ml(data: Structural, level: Level) -> float:
-    region = data.regions[level]
-    return float(regional_volume(region.gm, region.weights, voxel_mm3=data.voxel_mm3))
-
-
-def _share(data: Structural, level: Level) -> float:
-    return float(coverage(data.regions[level].weights, data.regions[level].inside))
-
-
-def _n_gray(data: Structural) -> int:
-    return int(np.count_nonzero(data.gm > 0.5))
-
-
-def _n_region(data: Structural, level: Level) -> int:
-    return int(np.count_nonzero(data.regions[level].weights >= 0.5))
+    return low <= volume <= high and least * volume <= data.gm_ml <= most * volume
 
 
 def _measured(value: float, cv: float, *, n: int, flags: Sequence[Reason] = ()) -> Estimate:

@@ -9,7 +9,8 @@ from lbpneuro.io import anatomy
 from lbpneuro.io.files import write_nifti, write_tsv
 from lbpneuro.io.images import block
 from lbpneuro.io.regions import read_regions, require
-from lbpneuro.markers.structural import RegionMap, Structural, region_levels
+from lbpneuro.markers.structural import region_levels
+from lbpneuro.markers.tissue import RegionMap, from_native_maps
 from lbpneuro.steps.command import Config, Measured, OutputFolder, family_step
 
 METHOD = "Tissue probabilities summed over the brain and over labelled regions"
@@ -33,14 +34,15 @@ def measure(files: list[Path], config: Config, out: OutputFolder) -> Measured:
     if native:
         write_nifti(out.file("anat", "dseg", ".nii.gz", desc="roi"), anatomy.label_image(native, grid=maps.grid))
         write_tsv(out.file("anat", "dseg", ".tsv", desc="roi"), anatomy.label_table(native))
-    data = Structural(
+    data = from_native_maps(
+        source="embedded" if head.get("Level") else "fmriprep",
+        settings=config["structural"],
         gm=maps.gm.data,
         wm=maps.wm.data,
         csf=maps.csf.data,
         voxel_mm3=maps.gm.voxel_mm3,
         regions={level: region_map(region, maps) for level, region in native.items()},
-        settings=config["structural"],
-        draft=head.get("Level") == "draft",
+        level=head.get("Level", ""),
         stripped=head.get("SkullStripped") is True,
     )
     sidecar = {
