@@ -354,6 +354,10 @@ CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
         "regressors": rng.standard_normal((9, 2)),
         "noise": np.eye(9)[None],
     },
+    "deformation.jacobian_determinant": lambda rng: {
+        "coordinates": np.indices((4, 5, 6)) + 0.1 * rng.standard_normal((3, 4, 5, 6)),
+        "affine": np.eye(4),
+    },
     "volumes.tissue_volume": lambda rng: {"probability": probability(rng), "voxel_mm3": 8.0},
     "volumes.regional_volume": lambda rng: {
         "probability": probability(rng),
