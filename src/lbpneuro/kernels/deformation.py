@@ -13,7 +13,8 @@ Array = NDArray[np.floating[Any]]
 def jacobian_determinant(coordinates: Array, *, affine: Array) -> Array:
     """Return the Jacobian determinant of a mapping: volume in the source per volume in the target.
 
-    ``det(d coordinates / d voxel) / det(affine)``, the linear part of the mapping included, with central differences (one-sided at the edge of the grid).
+    ``det(d coordinates / d voxel) / det(affine)``, the linear part of the mapping included, by central differences
+    (one-sided at the edge of the grid).
 
     Parameters
     ----------
@@ -26,8 +27,8 @@ def jacobian_determinant(coordinates: Array, *, affine: Array) -> Array:
     Returns
     -------
     NDArray
-        Determinants (n_x, n_y, n_z) in the precision of the coordinates, negative where the mapping folds a grid that the affine does not
-        mirror; NaN where a difference meets a NaN.
+        Determinants (n_x, n_y, n_z) in the precision of the coordinates, negative where the mapping folds or mirrors;
+        NaN where a difference meets a NaN.
 
     Examples
     --------
