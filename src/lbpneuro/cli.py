@@ -320,27 +320,43 @@ def simulate(argv: Sequence[str]) -> int:
     parser.add_argument("--sessions", type=int, default=1, metavar="S", help="sessions per participant (default 1)")
     parser.add_argument("--seed", type=int, default=1, metavar="K", help="same seed, same bytes (default 1)")
     parser.add_argument("--effect", type=float, default=1.0, help="scale of the group differences; 0 is the null")
-    parser.add_argument("--resolution", type=float, default=4.0, metavar="MM", help="voxel size: 4, 2 or 1 (default 4)")
+    parser.add_argument(
+        "--resolution", type=float, metavar="MM", help="voxel size: 4, 2 or 1 (default 4; 1 with --raw-anat)"
+    )
     parser.add_argument("--ratings", action="store_true", help="add a run in which pain is rated")
+    parser.add_argument(
+        "--raw-anat", action="store_true", help="raw T1w images of whole heads and nothing else; one session per loss"
+    )
+    parser.add_argument(
+        *("--losses",),
+        type=float,
+        nargs="+",
+        default=(0.0, 5.0, 10.0),
+        metavar="PERCENT",
+        help="with --raw-anat: volume lost in the left DLPFC and the right thalamus, by session (default 0 5 10)",
+    )
+    parser.add_argument(
+        "--look", choices=("whole", "defaced", "stripped"), default="whole", help="with --raw-anat: what of the head"
+    )
     parser.add_argument("--nprocs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes")
     parser.add_argument("--if-missing", action="store_true", help="do nothing where the study already is")
     options = parser.parse_args(argv)
     if options.if_missing and (options.out / "truth.tsv").is_file():
         print(f"{options.out}: the simulated study is already there.")
         return 0
+    shared = {"participants": options.participants, "seed": options.seed, "effect": options.effect}
+    shared |= {"resolution_mm": options.resolution or (1.0 if options.raw_anat else 4.0)}
+    shared |= {"jobs": options.nprocs, "progress": _progress}
+    if options.raw_anat:
+        if options.sessions > 1 or options.ratings:
+            parser.error("--raw-anat writes one session per loss and no ratings: leave out --sessions and --ratings.")
+        from lbpneuro.simulate.head_files import simulate_heads
+
+        simulate_heads(options.out, losses=options.losses, look=options.look, **shared)
+        return 0
     from lbpneuro.simulate.cohort import simulate_cohort
 
-    simulate_cohort(
-        options.out,
-        participants=options.participants,
-        sessions=options.sessions,
-        seed=options.seed,
-        effect=options.effect,
-        resolution_mm=options.resolution,
-        ratings=options.ratings,
-        jobs=options.nprocs,
-        progress=_progress,
-    )
+    simulate_cohort(options.out, sessions=options.sessions, ratings=options.ratings, **shared)
     return 0
 
 

@@ -79,21 +79,20 @@ class Anatomy:
 
 def anatomy(visit: Visit, *, voxel_mm: float, settings: AnatomySettings) -> Anatomy:
     """Return the brain of a person in one session at ``voxel_mm``."""
-    changes = volume_changes(visit, settings)
-    velocity = velocity_field(visit, changes, settings=settings)
-    affine = pose_affine(visit) @ size_affine(visit, settings)
-    field_grid = mni_grid(FIELD_MM)
-    out = PointMap(affine, exponential(velocity, voxel_mm=FIELD_MM), field_grid, affine_first=False)
-    back = PointMap(
-        np.asarray(np.linalg.inv(affine), dtype=float),
-        exponential(-velocity, voxel_mm=FIELD_MM),
-        field_grid,
-        affine_first=True,
-    )
+    velocity = velocity_field(visit, volume_changes(visit, settings), settings=settings)
+    back, out = deformation(velocity, pose_affine(visit) @ size_affine(visit, settings))
     grid = centred_grid(np.asarray(NATIVE_CENTRE_MM), NATIVE_EXTENT_MM, voxel_mm=voxel_mm)
     brain, gm, wm = _tissues(back, grid)
     probabilities = segmentation(visit, back, grid=grid, shares=(brain, gm, wm))
     return Anatomy(grid, back, out, brain, gm, wm, probabilities)
+
+
+def deformation(velocity: Volume, affine: Array) -> tuple[PointMap, PointMap]:
+    """Return the maps to and from the template of a brain with ``velocity``, then moved by ``affine`` (4, 4)."""
+    field_grid = mni_grid(FIELD_MM)
+    inverse = np.asarray(np.linalg.inv(affine), dtype=float)
+    back = PointMap(inverse, exponential(-velocity, voxel_mm=FIELD_MM), field_grid, affine_first=True)
+    return back, PointMap(affine, exponential(velocity, voxel_mm=FIELD_MM), field_grid, affine_first=False)
 
 
 def volume_changes(visit: Visit, settings: AnatomySettings) -> dict[RegionKey, float]:
@@ -270,7 +269,7 @@ def t1w_intensity(head: Anatomy, rng: np.random.Generator, *, raw: bool) -> Volu
     if not raw:
         return image
     noise = rng.normal(0, 2.0, (2, *head.grid.shape)).astype(np.float32)
-    return np.hypot(image * _bias_field(rng, head.grid) + noise[0], noise[1])
+    return np.hypot(image * bias_field(rng, head.grid) + noise[0], noise[1])
 
 
 def _shell(head: Anatomy) -> Volume:
@@ -283,8 +282,8 @@ def _shell(head: Anatomy) -> Volume:
     return ((1 - head.brain) * (85 * scalp + 12 * skull)).astype(np.float32)
 
 
-def _bias_field(rng: np.random.Generator, grid: Grid) -> Volume:
-    """A smooth multiplicative field, about 1 with a standard deviation of some 8 %."""
+def bias_field(rng: np.random.Generator, grid: Grid) -> Volume:
+    """Return a smooth multiplicative field, about 1 with a standard deviation of some 8 %."""
     axes = [np.linspace(-1, 1, n, dtype=np.float32) for n in grid.shape]
     x, y, z = np.meshgrid(*axes, indexing="ij", sparse=True)
     a = rng.normal(0, 0.12, 6).astype(np.float32)

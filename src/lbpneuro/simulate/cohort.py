@@ -88,9 +88,9 @@ def simulate_cohort(
     numbers = range(1, sessions + 1) if sessions > 1 else (0,)
     visits = [Visit(one, number, seed) for one in people for number in numbers]
     write_descriptions(study)
-    write_people(study, people)
+    write_people(study.raw, people)
     rows: list[TruthRow] = []
-    for done, planted in enumerate(_written(study, visits, jobs=jobs), start=1):
+    for done, planted in enumerate(each_visit(write_visit, study, visits, jobs=jobs), start=1):
         rows += planted
         if progress is not None:
             progress(done, len(visits), visits[done - 1].folder)
@@ -105,30 +105,36 @@ def _check(*, participants: int, sessions: int, jobs: int, resolution_mm: float)
         raise InputError(f"`resolution_mm` must be between {VOXEL_MM[0]:g} and {VOXEL_MM[1]:g}; got {resolution_mm:g}.")
 
 
-def _written(study: Study, visits: Sequence[Visit], *, jobs: int) -> Iterator[list[TruthRow]]:
-    """Write all visits, in this process or in several; yield the planted values in the order of the visits."""
+def each_visit(
+    write: Callable[[Any, Visit], list[TruthRow]], study: Any, visits: Sequence[Visit], *, jobs: int
+) -> Iterator[list[TruthRow]]:
+    """Call ``write(study, visit)`` for all visits, in this process or in several; yield what it returns, in order.
+
+    With one thread for linear algebra: its sums depend on the number of threads in the last digit, and several
+    processes with several threads each would be slower than either.
+    """
     if jobs == 1:
-        yield from (write_visit(study, visit) for visit in visits)
+        yield from (_alone(write, study, visit) for visit in visits)
         return
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
 
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(jobs, len(visits)), mp_context=context) as pool:
-        yield from pool.map(write_visit, [study] * len(visits), visits)
+        yield from pool.map(_alone, [write] * len(visits), [study] * len(visits), visits)
 
 
-def write_visit(study: Study, visit: Visit) -> list[TruthRow]:
-    """Write everything measured at one visit; return the planted values.
-
-    With one thread for linear algebra: its sums depend on the number of threads in the last digit, and several
-    processes with several threads each would be slower than either.
-    """
+def _alone(write: Callable[[Any, Visit], list[TruthRow]], study: Any, visit: Visit) -> list[TruthRow]:
     import scipy.linalg  # noqa: F401  # its own BLAS can be limited only once it is loaded
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):
-        return [row for write in MODALITIES for row in write(study, visit)]
+        return write(study, visit)
+
+
+def write_visit(study: Study, visit: Visit) -> list[TruthRow]:
+    """Write everything measured at one visit; return the planted values."""
+    return [row for write in MODALITIES for row in write(study, visit)]
 
 
 def write_descriptions(study: Study) -> None:
@@ -150,11 +156,11 @@ def write_descriptions(study: Study) -> None:
     write_text(study.fmriprep / ".bidsignore", "*_xfm.*\n*_boldref.nii.gz\n*_timeseries.*\n")
 
 
-def write_people(study: Study, people: Sequence[Person]) -> None:
-    """Write participants and questionnaires."""
+def write_people(raw: Path, people: Sequence[Person]) -> None:
+    """Write participants and questionnaires of the dataset ``raw``."""
     for path, (table, dictionary) in (
         ("participants", participants_table(people)),
         *((f"phenotype/{name}", table(people)) for name, table in PHENOTYPES.items()),
     ):
-        write_tsv(study.raw / f"{path}.tsv", table)
-        write_json(study.raw / f"{path}.json", dictionary)
+        write_tsv(raw / f"{path}.tsv", table)
+        write_json(raw / f"{path}.json", dictionary)

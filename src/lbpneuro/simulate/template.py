@@ -64,7 +64,7 @@ def region_shares(key: RegionKey, voxel_mm: float) -> Volume:
     return region_weights(regions()[key], affine=grid.affine, shape=grid.shape, subsamples=subsamples)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=32)
 def region_fine(key: RegionKey) -> tuple[Volume, Grid]:
     """Return the share of each 1-mm voxel that lies in region ``key``, on a grid just around it."""
     whole = mni_grid(1.0)
