@@ -176,5 +176,5 @@ def config(root: Path, **settings: Any) -> dict[str, Any]:
         "functional": {"coverage_min": 0.5, "band_hz": [0.01, 0.08]},
         "dynamic": {**SETTINGS, **settings},
         "run": {"random_seed": 1},
-        "preprocess": {"level": "draft"},
+        "preprocess": {"level": "draft", "slice_timing": "auto"},
     }

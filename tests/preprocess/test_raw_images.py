@@ -13,7 +13,7 @@ from lbpneuro.preprocess.raw_images import read_head, read_run
 
 
 def save(path, data, *, t_r=2.0, sidecar=2.0):
-    image = nib.Nifti1Image(data, np.diag([3.0, 3.0, 3.0, 1.0]))
+    image = nib.Nifti1Image(data, np.diag([18.0, 18.0, 18.0, 1.0]))
     image.header.set_xyzt_units("mm", "sec")
     if data.ndim == 4:
         image.header["pixdim"][4] = t_r
@@ -46,7 +46,7 @@ def test_a_run_is_read_as_float32(bold, series):
 
 
 def test_scaled_integers_are_scaled(bold, series):
-    image = nib.Nifti1Image(series, np.eye(4) * 3)
+    image = nib.Nifti1Image(series, np.diag([18.0, 18.0, 18.0, 1.0]))
     image.set_data_dtype(np.int16)
     image.header["pixdim"][4] = 2.0
     nib.save(image, bold)
@@ -75,11 +75,13 @@ def test_short_run(bold, series):
 
 
 def test_three_dimensional_run(bold, series):
-    assert_refused(save(bold, series[..., 0]), "at least 20 volumes")
+    assert_refused(save(bold, series[..., 0]), "at least 20 volumes, found a single volume")
+    assert_refused(save(bold, series[..., None, :]), "found 5 dimensions")
 
 
 def test_single_slice(bold, series):
-    assert_refused(save(bold, series[:, :, :1]), "too thin|this thin")
+    assert_refused(save(bold, series[:, :, :1]), "a single slice cannot")
+    assert_refused(save(bold, series[:, :, :3]), "this thin")
 
 
 def test_cut_short(bold, series):
@@ -120,6 +122,37 @@ def test_a_damaged_run(bold, series):
     assert_refused(bold, "corrupt")
 
 
+def test_a_single_echo(bold, series):
+    save(bold, series)
+    echo = bold.with_name("sub-01_task-rest_echo-2_bold.nii.gz")
+    bold.rename(echo)
+    assert_refused(echo, "single echo")
+
+
+@pytest.mark.parametrize(("size", "unit"), [(1.0, "unknown"), (0.018, "meter"), (18000.0, "micron")])
+def test_voxels_in_another_unit(bold, series, size, unit):
+    image = nib.Nifti1Image(series, np.diag([size, size, size, 1.0]))
+    image.header.set_xyzt_units(unit, "sec")
+    image.header["pixdim"][4] = 2.0
+    nib.save(image, bold)
+    assert_refused(bold, rf"unit in the header: {unit}.*not that of a head")
+
+
+def test_a_header_that_was_stripped_of_everything(bold, series):
+    image = nib.Nifti1Image(series, None)
+    image.header["sform_code"] = image.header["qform_code"] = 0
+    image.header.set_xyzt_units("unknown", "unknown")
+    nib.save(image, bold)
+    assert_refused(bold, "neither qform nor sform.*all are 1, without a unit")
+
+
+def test_warnings_and_metadata_come_along(bold, series):
+    run = read_run(save(bold, series, t_r=2000.0))
+    assert run.t_r == 2.0
+    assert "read as milliseconds" in run.warnings[0]
+    assert run.metadata == {"RepetitionTime": 2.0}
+
+
 def test_nan_around_a_head_becomes_background(t1w, series):
     data = series[..., 0].copy()
     data[0] = np.nan
@@ -152,9 +185,17 @@ def test_malformed_heads_of_public_datasets(real_data, name, words):
 
 @pytest.mark.real
 @pytest.mark.parametrize(
-    ("folder", "name"),
-    [("malformed", "synthetic__sub-01_ses-01_task-rest_bold.nii"), ("fsl_ffd", "filtered_func_data.nii.gz")],
+    ("name", "words"),
+    [
+        ("malformed/synthetic__sub-01_ses-01_task-rest_bold.nii", "."),
+        ("fsl_ffd/filtered_func_data.nii.gz", "neither qform nor sform.*all are 1, without a unit"),
+        ("haxby_mvpa/sub001/BOLD/task001_run001/bold_1slice.nii.gz", "a single slice"),
+        ("haxby_mvpa/sub001/BOLD/task001_run001/bold_25mm.nii.gz", "this thin"),
+        ("coreg_qa/example_func.nii.gz", "a single volume"),
+        ("tedana_multiecho/sub-01_task-rest_echo-1_bold.nii.gz", "found 5"),
+    ],
 )
-def test_malformed_runs_of_public_datasets(real_data, folder, name):
-    with pytest.raises(InputError):
-        read_run(real_data(folder) / name)
+def test_malformed_runs_of_public_datasets(real_data, name, words):
+    folder, _, rest = name.partition("/")
+    with pytest.raises(InputError, match=words):
+        read_run(real_data(folder) / rest)

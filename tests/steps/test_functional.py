@@ -71,7 +71,7 @@ def run_step(tmp_path: Path, files, *, out="out", **settings) -> tuple[pd.DataFr
         },
         "functional": {**SETTINGS, "rois": str(ROIS), **settings},
         "dynamic": read_config()["dynamic"],
-        "preprocess": {"level": "draft"},
+        "preprocess": {"level": "draft", "slice_timing": "auto"},
         "run": {"random_seed": 1},
     }
     (tmp_path / "config.json").write_text(json.dumps(config))

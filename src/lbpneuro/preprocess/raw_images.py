@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lbpneuro.errors import InputError, Reason
 from lbpneuro.io.images import Image, load_image, open_image
-from lbpneuro.io.series import check_series, header_t_r, repetition_time, volumes
+from lbpneuro.io.index import entities
+from lbpneuro.io.series import check_series, volumes
+from lbpneuro.io.sidecars import read_metadata
 from lbpneuro.io.transforms import is_sheared
+from lbpneuro.preprocess.timing import run_timing
 
 if TYPE_CHECKING:
     import nibabel as nib
 
 FEWEST_SLICES = 8
 FEWEST_VOLUMES = 20
+HEAD_MM = (100.0, 500.0)  # the second longest side of a field of view that may hold a brain, and the longest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawRun:
-    """A BOLD run: ``series`` (n_x, n_y, n_z, n_time) float32, ``affine`` (4, 4) to mm, ``t_r`` in s."""
+    """A BOLD run: ``series`` (n_x, n_y, n_z, n_time) float32, ``affine`` (4, 4) to mm, ``t_r`` in s.
+
+    ``metadata`` is its JSON sidecar, ``warnings`` are what should be looked at.
+    """
 
     path: Path
     series: NDArray[np.float32]
     affine: NDArray[np.float64]
     t_r: float
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 def read_head(path: Path) -> Image:
@@ -54,20 +64,48 @@ def read_run(path: Path) -> RawRun:
     Raises
     ------
     InputError
-        If the file is no usable BOLD run: unreadable, cut short, not four-dimensional, too short, without
-        orientation, NaN or constant, or if its repetition time is unknown or contradicts the header.
+        If the file is no usable BOLD run: unreadable, cut short, not four-dimensional, too short, a single echo,
+        without orientation or of an implausible size, NaN or constant, or if its repetition time is unknown or
+        contradicts the header or the events.
     """
     image = open_image(path)
-    if len(image.shape) != 4 or image.shape[3] < FEWEST_VOLUMES:
-        raise InputError(
-            f"{path}: expected a BOLD run of at least {FEWEST_VOLUMES} volumes, found the shape {image.shape}.",
-            reason=Reason.TOO_FEW_VOLUMES if len(image.shape) == 4 else None,
-        )
+    check_run_shape(image.shape, path)
+    check_single_echo(path)
     check_series(image, path)
     check_orientation(image, path)
     check_slices(image.shape[:3], path)
-    t_r = repetition_time(path, header=header_t_r(image))
-    return RawRun(path=path, series=run_values(image, path), affine=np.asarray(image.affine, dtype=float), t_r=t_r)
+    check_field_of_view(image, path)
+    metadata = read_metadata(path)
+    timing = run_timing(path, image, metadata)
+    return RawRun(
+        path=path,
+        series=run_values(image, path),
+        affine=np.asarray(image.affine, dtype=float),
+        t_r=timing.t_r,
+        metadata=metadata,
+        warnings=timing.warnings,
+    )
+
+
+def check_run_shape(shape: tuple[int, ...], path: Path) -> None:
+    """Raise InputError unless an image has four dimensions and enough volumes."""
+    if len(shape) != 4:
+        kind = "a single volume" if len(shape) == 3 else f"{len(shape)} dimensions"
+        raise InputError(f"{path}: expected a BOLD run of at least {FEWEST_VOLUMES} volumes, found {kind}, {shape}.")
+    if shape[3] < FEWEST_VOLUMES:
+        raise InputError(
+            f"{path}: expected a BOLD run of at least {FEWEST_VOLUMES} volumes, found {shape[3]}.",
+            reason=Reason.TOO_FEW_VOLUMES,
+        )
+
+
+def check_single_echo(path: Path) -> None:
+    """Raise InputError if a run is one of several echoes, by its name."""
+    if "echo" in entities(path):
+        raise InputError(
+            f"{path}: this is a single echo; run fMRIPrep, which combines the echoes, or combine them with tedana and "
+            "name the result without the entity echo."
+        )
 
 
 def run_values(image: nib.Nifti1Image, path: Path) -> NDArray[np.float32]:
@@ -86,7 +124,7 @@ def check_orientation(image: nib.Nifti1Image, path: Path) -> None:
     """Raise InputError if the header has neither qform nor sform (left and right are then unknown), or a shear."""
     if int(image.header["sform_code"]) == 0 and int(image.header["qform_code"]) == 0:
         raise InputError(
-            f"{path}: the header has neither qform nor sform, so left and right are unknown; "
+            f"{path}: the header has neither qform nor sform, so left and right are unknown{_bare(image)}; "
             "convert the scan again from its DICOM files."
         )
     if is_sheared(np.asarray(image.affine)):
@@ -96,10 +134,32 @@ def check_orientation(image: nib.Nifti1Image, path: Path) -> None:
         )
 
 
+def _bare(image: nib.Nifti1Image) -> str:
+    """Return in words whether the header has voxel sizes of 1 without a unit: those of software that lost them."""
+    unit = image.header.get_xyzt_units()[0]
+    sizes = np.asarray(image.header.get_zooms()[:3])
+    return " (nor a voxel size: all are 1, without a unit)" if unit == "unknown" and (sizes == 1).all() else ""
+
+
 def check_slices(shape: tuple[int, ...], path: Path) -> None:
     """Raise InputError if the image is too thin to be registered."""
     if min(shape) < FEWEST_SLICES:
+        what = "a single slice" if min(shape) == 1 else "a slab this thin"
         raise InputError(
             f"{path}: expected at least {FEWEST_SLICES} voxels along every axis, found {shape}; "
-            "a slab this thin cannot be registered to a head."
+            f"{what} cannot be registered to a head."
         )
+
+
+def check_field_of_view(image: nib.Nifti1Image, path: Path) -> None:
+    """Raise InputError if the voxel sizes make an image that no head fits into, or that is far larger than one."""
+    sizes = np.linalg.norm(np.asarray(image.affine)[:3, :3], axis=0)
+    sides = np.sort(sizes * image.shape[:3])
+    if HEAD_MM[0] <= sides[1] and sides[2] <= HEAD_MM[1]:
+        return
+    unit = image.header.get_xyzt_units()[0]
+    raise InputError(
+        f"{path}: the voxel sizes of {' x '.join(f'{size:g}' for size in sizes)} mm (unit in the header: {unit}) make "
+        f"a field of view of {' x '.join(f'{side:.3g}' for side in sizes * image.shape[:3])} mm, which is not that of "
+        "a head; the voxel size is wrong or in another unit: convert the scan again from its DICOM files."
+    )

@@ -19,12 +19,13 @@ def main(argv: Sequence[str]) -> int:
     start_log()
     options = parser(__doc__ or "").parse_args(argv)
     config = read_json(options.config)
-    name = config["preprocess"]["level"]
+    name, timing = config["preprocess"]["level"], config["preprocess"]["slice_timing"]
     source = options.files[0]
     try:
         manifest = anatomy_manifest(options.files)
         with ants_session():
-            run = preprocess_run(source, anatomy=read_anatomy(anatomy_files(manifest)), level=level(name))
+            anatomy = read_anatomy(anatomy_files(manifest))
+            run = preprocess_run(source, anatomy=anatomy, level=level(name), timing=timing)
         write_run(run, options.out, source=source, anatomy=manifest, level=level(name), roots=dataset_roots(config))
     except LbpneuroError as error:
         log.error("%s", error)
