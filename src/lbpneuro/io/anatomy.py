@@ -1,10 +1,11 @@
-"""The anatomical derivatives of one person: tissue maps, and regions of the template brought to their own space."""
+"""The anatomical derivatives of one person: tissue maps, and regions of the template brought to where the maps are."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lbpneuro.errors import InputError, Reason
-from lbpneuro.io.images import Image, check_same_grid, load_image, load_probability, place
+from lbpneuro.io.images import Image, block, check_same_grid, load_image, load_probability, place
 from lbpneuro.io.index import entities
 from lbpneuro.io.regions import Name, Region, grid_around, region_bounds, region_weights
 from lbpneuro.io.sidecars import read_metadata
-from lbpneuro.io.transforms import Grid, box_grid, coarse_coordinates, read_transform, resample, target_box
+from lbpneuro.io.transforms import (
+    Grid,
+    box_grid,
+    coarse_coordinates,
+    read_transform,
+    resample,
+    source_coordinates,
+    target_box,
+)
+from lbpneuro.kernels.deformation import jacobian_determinant
 from lbpneuro.kernels.volumes import segmented, without_background
+from lbpneuro.markers.tissue import RegionMap
 
 if TYPE_CHECKING:
     import nibabel as nib
@@ -28,6 +39,8 @@ NATIVE_SPACES = (None, "T1w")
 TEMPLATE_VOXEL_MM = 1.0
 TEMPLATE_MARGIN_MM = 3.0
 TEMPLATE_SUBSAMPLES = 4
+JACOBIAN_MM = 2.0
+ROUNDING = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,8 +76,13 @@ class NativeRegion:
     start: tuple[int, int, int]
 
 
-def read_tissues(files: Sequence[Path]) -> TissueMaps:
-    """Return the tissue maps among BIDS files; those in template space are passed over.
+def has_native_tissues(files: Sequence[Path]) -> bool:
+    """Return whether there is a tissue map in the person's own space among BIDS files."""
+    return bool(_images(files, suffix="probseg"))
+
+
+def read_tissues(files: Sequence[Path], *, space: str | None = None) -> TissueMaps:
+    """Return the tissue maps among BIDS files: those in the person's own space, or in the template ``space``.
 
     NaN outside the brain, which some programs write, become zero.
 
@@ -74,16 +92,18 @@ def read_tissues(files: Sequence[Path]) -> TissueMaps:
         If one of the three maps is absent (reason ``file_missing``) or there are two of one tissue, a file is no
         probability map, or the grids differ.
     """
-    paths = {tissue: _only(_native(files, suffix="probseg", label=tissue), tissue) for tissue in TISSUES}
+    spaces = (space,) if space else NATIVE_SPACES
+    paths = {tissue: _only(_images(files, spaces, suffix="probseg", label=tissue), tissue) for tissue in TISSUES}
     absent = [tissue for tissue, path in paths.items() if path is None]
     if absent:
+        where = f"the space {space}" if space else "the person's own space"
         raise InputError(
-            f"{files[0].parent}: the label-{'/'.join(absent)}_probseg image in the person's own space is missing; "
+            f"{files[0].parent}: the label-{'/'.join(absent)}_probseg image in {where} is missing; "
             "volumes need gray matter, white matter and CSF.",
             reason=Reason.FILE_MISSING,
         )
     gm, wm, csf = (load_probability(path) for path in paths.values() if path is not None)
-    masks = _native(files, suffix="mask", desc="brain")
+    masks = _images(files, spaces, suffix="mask", desc="brain")
     mask = load_image(masks[0]) if masks else None
     check_same_grid([gm, wm, csf, *([mask] if mask else [])])
     return _without_background(TissueMaps(gm=gm, wm=wm, csf=csf, mask=mask))
@@ -91,14 +111,93 @@ def read_tissues(files: Sequence[Path]) -> TissueMaps:
 
 def head_metadata(files: Sequence[Path]) -> dict[str, Any]:
     """Return what the sidecar of the preprocessed T1w image among BIDS files says; nothing without such an image."""
-    heads = _native(files, suffix="T1w", desc="preproc")
+    heads = _images(files, suffix="T1w", desc="preproc")
     return read_metadata(heads[0]) if heads else {}
 
 
 def template_transform(files: Sequence[Path], *, space: str) -> Path | None:
     """Return the file of the transform from a template to the T1w image among BIDS files, if there is one."""
-    wanted = f"_from-{space}_to-T1w_"
+    return _transform(files, f"_from-{space}_to-T1w_")
+
+
+def to_template_transform(files: Sequence[Path], *, space: str) -> Path | None:
+    """Return the file of the transform from the T1w image to a template among BIDS files, if there is one."""
+    return _transform(files, f"_from-T1w_to-{space}_")
+
+
+def _transform(files: Sequence[Path], wanted: str) -> Path | None:
     return next((path for path in sorted(files) if path.name.endswith("_xfm.h5") and wanted in path.name), None)
+
+
+def jacobian(transform: Path, *, grid: Grid) -> NDArray[np.float32]:
+    """Return the volume in the person's own space per volume of the template, at the voxels of a template grid.
+
+    Parameters
+    ----------
+    transform
+        File of the transform from the T1w image to the template: it maps points of the template to the T1w image.
+    grid
+        Grid in template space. On a grid finer than 2 mm the determinant, which is smooth, is computed on every other
+        voxel and interpolated.
+
+    Raises
+    ------
+    InputError
+        If ``transform`` is no ITK transform.
+    """
+    mapping = read_transform(transform)
+    voxel_mm = np.linalg.norm(grid.affine[:3, :3], axis=0)
+    steps = np.maximum(1, np.floor(JACOBIAN_MM / voxel_mm + ROUNDING)).astype(int)
+    coarse = _every(grid, steps)
+    determinant = jacobian_determinant(source_coordinates(mapping, target=coarse), affine=coarse.affine)
+    if np.all(steps == 1):
+        return np.asarray(np.abs(determinant), dtype=np.float32)
+    from scipy.ndimage import affine_transform
+
+    fine = affine_transform(np.abs(determinant), np.diag(1 / steps), output_shape=grid.shape, order=1, mode="nearest")
+    return np.asarray(fine, dtype=np.float32)
+
+
+def _every(grid: Grid, steps: NDArray[np.integer[Any]]) -> Grid:
+    """Return the grid of every n-th voxel along each axis, the last one not before the end of the grid."""
+    affine = np.array(grid.affine, dtype=np.float64)
+    affine[:3, :3] *= steps
+    shape = tuple(int(-(-(size - 1) // step)) + 1 for size, step in zip(grid.shape, steps, strict=True))
+    return Grid(affine=affine, shape=shape)
+
+
+def template_regions(regions: Mapping[Name, Region], *, grid: Grid) -> dict[Name, NativeRegion]:
+    """Return regions of the template on a grid in template space, each on a box that may reach beyond the grid."""
+    to_voxel = np.linalg.inv(grid.affine)
+    found = {}
+    for level, region in regions.items():
+        corners = np.array(list(product(*zip(*region_bounds(region), strict=True))))
+        voxels = corners @ to_voxel[:3, :3].T + to_voxel[:3, 3]
+        start = np.floor(voxels.min(axis=0)).astype(int)
+        shape = np.ceil(voxels.max(axis=0)).astype(int) + 1 - start
+        box = box_grid(grid, start=start.tolist(), shape=shape.tolist())
+        weights = region_weights(region, affine=box.affine, shape=box.shape, subsamples=TEMPLATE_SUBSAMPLES)
+        found[level] = NativeRegion(weights=weights, start=(int(start[0]), int(start[1]), int(start[2])))
+    return found
+
+
+def region_map(
+    region: NativeRegion,
+    *,
+    gm: NDArray[Any],
+    inside: NDArray[np.bool_],
+    jacobian: NDArray[Any] | None = None,
+    probability: NDArray[Any] | None = None,
+) -> RegionMap:
+    """Return a region with what maps (n_x, n_y, n_z) of its grid hold in its box; they are empty beyond the image."""
+    box: dict[str, Any] = {"start": region.start, "shape": region.weights.shape}
+    return RegionMap(
+        weights=region.weights,
+        gm=block(gm, **box),
+        inside=block(inside, **box),
+        jacobian=None if jacobian is None else block(jacobian, **box),
+        probability=None if probability is None else block(probability, **box),
+    )
 
 
 def native_regions(regions: Mapping[Name, Region], transform: Path, *, grid: Grid) -> dict[Name, NativeRegion]:
@@ -148,12 +247,12 @@ def label_table(regions: Mapping[Name, NativeRegion]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["index", "name", "roi", "hemi"])
 
 
-def _native(files: Sequence[Path], **wanted: str) -> list[Path]:
-    """Return the images in the person's own space whose names have the entities ``wanted``, in order."""
+def _images(files: Sequence[Path], spaces: Sequence[str | None] = NATIVE_SPACES, **wanted: str) -> list[Path]:
+    """Return the images in a space, by default the person's own, whose names have the entities ``wanted``, in order."""
     found = []
     for path in sorted(files):
         named = entities(path)
-        is_image = named.get("ext", "").startswith(".nii") and named.get("space") in NATIVE_SPACES
+        is_image = named.get("ext", "").startswith(".nii") and named.get("space") in spaces
         if is_image and all(named.get(key) == value for key, value in wanted.items()):
             found.append(path)
     return found

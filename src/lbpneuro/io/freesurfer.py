@@ -112,7 +112,7 @@ def read_surfer(
     surfaces = _surfaces(tables, program)
     labels, words = _labels(files, tables, surfaces)
     measures = {
-        level: _combined(labels, wanted) for level, wanted in _wanted(regions).items() if wanted <= labels.keys()
+        level: _combined(labels, wanted) for level, wanted in label_regions(regions).items() if wanted <= labels.keys()
     }
     measures |= {("cortex", hemi): _whole_cortex(table) for hemi, table in surfaces.items()}
     nuclei = next((path for path in files if path.match(NUCLEI_FILES)), None)
@@ -223,7 +223,7 @@ def _parcellated(table: Statistics, hemi: str) -> dict[int, Label]:
     }
 
 
-def _wanted(regions: Mapping[Level, Region]) -> dict[Level, set[int]]:
+def label_regions(regions: Mapping[Level, Region]) -> dict[Level, set[int]]:
     """Return the labels of every region that consists of whole labels of the Desikan-Killiany atlas."""
     atlas = atlas_path("desikan_killiany", folder=Path())
     wanted: dict[Level, set[int]] = {

@@ -66,13 +66,15 @@ class Region:
     sectors: tuple[tuple[float, float], ...] = ()
 
 
-def read_regions(path: Path) -> dict[Name, Region]:
+def read_regions(path: Path, *, look_up: bool = True) -> dict[Name, Region]:
     """Return the regions of a table by (roi, hemi), in the order of the table.
 
     Parameters
     ----------
     path
         Tab-separated table with the columns of ``config/rois.json``; midline regions have the hemi ``"n/a"``.
+    look_up
+        Whether the labels are looked up in their atlas, which takes ten times as long as the table itself.
 
     Raises
     ------
@@ -96,7 +98,8 @@ def read_regions(path: Path) -> dict[Name, Region]:
         name: _region({column: values[rows] for column, values in columns.items()}, path)
         for name, rows in places.items()
     }
-    _check_labels(regions, path)
+    if look_up:
+        _check_labels(regions, path)
     return regions
 
 

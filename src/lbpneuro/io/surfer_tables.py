@@ -62,7 +62,8 @@ def read_statistics(path: Path) -> Statistics:
     InputError
         Naming file and line if it is no such table, a row is cut off, or a value is no number.
     """
-    table, columns, declared, offsets = Statistics(path=path), (), None, {}
+    table, columns, declared = Statistics(path=path), tuple[str, ...](), None
+    offsets: dict[str, str] = {}
     lines = _lines(path)
     for number, line in enumerate(lines, start=1):
         where = f"{path}, line {number}"
