@@ -16,6 +16,7 @@ MOTION = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
 MAD_TO_SIGMA = 0.6745
 IQR_TO_SIGMA = 1.349
 LOW_FREQUENCY_S = 128.0
+BLOCK = 16_384  # voxels at a time, so that the run is never copied whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,14 +59,19 @@ def dvars(series: Array) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         The first of each is NaN. The expected value under no motion is taken from the interquartile range and the
         lag-1 autocorrelation of every voxel.
     """
-    scaled = series * (1000.0 / float(np.median(series)))
-    quartiles = np.quantile(scaled, (0.25, 0.75), axis=0, method="lower")
-    sigma = (quartiles[1] - quartiles[0]) / IQR_TO_SIGMA
-    varies = sigma > 0
-    expected = np.sqrt(2.0 * (1.0 - lag_one(scaled[:, varies]))) * sigma[varies]
-    change = np.diff(scaled[:, varies].astype(np.float64), axis=0)
-    plain = np.sqrt((change**2).mean(axis=1))
-    return np.concatenate([[np.nan], plain]), np.concatenate([[np.nan], plain / expected.mean()])
+    scale = 1000.0 / float(np.median(series))
+    squares, expected, n_varying = np.zeros(len(series) - 1), 0.0, 0
+    for start in range(0, series.shape[1], BLOCK):
+        part = series[:, start : start + BLOCK] * scale
+        quartiles = np.quantile(part, (0.25, 0.75), axis=0, method="lower")
+        sigma = (quartiles[1] - quartiles[0]) / IQR_TO_SIGMA
+        varies = sigma > 0
+        part, sigma = part[:, varies].astype(np.float64), sigma[varies]
+        expected += float((np.sqrt(2.0 * (1.0 - lag_one(part))) * sigma).sum())
+        squares += (np.diff(part, axis=0) ** 2).sum(axis=1)
+        n_varying += int(varies.sum())
+    plain = np.sqrt(squares / n_varying)
+    return np.concatenate([[np.nan], plain]), np.concatenate([[np.nan], plain * n_varying / expected])
 
 
 def lag_one(series: Array) -> NDArray[np.float64]:
@@ -105,8 +111,9 @@ def tissue_components(series: Array, drift: Array, *, share: float = 0.5, at_lea
     residual = centred - drift @ (drift.T @ centred)
     sigma = residual.std(axis=0, ddof=0)
     standard = residual[:, sigma > 0] / sigma[sigma > 0]
-    courses, singular, _ = np.linalg.svd(standard, full_matrices=False)
-    explained = singular**2 / (singular**2).sum()
+    values, courses = np.linalg.eigh(standard @ standard.T)
+    values, courses = np.maximum(values[::-1], 0.0), courses[:, ::-1]
+    singular, explained = np.sqrt(values), values / values.sum()
     n_kept = max(int(np.searchsorted(np.cumsum(explained), share)) + 1, at_least)
     n_kept = min(n_kept, int((singular > singular[0] * 1e-6).sum()))
     peaks = np.abs(courses).argmax(axis=0)

@@ -18,8 +18,9 @@ from lbpneuro.kernels.quality import rigid_matrices
 Array = NDArray[np.floating]
 SIGMA_PER_FWHM = 1.0 / np.sqrt(8.0 * np.log(2.0))
 MEAN_OF = 30  # volumes, spread over the run, that make the reference of the second pass
-LEAST_STEP_MM = 1e-3
-LEAST_STEP_RAD = 1e-5
+POINTS_MM = 4.0  # apart: finer images, smoothed as they are, tell nothing more between
+ROUGH, FINE = 2e-2, 1e-3  # mm: the last step of the first and of the second pass
+RADIAN_MM = 100.0  # a step of rotation moves a point that far away by 1 mm per 0.01 rad
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,12 +28,14 @@ class Reference:
     """The reference volume as the realigner needs it, at ``n`` points inside the head.
 
     ``points_mm`` (n, 3) are scanner coordinates, ``values`` (n,) the smoothed intensities there, ``jacobian`` (n, 7)
-    the change of the values with tx, ty, tz (mm), rx, ry, rz (rad) about ``centre_mm`` and with the intensity factor.
+    the change of the values with tx, ty, tz (mm), rx, ry, rz (rad) about ``centre_mm`` and with the intensity factor,
+    ``normal`` (7, 7) its product with itself.
     """
 
     points_mm: Array
     values: Array
     jacobian: Array
+    normal: Array
     centre_mm: Array
 
 
@@ -58,7 +61,7 @@ def realign(
         ``motion[t]`` takes a point of the reference (mm) to where the head was at volume t.
     """
     sigma = fwhm_mm * SIGMA_PER_FWHM / np.linalg.norm(affine[:3, :3], axis=0)
-    inside = head_mask(series[..., start])
+    inside = thinned(head_mask(series[..., start]), affine)
     n_time = series.shape[-1]
 
     def smooth(time: int) -> Array:
@@ -68,11 +71,12 @@ def realign(
         return spline_coefficients(smooth(time))
 
     first = reference(smooth(start), affine, inside=inside)
-    rough = align_all(first, smooth, affine=affine, guesses=None, n_time=n_time, order=1, iterations=iterations)
+    known = {"affine": affine, "n_time": n_time, "iterations": iterations}
+    rough = align_all(first, smooth, guesses=None, order=1, least_mm=ROUGH, **known)
     chosen = np.unique(np.linspace(0, n_time - 1, min(n_time, MEAN_OF)).astype(int))
     mean = mean_aligned(lambda k: spline(chosen[k]), rough[chosen], affine=affine, shape=series.shape[:3])
     second = reference(mean, affine, inside=inside)
-    return align_all(second, spline, affine=affine, guesses=rough, n_time=n_time, order=3, iterations=iterations)
+    return align_all(second, spline, guesses=rough, order=3, least_mm=FINE, **known)
 
 
 def spline_coefficients(volume: Array) -> NDArray[np.float32]:
@@ -85,6 +89,14 @@ def head_mask(volume: Array) -> NDArray[np.bool_]:
     return np.asarray(volume > 0.25 * np.quantile(volume, 0.98))
 
 
+def thinned(mask: NDArray[np.bool_], affine: Array) -> NDArray[np.bool_]:
+    """Return the voxels of ``mask`` that lie on a lattice of at most ``POINTS_MM``."""
+    steps = np.maximum(1, np.floor(POINTS_MM / np.linalg.norm(affine[:3, :3], axis=0) + 1e-3).astype(int))
+    lattice = np.zeros_like(mask)
+    lattice[tuple(slice(None, None, step) for step in steps)] = True
+    return mask & lattice
+
+
 def reference(volume: Array, affine: Array, *, inside: NDArray[np.bool_]) -> Reference:
     """Return ``volume`` with its derivatives by the motion parameters, at the voxels ``inside``."""
     gradient = np.stack([part[inside] for part in np.gradient(volume.astype(np.float64))], axis=1)
@@ -93,7 +105,14 @@ def reference(volume: Array, affine: Array, *, inside: NDArray[np.bool_]) -> Ref
     centre = points.mean(axis=0)
     values = volume[inside].astype(np.float64)
     jacobian = np.column_stack([gradient_mm, np.cross(gradient_mm, points - centre), values])
-    return Reference(points_mm=points, values=values, jacobian=jacobian, centre_mm=centre)
+    return Reference(
+        points_mm=points, values=values, jacobian=jacobian, normal=product(jacobian, jacobian), centre_mm=centre
+    )
+
+
+def product(first: Array, second: Array) -> NDArray[np.float64]:
+    """Return first' second; einsum, unlike a BLAS product, adds in an order that no number of threads changes."""
+    return np.asarray(np.einsum("ni,n...->i...", first, second))
 
 
 def align_all(
@@ -105,6 +124,7 @@ def align_all(
     n_time: int,
     order: int,
     iterations: int,
+    least_mm: float,
 ) -> NDArray[np.float64]:
     """Return the motion of every volume; each starts from its guess, or else from the volume before it."""
     motion = np.empty((n_time, 4, 4))
@@ -112,27 +132,38 @@ def align_all(
     for time in range(n_time):
         guess = previous if guesses is None else guesses[time]
         motion[time] = previous = align(
-            target, volume_at(time), affine=affine, guess=guess, order=order, iterations=iterations
+            target,
+            volume_at(time),
+            affine=affine,
+            guess=guess,
+            order=order,
+            iterations=iterations,
+            least_mm=least_mm,
         )
     return motion
 
 
 def align(
-    target: Reference, volume: Array, *, affine: Array, guess: Array, order: int = 1, iterations: int = 12
+    target: Reference,
+    volume: Array,
+    *,
+    affine: Array,
+    guess: Array,
+    order: int = 1,
+    iterations: int = 12,
+    least_mm: float = FINE,
 ) -> NDArray[np.float64]:
     """Return the rigid 4 x 4 transform from the reference to ``volume`` (smoothed alike; see ``sample``)."""
     to_voxel = np.linalg.inv(affine)
     motion, factor = np.array(guess, dtype=np.float64), 1.0
     for _ in range(iterations):
         sampled, seen = sample(volume, target.points_mm, to_voxel=to_voxel @ motion, order=order)
-        jacobian = target.jacobian[seen]
-        error = sampled[seen] - factor * target.values[seen]
-        # einsum, unlike a BLAS product, adds in an order that does not depend on the number of threads
-        normal = np.einsum("ni,nj->ij", jacobian, jacobian)
-        step = np.linalg.solve(normal, np.einsum("ni,n->i", jacobian, error))
+        error = np.where(seen, sampled - factor * target.values, 0.0)
+        unseen = target.jacobian[~seen]
+        step = np.linalg.solve(target.normal - product(unseen, unseen), product(target.jacobian, error))
         motion = motion @ np.linalg.inv(rigid(step[None, :6] / factor, target.centre_mm)[0])
         factor += step[6]
-        if np.abs(step[:3]).max() < LEAST_STEP_MM and np.abs(step[3:6]).max() < LEAST_STEP_RAD:
+        if max(np.abs(step[:3]).max(), RADIAN_MM * np.abs(step[3:6]).max()) < least_mm:
             break
     return motion
 
