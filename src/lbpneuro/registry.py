@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from lbpneuro.markers import bold, connectivity, dynamic, networks, plasticity, scan_quality, shift, structural, tms
+from lbpneuro.markers import (
+    bold,
+    connectivity,
+    dynamic,
+    networks,
+    plasticity,
+    scan_anatomy,
+    scan_quality,
+    shift,
+    structural,
+    tms,
+)
 from lbpneuro.markers.descriptor import Marker
 
 MARKERS: tuple[Marker, ...] = (
     *structural.MARKERS,
+    *scan_anatomy.MARKERS,
     *connectivity.MARKERS,
     *networks.MARKERS,
     *scan_quality.MARKERS,

@@ -74,6 +74,23 @@ class RegionMeasure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """What a volume is expected to be in a reference cohort, and how well that is known.
+
+    ``coefficients`` (4,) are those of 1, TIV - ``tiv_mean`` (mL), age - ``age_mean`` (years) and male (1, else 0);
+    ``covariance`` (4, 4) is that of the coefficients. ``method`` says how the cohort was measured, as
+    ``Structural.method`` does.
+    """
+
+    method: str
+    coefficients: NDArray[np.float64]
+    covariance: NDArray[np.float64]
+    tiv_mean: float
+    age_mean: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Structural:
     """Input of the family: the numbers of one person and session, from whichever source; NaN: not given.
 
@@ -84,7 +101,8 @@ class Structural:
     lost its skull before it was segmented. ``fd_mean_mm`` is the mean framewise displacement of the BOLD runs of the
     session, ``image_quality`` the weighted rating of CAT12 (%), ``euler`` the Euler number of FreeSurfer (mean of both
     hemispheres), ``template_dice`` the overlap with the brain of the template. ``failures`` are reasons found upstream
-    for which no volume may be given. ``settings`` is the section ``structural``.
+    for which no volume may be given. ``settings`` is the section ``structural``. ``age`` (years), ``male`` (1, or 0 for
+    female) and ``reference``, by (marker, *level), serve the residuals.
     """
 
     source: Source
@@ -105,11 +123,19 @@ class Structural:
     euler: float = math.nan
     template_dice: float = math.nan
     failures: tuple[Reason, ...] = ()
+    age: float = math.nan
+    male: float = math.nan
+    reference: Mapping[Level, Reference] = field(default_factory=dict)
 
     @property
     def draft(self) -> bool:
         """Whether the embedded path worked at its draft level."""
         return self.level == "draft"
+
+    @property
+    def method(self) -> str:
+        """Source, and of the embedded path its level: what must be the same for values to be comparable."""
+        return f"embedded_{self.level or 'standard'}" if self.source == "embedded" else self.source
 
 
 def from_native_maps(

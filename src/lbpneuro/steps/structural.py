@@ -9,8 +9,7 @@ from lbpneuro.io import anatomy
 from lbpneuro.io.files import write_nifti, write_tsv
 from lbpneuro.io.images import block
 from lbpneuro.io.regions import read_regions, require
-from lbpneuro.markers.structural import region_levels
-from lbpneuro.markers.tissue import RegionMap, from_native_maps
+from lbpneuro.markers.tissue import MAP_REGIONS, RegionMap, from_native_maps
 from lbpneuro.steps.command import Config, Measured, OutputFolder, family_step
 
 METHOD = "Tissue probabilities summed over the brain and over labelled regions"
@@ -27,7 +26,7 @@ def main(argv: list[str]) -> int:
 
 def measure(files: list[Path], config: Config, out: OutputFolder) -> Measured:
     """Return the maps and regions of one person; without a transform from template space, no regions."""
-    regions = require(read_regions(Path(config["functional"]["rois"])), region_levels(config))
+    regions = require(read_regions(Path(config["functional"]["rois"])), MAP_REGIONS)
     maps, head = anatomy.read_tissues(files), anatomy.head_metadata(files)
     transform = anatomy.template_transform(files, space=next(iter(regions.values())).space)
     native = anatomy.native_regions(regions, transform, grid=maps.grid) if transform else {}
