@@ -122,19 +122,23 @@ def _whole(data: Structural, quantity: str) -> dict[Level, Estimate]:
 
 def _whole_ratio(data: Structural, quantity: str) -> dict[Level, Estimate]:
     def estimate(value: float) -> Estimate:
+        if np.isnan(data.tiv_ml):
+            return Estimate.missing(Reason.NOT_IN_SOURCE)
         caveats = (*flags(data), *outer_flags(data))
         cv = ratio_cv(data, rescan_cv(data, quantity))
         return measured(value / data.tiv_ml * ML_PER_L, cv, n=_n(data, quantity), flags=caveats)
 
-    return {(): _without_size(data) or _of_brain(data, quantity, estimate)}
+    return {(): _of_brain(data, quantity, estimate)}
 
 
 def _whole_residual(data: Structural, quantity: str) -> dict[Level, Estimate]:
     def estimate(value: float) -> Estimate:
+        if np.isnan(data.tiv_ml):
+            return Estimate.missing(Reason.NOT_IN_SOURCE)
         cv, caveats = rescan_cv(data, quantity), (*flags(data), *outer_flags(data))
         return _departure(data, (quantity,), value=(value, cv * value), n=_n(data, quantity), flags=caveats)
 
-    return {(): _without_size(data) or _of_brain(data, quantity, estimate)}
+    return {(): _of_brain(data, quantity, estimate)}
 
 
 def _of_brain(data: Structural, quantity: str, estimate: Callable[[float], Estimate]) -> Estimate:
@@ -157,14 +161,6 @@ def _not_given(data: Structural) -> Estimate:
     if data.failures:
         return Estimate.fail(*data.failures)
     return absent(data, ())
-
-
-def _without_size(data: Structural) -> Estimate | None:
-    """Return the row of whatever is relative to an intracranial volume that is not known."""
-    reasons = refusals(data)
-    if not np.isnan(data.tiv_ml):
-        return None
-    return Estimate.fail(*reasons) if reasons else Estimate.missing(Reason.NOT_IN_SOURCE)
 
 
 def _n(data: Structural, quantity: str) -> float:
@@ -196,22 +192,26 @@ def gm_volume_ratio(data: Structural) -> dict[Level, Estimate]:
     """Return the volume of every region per intracranial volume (mL/L)."""
 
     def estimate(level: Level, region: RegionMeasure, caveats: Sequence[Reason]) -> Estimate:
+        if np.isnan(data.tiv_ml):
+            return Estimate.missing(Reason.NOT_IN_SOURCE)
         value = region.volume_ml / data.tiv_ml * ML_PER_L
         cv = ratio_cv(data, region_cv(data, level))
         return measured(value, cv, n=region.n, flags=(*caveats, *outer_flags(data)))
 
-    return _relative(data, by_region(data, LEVELS, estimate))
+    return by_region(data, LEVELS, estimate)
 
 
 def gm_volume_residual(data: Structural) -> dict[Level, Estimate]:
     """Return how far the volume of every region lies from the reference cohort (mL)."""
 
     def estimate(level: Level, region: RegionMeasure, caveats: Sequence[Reason]) -> Estimate:
+        if np.isnan(data.tiv_ml):
+            return Estimate.missing(Reason.NOT_IN_SOURCE)
         value = region.volume_ml, region_cv(data, level) * region.volume_ml
         caveats = (*caveats, *outer_flags(data))
         return _departure(data, ("gm_volume", *level), value=value, n=region.n, flags=caveats)
 
-    return _relative(data, by_region(data, LEVELS, estimate))
+    return by_region(data, LEVELS, estimate)
 
 
 def gm_density(data: Structural) -> dict[Level, Estimate]:
@@ -240,12 +240,6 @@ def cortical_thickness(data: Structural) -> dict[Level, Estimate]:
         return measured(region.thickness_mm, rescan_cv(data, "thickness"), n=region.n, flags=flags(data))
 
     return {level: estimate(level) for level in THICKNESS_LEVELS}
-
-
-def _relative(data: Structural, found: dict[Level, Estimate]) -> dict[Level, Estimate]:
-    """Return ``found`` with rows that have no value where the intracranial volume is not known."""
-    empty = _without_size(data)
-    return found if empty is None else {level: empty if level in data.regions else row for level, row in found.items()}
 
 
 def _departure(

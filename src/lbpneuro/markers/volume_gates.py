@@ -95,7 +95,7 @@ def _unmeasured(data: Structural, level: Level) -> tuple[Reason, ...]:
     region = data.regions[level]
     if region.coverage < coverage_min(data, level):
         return (Reason.COVERAGE_TOO_LOW,)
-    return (Reason.INVALID_INPUT,) if np.isnan(region.volume_ml) else ()
+    return (data.absent.get(level, Reason.INVALID_INPUT),) if np.isnan(region.volume_ml) else ()
 
 
 def absent(data: Structural, level: Level) -> Estimate:
