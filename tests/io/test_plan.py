@@ -44,7 +44,9 @@ def test_derivatives_are_used_where_they_are(tmp_path: Path) -> None:
         "sub-01_label-CSF_probseg.nii.gz",
         "sub-01_from-MNI152NLin2009cAsym_to-T1w_mode-image_xfm.h5",
         "sub-01_desc-brain_mask.nii.gz",
+        "sub-01_task-rest_desc-confounds_timeseries.tsv",
     }
+    assert unit["structural_source"] == "fmriprep"
     assert names(unit["files"]["functional"]) == {
         "sub-01_task-rest_space-MNI152NLin2009cAsym_desc-preproc_bold.nii.gz",
         "sub-01_task-rest_space-MNI152NLin2009cAsym_desc-brain_mask.nii.gz",
@@ -63,7 +65,8 @@ def test_raw_images_are_preprocessed_where_no_derivative_is(tmp_path: Path) -> N
     assert names(anat_job[1]) == {"sub-01_T1w.nii.gz"}
     assert Path(func_job[0]).name == "sub-01_task-rest_bold_desc-embedded_func.json"
     assert names(func_job[1]) == {"sub-01_task-rest_bold.nii.gz", "sub-01_desc-embedded_anat.json"}
-    assert unit["files"]["structural"] == [anat_job[0]]
+    assert unit["files"]["structural"] == [anat_job[0], func_job[0]]
+    assert unit["structural_source"] == "embedded"
     assert unit["files"]["functional"] == [func_job[0]]
 
 
@@ -97,7 +100,8 @@ def test_tissue_maps_of_a_derivative_without_bold_leave_the_bold_to_the_embedded
     plan = load_plan(settings(tmp_path, derivatives={"smriprep": str(tmp_path / "smriprep")}))
     unit = plan["units"]["sub-01"]
     assert names(unit["files"]["structural"]) == {
-        f"sub-01_label-{tissue}_probseg.nii.gz" for tissue in ("GM", "WM", "CSF")
+        *(f"sub-01_label-{tissue}_probseg.nii.gz" for tissue in ("GM", "WM", "CSF")),
+        "sub-01_task-rest_bold_desc-embedded_func.json",
     }
     assert names(unit["preprocess_anat"]) == {"sub-01_desc-embedded_anat.json"}
     (job,) = unit["preprocess_func"].values()

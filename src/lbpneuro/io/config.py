@@ -124,7 +124,8 @@ def resolve(config: Mapping[str, Any]) -> Config:
             f"setting `dynamic.states`: {states} is not there; give the path of a desc-dynamic_states.tsv."
         )
     dynamic = {**config["dynamic"], "states": str(Path(states).absolute()) if states else None}
-    resolved = {**config, "dataset": dataset, "functional": functional, "dynamic": dynamic}
+    structural = {**config["structural"], "gm_maps": _map_files(config["structural"]["gm_maps"])}
+    resolved = {**config, "dataset": dataset, "functional": functional, "dynamic": dynamic, "structural": structural}
     check_names(resolved)
     way = functional["template_transform"]
     functional["template_transform"] = str(Path(way).absolute()) if way else None
@@ -137,6 +138,17 @@ def _atlas_files(name: str, entry: Mapping[str, str | None]) -> dict[str, str | 
         if path and not Path(path).is_file():
             raise ConfigError(f"setting `functional.atlases.{name}.{key}`: there is no file {path}; check the path.")
     return {key: str(Path(path).absolute()) if path else None for key, path in entry.items()}
+
+
+def _map_files(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Absolute paths of the user's gray-matter maps; ConfigError if their table is not there."""
+    table, pattern = entry["tiv_file"], entry["pattern"]
+    if table and not Path(table).is_file():
+        raise ConfigError(f"setting `structural.gm_maps.tiv_file`: there is no file {table}; check the path.")
+    absolute = {
+        key: str(Path(path).absolute()) if path else None for key, path in (("tiv_file", table), ("pattern", pattern))
+    }
+    return {**entry, **absolute}
 
 
 def _shipped(path: Path) -> Path:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,16 @@ from lbpneuro.errors import InputError
 from lbpneuro.io.config import Config, config_hash
 from lbpneuro.io.files import read_json, write_json
 from lbpneuro.io.index import Row, index_dataset, matches, subject_folders, tree_signature
+from lbpneuro.io.structural_index import folders_to_watch, index_maps, index_results
+from lbpneuro.io.structural_plan import EMBEDDED, Who, available, choose, one_per_tissue, raw_anatomy
 
 Plan = dict[str, Any]
 Unit = dict[str, Any]
 
-PLAN_VERSION = 3  # raised when the same tree gives another plan, so that no cache of an earlier version is used
+PLAN_VERSION = 4  # raised when the same tree gives another plan, so that no cache of an earlier version is used
 RUN_ENTITIES = ("task", "acq", "ce", "rec", "dir", "run")
 RATED_TASKS = ("task", "control_task")
+MOTION_FILES = ("_desc-confounds_timeseries.tsv", "_desc-confounds_regressors.tsv", "_desc-embedded_func.json")
 RATINGS = ("stim", "physio", "events", "beh")
 TISSUES = ("GM", "WM", "CSF")
 MNI = "MNI152NLin2009cAsym"
@@ -42,9 +46,7 @@ def load_plan(config: Config) -> Plan:
             raise InputError(
                 f"{root}: the dataset {name!r} is not a folder; check the path (`make demo` writes the demo data)."
             )
-    tasks = [config["shift"][key] for key in RATED_TASKS]
-    made_of = [PLAN_VERSION, tree_signature(roots.values()), config["dataset"], config["functional"]["rois"], tasks]
-    signature = config_hash(made_of)
+    signature = config_hash([PLAN_VERSION, tree_signature(roots.values()), *_chosen_by(config)])
     cache = Path(config["dataset"]["work_dir"]) / "plan.json"
     if cache.exists() and (plan := read_json(cache))["signature"] == signature:
         return plan
@@ -57,9 +59,41 @@ def _derivatives(config: Config) -> dict[str, Path]:
     return {name: Path(path) for name, path in config["dataset"]["derivatives"].items()}
 
 
+def _chosen_by(config: Config) -> list[Any]:
+    """What else a plan depends on: settings, and folders that are not those of a participant."""
+    tasks = [config["shift"][key] for key in RATED_TASKS]
+    structural = [config["structural"][key] for key in ("source", "allow_mixed_sources", "gm_maps")]
+    watched = [folder for root in _derivatives(config).values() for folder in (root, *folders_to_watch(root))]
+    changed = [folder.stat().st_mtime_ns for folder in watched]
+    return [
+        config["dataset"],
+        config["functional"]["rois"],
+        tasks,
+        structural,
+        changed,
+        [row["path"] for row in _maps(config)],
+    ]
+
+
+def _maps(config: Config) -> list[Row]:
+    """The user's own gray-matter maps."""
+    pattern = config["structural"]["gm_maps"]["pattern"]
+    return index_maps(pattern) if pattern else []
+
+
+def _rows(config: Config, roots: Mapping[str, Path]) -> list[Row]:
+    """All files of the datasets; what other programs wrote under names of their own is told by these."""
+    known = set(subject_folders(roots["raw"]))
+    rows = _maps(config)
+    for name, root in roots.items():
+        results = index_results(root, dataset=name, known=known) if name != "raw" else []
+        rows += results or index_dataset(root, dataset=name)
+    return rows
+
+
 def make_plan(config: Config, roots: Mapping[str, Path]) -> Plan:
     """Return the plan for the datasets ``roots`` ({"raw": ..., derivative name: ...}); pure but for the indexing."""
-    rows = [row for name, root in roots.items() for row in index_dataset(root, dataset=name)]
+    rows = _rows(config, roots)
     labels = _participants(config, rows, roots["raw"])
     by_subject: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
@@ -67,11 +101,10 @@ def make_plan(config: Config, roots: Mapping[str, Path]) -> Plan:
             by_subject[row.get("sub", "")].append(row)
     common = list(by_subject.pop("", []))
     _check_asked_for(config, rows, roots["raw"])
-    units = [
-        unit
-        for label in labels
-        for unit in _units(label, by_subject[label], config=config, out=Path(config["dataset"]["out_dir"]))
-    ]
+    visits = {label: _visits(by_subject[label]) for label in labels}
+    sources = _sources(visits, config)
+    out = Path(config["dataset"]["out_dir"])
+    units = [unit for label in labels for unit in _units(label, visits[label], sources, config=config, out=out)]
     return {
         "participants": [f"sub-{label}" for label in labels],
         "units": {unit["prefix"]: unit for unit in units},
@@ -126,36 +159,64 @@ def _allows(wanted: Any, found: str | None) -> bool:
     return found is None if wanted is None else found == str(wanted)
 
 
-def _units(label: str, rows: Sequence[Row], *, config: Config, out: Path) -> list[Unit]:
-    """Return one unit per session of a participant, or one without session."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """The files of one session of a participant, and those that no session claims.
+
+    ``once`` are those of the latter that count with this session.
+    """
+
+    session: str | None
+    own: Sequence[Row]
+    shared: Sequence[Row]
+    once: Sequence[Row]
+
+
+def _visits(rows: Sequence[Row]) -> list[Visit]:
+    """Return the sessions of a participant, or one without session."""
     sessions = sorted({row["ses"] for row in rows if row.get("ses")}) or [None]
-    units = []
-    anatomy: list[Row] = []
+    visits = []
     for session in sessions:
-        own = [row for row in rows if row.get("ses") == session]
         shared = [row for row in rows if row.get("ses") is None]
         # Derivatives that average the anatomy over sessions have no session: one measurement, counted once.
         once = [row for row in shared if row.get("datatype") == "anat"] if session and session == sessions[0] else []
-        unit = _unit(label, session, [*own, *once], shared, anatomy=anatomy, config=config, out=out)
+        own = [row for row in rows if row.get("ses") == session]
+        visits.append(Visit(session=session, own=[*own, *once], shared=shared, once=once))
+    return visits
+
+
+def _sources(visits: Mapping[str, Sequence[Visit]], config: Config) -> dict[Who, tuple[str, list[Row]]]:
+    """Return where the gray matter of every session comes from, and the files of that source."""
+    found = {(label, visit.session): available(visit.own) for label, those in visits.items() for visit in those}
+    lasting = {
+        label: {source for visit in those for source in available(visit.once)} for label, those in visits.items()
+    }
+    chosen = choose(found, lasting=lasting, config=config)
+    return {who: (source, found[who].get(source, [])) for who, source in chosen.items()}
+
+
+def _units(
+    label: str, visits: Sequence[Visit], sources: Mapping[Who, tuple[str, list[Row]]], *, config: Config, out: Path
+) -> list[Unit]:
+    """Return one unit per session of a participant."""
+    units = []
+    anatomy: list[Row] = []
+    for visit in visits:
+        source = sources[label, visit.session]
+        unit = _unit(label, visit, source, anatomy=anatomy, config=config, out=out)
         anatomy = anatomy or [_planned(Path(path)) for path in unit["preprocess_anat"]]
         units.append(unit)
     return units
 
 
 def _unit(
-    label: str,
-    session: str | None,
-    own: Sequence[Row],
-    shared: Sequence[Row],
-    *,
-    anatomy: Sequence[Row],
-    config: Config,
-    out: Path,
+    label: str, visit: Visit, source: tuple[str, list[Row]], *, anatomy: Sequence[Row], config: Config, out: Path
 ) -> Unit:
     """Return what is to be done for one session; ``anatomy`` is that of an earlier session, for runs without a T1w."""
+    session, own, shared = visit.session, visit.own, visit.shared
     folder = f"sub-{label}" + (f"/ses-{session}" if session else "")
     prefix = folder.replace("/", "_")
-    anat, preprocess_anat = _anatomy(own, base=out / folder / "anat" / prefix)
+    anat, preprocess_anat = _anatomy(own, source, base=out / folder / "anat" / prefix)
     # A derivative may have the tissue maps but no BOLD; the way to the template is then made from the raw T1w.
     way = preprocess_anat or _embedded_anatomy(own, base=out / folder / "anat" / prefix)
     manifests = [_planned(Path(path)) for path in way] or anatomy
@@ -165,7 +226,7 @@ def _unit(
     # A family that follows another reads its rows; without any data for these it is missing for the same reason.
     dynamic = [rows] if _present(func) else func
     wanted = {
-        "structural": anat,
+        "structural": [*anat, *(_motion(func) if source[0] else [])],
         "functional": func,
         "dynamic": dynamic,
         "shift": _rated(own, shared, config),
@@ -177,12 +238,18 @@ def _unit(
         "folder": folder,
         "participant": f"sub-{label}",
         "session": f"ses-{session}" if session else None,
+        "structural_source": source[0],
         "files": {name: _present(files) for name, files in wanted.items()},
         "absent": {name: _dangling(files) for name, files in wanted.items()},
         "preprocess_anat": way if preprocess_func else preprocess_anat,
         "preprocess_func": preprocess_func,
         "meps": meps,
     }
+
+
+def _motion(func: Sequence[Row]) -> list[Row]:
+    """What tells how much somebody moved: the confounds of the runs, or what makes them."""
+    return [row for row in func if row["exists"] and row["path"].endswith(MOTION_FILES)]
 
 
 def _planned(path: Path) -> Row:
@@ -198,48 +265,29 @@ def _dangling(rows: Iterable[Row]) -> list[str]:
     return sorted(row["path"] for row in rows if not row["exists"])
 
 
-def _anatomy(rows: Sequence[Row], *, base: Path) -> tuple[list[Row], dict[str, list[str]]]:
-    """Return the files of the structural step and, where they must be made first, the jobs that make them."""
-    derived = [row for row in rows if row["dataset"] != "raw"]
-    maps = [
-        row
-        for row in derived
-        if matches(row, suffix="probseg", ext=".nii.gz", space=None, atlas=None) and row.get("label") in TISSUES
-    ]
-    if maps:
-        extra = [row for row in derived if _is_transform(row) or _is_native(row)]
-        return [*maps, *extra], {}
-    raw = _raw_anatomy(rows)
-    if raw is None:
-        return [], {}
-    jobs = _embedded_anatomy(rows, base=base)
-    return [_planned(Path(path)) for path in jobs] or [raw], jobs
+def _anatomy(
+    rows: Sequence[Row], source: tuple[str, list[Row]], *, base: Path
+) -> tuple[list[Row], dict[str, list[str]]]:
+    """Return the files of the structural step and, where they must be made first, the jobs that make them.
 
-
-def _raw_anatomy(rows: Sequence[Row]) -> Row | None:
-    return _first(row for row in rows if matches(row, dataset="raw", suffix="T1w") and row["ext"].startswith(".nii"))
+    Without anything of the source of the study there is at most the raw image, of which the step says so.
+    """
+    if source[0] == EMBEDDED:
+        jobs = _embedded_anatomy(rows, base=base)
+        return [_planned(Path(path)) for path in jobs], jobs
+    raw = raw_anatomy(rows)
+    return source[1] or ([raw] if raw else []), {}
 
 
 def _embedded_anatomy(rows: Sequence[Row], *, base: Path) -> dict[str, list[str]]:
     """Return the job that makes the anatomy from the raw T1w image, where that is there."""
-    raw = _raw_anatomy(rows)
+    raw = raw_anatomy(rows)
     manifest = base.with_name(f"{base.name}_desc-embedded_anat.json")
     return {str(manifest): [raw["path"]]} if raw and raw["exists"] else {}
 
 
 def _is_transform(row: Row) -> bool:
     return row.get("suffix") == "xfm" and f"from-{MNI}_to-T1w" in Path(row["path"]).name
-
-
-def _is_native(row: Row) -> bool:
-    brain = matches(row, suffix="mask", desc="brain", space=None, datatype="anat")
-    head = matches(row, suffix="T1w", desc="preproc", space=None)
-    return (brain or head) and row.get("ext") == ".nii.gz"
-
-
-def _first(rows: Iterable[Row]) -> Row | None:
-    """The first by run and resolution, when a session has several."""
-    return min(rows, key=lambda row: (int(row.get("run", 0)), row["path"]), default=None)
 
 
 def _functional(
@@ -280,10 +328,10 @@ def _anatomy_of_runs(rows: Sequence[Row], *, space: str) -> list[Row]:
     derived = [row for row in rows if row["dataset"] != "raw"]
     maps = [row for row in derived if _is_image(row, suffix="probseg") and row.get("label") in TISSUES]
     if space in TEMPLATES:
-        return _one_per_tissue([row for row in maps if row.get("space") == space])
+        return one_per_tissue([row for row in maps if row.get("space") == space])
     native = [row for row in maps if row.get("space") in (None, space) and "atlas" not in row]
     ways = [row for row in derived if _is_transform(row)]
-    return [*_one_per_tissue(native), *_one_per_tissue([row for row in maps if row.get("space") == MNI]), *ways]
+    return [*one_per_tissue(native), *one_per_tissue([row for row in maps if row.get("space") == MNI]), *ways]
 
 
 def _runs_of_interest(rows: Sequence[Row], config: Config) -> list[Row]:
@@ -324,11 +372,6 @@ def _one_per_run(rows: Sequence[Row]) -> list[Row]:
     return _preferred(
         [row for row in rows if "echo" not in row or _run(row) not in combined], of=(*RUN_ENTITIES, "echo")
     )
-
-
-def _one_per_tissue(rows: Sequence[Row]) -> list[Row]:
-    """One map per tissue, at 2 mm where it exists at several resolutions."""
-    return _preferred(rows, of=("label",))
 
 
 def _preferred(rows: Sequence[Row], *, of: Sequence[str]) -> list[Row]:
