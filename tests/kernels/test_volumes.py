@@ -8,6 +8,7 @@ import pytest
 from lbpneuro.kernels.volumes import (
     coverage,
     ratio_se,
+    regional_mean,
     regional_volume,
     segmented,
     tissue_volume,
@@ -126,3 +127,19 @@ def test_ratio_se_is_the_spread_of_the_ratio():
     spread = np.std(volume / total * 1000, ddof=1)
     assert ratio_se(8.0, numerator_cv=0.02, denominator_cv=0.005) == pytest.approx(spread, rel=0.01)
     assert ratio_se(-8.0, numerator_cv=0.03, denominator_cv=0.04) == pytest.approx(0.4)
+
+
+def test_regional_mean_counted_by_hand(labels):
+    gm = np.zeros(labels.shape)
+    gm[0, :2], gm[1] = 1.0, 0.25
+    weights = (labels == 3) + 0.5 * (labels == 127)
+    # 8 of 16 voxels are gray; 16 half voxels of a quarter
+    assert regional_mean(gm, weights) == pytest.approx((8 + 8 * 0.25) / 24)
+    assert np.isnan(regional_mean(gm, weights * 0))
+    assert np.isnan(regional_mean(np.full(labels.shape, np.nan), weights))
+
+
+def test_regional_mean_is_that_of_numpy(rng):
+    gm, weights = rng.random((2, 3, 4, 5, 6)).astype(np.float32)
+    expected = [np.average(one, weights=weight) for one, weight in zip(gm, weights, strict=True)]
+    np.testing.assert_allclose(regional_mean(gm, weights), expected, rtol=1e-6)
