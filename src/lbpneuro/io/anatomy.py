@@ -247,12 +247,16 @@ def label_table(regions: Mapping[Name, NativeRegion]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["index", "name", "roi", "hemi"])
 
 
-def _images(files: Sequence[Path], spaces: Sequence[str | None] = NATIVE_SPACES, **wanted: str) -> list[Path]:
-    """Return the images in a space, by default the person's own, whose names have the entities ``wanted``, in order."""
+def _images(files: Sequence[Path], spaces: Sequence[str | None] = NATIVE_SPACES, **asked: str) -> list[Path]:
+    """Return the images in a space, by default the person's own, whose names have the entities asked for, in order.
+
+    Without a ``desc`` asked for they have none: maps that were changed (modulated) are others.
+    """
     found = []
     for path in sorted(files):
         named = entities(path)
         is_image = named.get("ext", "").startswith(".nii") and named.get("space") in spaces
+        wanted = {"desc": None, **asked}
         if is_image and all(named.get(key) == value for key, value in wanted.items()):
             found.append(path)
     return found

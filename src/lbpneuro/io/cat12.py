@@ -33,6 +33,7 @@ CLOSING_VOXELS = 3
 TOTAL_TOLERANCE = 0.15
 FULL_POINTS, POINTS_PER_MARK = 105.0, 10.0
 SIDES = {"l": "L", "r": "R"}
+CAT12_FILE = re.compile(r"(?:mw)?mwp[123].*\.nii(?:\.gz)?|cat(?:ROIs)?_.*\.xml")
 AGAIN = "copy the file again, or run CAT12 again"
 
 

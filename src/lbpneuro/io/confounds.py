@@ -173,6 +173,22 @@ def select_confounds(table: pd.DataFrame, path: Path, *, strategy: Strategy) -> 
     )
 
 
+def head_motion(path: Path) -> Array:
+    """Return the framewise displacement (Jenkinson, mm) of the volumes of a run in the steady state, but for the first.
+
+    Raises
+    ------
+    InputError
+        Naming file and column if the table cannot be read, or has neither displacement nor motion parameters.
+    """
+    table = read_tsv(path)
+    if "rmsd" in table.columns:
+        moved = _change(table, "rmsd", path=path, otherwise=np.empty(0))
+    else:
+        moved = fd_jenkinson(np.column_stack([_column(table, name, path=path) for name in MOTION]))
+    return np.asarray(moved[_steady(table) & np.isfinite(moved)])
+
+
 def confound_names(table: pd.DataFrame, path: Path, *, strategy: Strategy) -> tuple[str, ...]:
     """Return the columns that a strategy takes from a table, in a fixed order."""
     names = [f"{base}{form}" for form in strategy.motion for base in MOTION]

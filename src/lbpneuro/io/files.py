@@ -169,10 +169,11 @@ def raise_upstream_error(path: Path) -> None:
         raise LbpneuroError(error["message"], reason=Reason(error["reason"]))
 
 
-def expand_manifests(paths: Sequence[Path]) -> list[Path]:
+def expand_manifests(paths: Sequence[Path], *, of_runs: Sequence[str] | None = None) -> list[Path]:
     """Return ``paths`` with every manifest of the embedded path replaced by the files it lists.
 
-    A manifest, ``*_desc-embedded_*.json``, lists its outputs relative to its own folder.
+    A manifest, ``*_desc-embedded_*.json``, lists its outputs by role relative to its own folder. Of those of BOLD runs
+    only the roles ``of_runs`` are taken, by default all.
 
     A manifest that records a failure is left out, with a line in the log: one bad run does not take the others along.
 
@@ -185,7 +186,7 @@ def expand_manifests(paths: Sequence[Path]) -> list[Path]:
     failures: list[LbpneuroError] = []
     for path in paths:
         try:
-            files += _listed(path) if "_desc-embedded_" in path.name else [path]
+            files += _listed(path, of_runs) if "_desc-embedded_" in path.name else [path]
         except LbpneuroError as failure:
             log.error("%s: left out, because %s", path.name, failure)
             failures.append(failure)
@@ -194,6 +195,8 @@ def expand_manifests(paths: Sequence[Path]) -> list[Path]:
     return files
 
 
-def _listed(manifest: Path) -> list[Path]:
+def _listed(manifest: Path, of_runs: Sequence[str] | None) -> list[Path]:
     raise_upstream_error(manifest)
-    return [manifest.parent / name for name in read_json(manifest)["Outputs"].values()]
+    outputs = read_json(manifest)["Outputs"]
+    roles = of_runs if of_runs is not None and manifest.name.endswith("_func.json") else outputs
+    return [manifest.parent / outputs[role] for role in roles]

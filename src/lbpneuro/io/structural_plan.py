@@ -114,7 +114,11 @@ def _fmriprep(rows: Sequence[Row]) -> list[Row]:
 
 
 def _is_map(row: Row) -> bool:
-    return matches(row, suffix="probseg", atlas=None) and row.get("ext") == ".nii.gz" and row.get("label") in TISSUES
+    return (
+        matches(row, suffix="probseg", atlas=None, desc=None)
+        and row.get("ext") == ".nii.gz"
+        and row.get("label") in TISSUES
+    )
 
 
 def _belongs(row: Row, space: str | None) -> bool:

@@ -76,6 +76,15 @@ def start_log() -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s", force=True)
 
 
+OF_RUNS = {"structural": ("confounds",)}
+"""Families that read no more than some files of a BOLD run; these qualify their values, they are not made of them."""
+
+
+def _measured_files(name: str, paths: Sequence[Path]) -> list[Path]:
+    """Return the files whose processing decides what the values of a family are worth."""
+    return [path for path in paths if name not in OF_RUNS or not path.name.endswith("_desc-embedded_func.json")]
+
+
 def family_step(name: str, measure: Measure, argv: Sequence[str]) -> int:
     """Compute the markers of the family ``name`` for one participant and session, and write their rows.
 
@@ -87,8 +96,8 @@ def family_step(name: str, measure: Measure, argv: Sequence[str]) -> int:
     config = read_json(options.config)
     folder = OutputFolder(Path(config["dataset"]["out_dir"]), options.participant, options.session)
     try:
-        files = expand_manifests(options.files)
-        caveat = Reason.DRAFT_PROCESSING if is_draft(options.files) else None
+        files = expand_manifests(options.files, of_runs=OF_RUNS.get(name))
+        caveat = Reason.DRAFT_PROCESSING if is_draft(_measured_files(name, options.files)) else None
         rows, facts = _measured(
             name, measure, files, config=config, folder=folder, absent=options.absent, caveat=caveat
         )
