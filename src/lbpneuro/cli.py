@@ -28,6 +28,7 @@ EPILOG = """\
 sub-commands (each has its own --help):
   lbpneuro simulate OUT       write a study with known truth: raw BIDS, fMRIPrep-shaped derivatives, truth.tsv
   lbpneuro markers            the catalogue by family: tier, expected direction, what it is; --family NAME: sources
+  lbpneuro reference OUT_DIR  a reference cohort from your own controls, for gray-matter volumes adjusted for head size
   lbpneuro status OUT_DIR     done, failed (with reason) and missing, per participant and family
   lbpneuro selftest           simulate, analyse, and compare what was recovered with what was planted
 
@@ -46,7 +47,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     Return 0, 1 if a participant failed, 2 if the request cannot be met, or 130 if it was stopped from the keyboard.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    commands = {"simulate": simulate, "markers": markers, "status": status, "selftest": selftest, "recovery": recovery}
+    commands = {
+        "simulate": simulate,
+        "markers": markers,
+        "status": status,
+        "selftest": selftest,
+        "recovery": recovery,
+        "reference": reference,
+    }
     try:
         if arguments and arguments[0] in commands:
             return commands[arguments[0]](arguments[1:])
@@ -404,6 +412,24 @@ def recovery(argv: Sequence[str]) -> int:
     from lbpneuro.simulate.recovery import recovery_table, summary
 
     print(summary(recovery_table(options.out, options.truth)))
+    return 0
+
+
+def reference(argv: Sequence[str]) -> int:
+    """Write the table of a reference cohort from the controls of a finished study."""
+    parser = argparse.ArgumentParser(
+        prog="lbpneuro reference",
+        description="Regress gray-matter volumes of your own controls on intracranial volume, age and sex. The table "
+        "goes into the setting structural.reference of studies measured by the same method.",
+    )
+    parser.add_argument("out", type=Path, metavar="OUT_DIR", help="output folder of a study with its cohort tables")
+    parser.add_argument("table", type=Path, metavar="TSV", help="the table to write")
+    parser.add_argument("--group", default="control", metavar="NAME", help="who: value of --column (default: control)")
+    parser.add_argument("--column", default="group", metavar="COLUMN", help="of participants.tsv (default: group)")
+    options = parser.parse_args(argv)
+    from lbpneuro.stats.reference_cohort import write_reference
+
+    print(write_reference(options.out, options.table, column=options.column, group=options.group))
     return 0
 
 

@@ -9,6 +9,7 @@ from lbpneuro.markers.tissue import NUCLEI, THALAMIC_NUCLEI, THICKNESS, RegionMe
 
 SETTINGS = yaml.safe_load(default_config().read_text())["structural"]
 CV = SETTINGS["rescan_cv"]
+STANDARD_METHOD = "embedded_standard"
 LEVELS = tuple(
     (roi, hemi)
     for roi in (

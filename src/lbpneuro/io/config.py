@@ -124,7 +124,11 @@ def resolve(config: Mapping[str, Any]) -> Config:
             f"setting `dynamic.states`: {states} is not there; give the path of a desc-dynamic_states.tsv."
         )
     dynamic = {**config["dynamic"], "states": str(Path(states).absolute()) if states else None}
-    structural = {**config["structural"], "gm_maps": _map_files(config["structural"]["gm_maps"])}
+    structural = {
+        **config["structural"],
+        "gm_maps": _map_files(config["structural"]["gm_maps"]),
+        "reference": _reference_file(config["structural"]["reference"]),
+    }
     resolved = {**config, "dataset": dataset, "functional": functional, "dynamic": dynamic, "structural": structural}
     check_names(resolved)
     way = functional["template_transform"]
@@ -138,6 +142,13 @@ def _atlas_files(name: str, entry: Mapping[str, str | None]) -> dict[str, str | 
         if path and not Path(path).is_file():
             raise ConfigError(f"setting `functional.atlases.{name}.{key}`: there is no file {path}; check the path.")
     return {key: str(Path(path).absolute()) if path else None for key, path in entry.items()}
+
+
+def _reference_file(path: str | None) -> str | None:
+    """Absolute path of the table of a reference cohort; ConfigError if it is not there."""
+    if path and not Path(path).is_file():
+        raise ConfigError(f"setting `structural.reference`: there is no file {path}; `lbpneuro reference` writes one.")
+    return str(Path(path).absolute()) if path else None
 
 
 def _map_files(entry: Mapping[str, Any]) -> dict[str, Any]:
