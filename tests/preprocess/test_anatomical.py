@@ -4,25 +4,31 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 
-from lbpneuro.errors import QualityError
+from lbpneuro.errors import Reason
 from lbpneuro.io.transforms import itk_image
-from lbpneuro.preprocess.anatomical import (
-    brain_unbiased,
-    check_anatomy,
-    check_brain_volume,
-    coarsened,
-    filled,
-    is_skull_stripped,
-    scaled,
-    working_head,
-)
+from lbpneuro.preprocess.anatomical import brain_unbiased, scaled
+from lbpneuro.preprocess.anatomy_quality import AnatomyError, check_anatomy, template_quality, tissue_quality
+from lbpneuro.preprocess.extraction import background, filled, is_skull_stripped, mask_ml, working_head
+from lbpneuro.preprocess.itk import box_around, coarsened, cropped, uncropped
 from lbpneuro.preprocess.levels import LEVELS
+from lbpneuro.preprocess.templates import Template
 from tests.oracles import person
 
-GOOD = {"brain_ml": 1500.0, "CSF_ml": 300.0, "GM_ml": 700.0, "WM_ml": 500.0, "template_correlation": 0.8}
+GOOD = {
+    "brain_ml": 1500.0,
+    "template_correlation": 0.8,
+    "template_dice": 0.95,
+    "csf_share": 0.2,
+    "gm_share": 0.47,
+    "wm_share": 0.33,
+    "thalamus_ratio": 1.02,
+    "gm_to_csf": 1.8,
+    "wm_to_gm": 1.3,
+}
 
 
 def cube(size=20, *, voxel_mm=10.0, side=10):
@@ -31,30 +37,37 @@ def cube(size=20, *, voxel_mm=10.0, side=10):
     return itk_image(values, np.diag([voxel_mm, voxel_mm, voxel_mm, 1.0]))
 
 
-@pytest.mark.parametrize(("side", "fits"), [(9, False), (10, True), (12, True), (13, False)])
-def test_brain_volume_gate(side, fits):
-    """Cubes of 729, 1000, 1728 and 2197 mL."""
-    if fits:
-        check_brain_volume(cube(side=side), path=Path("T1w.nii.gz"))
-        return
-    with pytest.raises(QualityError, match=rf"T1w.nii.gz.*{side**3} mL, expected 1000 to 2000 mL"):
-        check_brain_volume(cube(side=side), path=Path("T1w.nii.gz"))
+@pytest.mark.parametrize(("side", "volume"), [(9, 729.0), (10, 1000.0), (13, 2197.0)])
+def test_the_volume_of_a_mask(side, volume):
+    assert mask_ml(cube(side=side)) == pytest.approx(volume)
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"template_correlation": 0.5}, "template correlation 0.50"),
-        ({"GM_ml": 300.0}, "GM / TIV 0.20"),
-        ({"WM_ml": 900.0}, "WM / TIV 0.60"),
-        ({"CSF_ml": 30.0}, "CSF / TIV 0.02"),
-        ({"template_correlation": float("nan")}, "template correlation nan"),
+        ({"brain_ml": 2197.0}, r"brain mask \(mL\) is 2197.00, expected 1000 to 2000.*look|Look at the image"),
+        ({"template_correlation": 0.5}, "correlation with the template is 0.50.*turned header"),
+        ({"template_dice": 0.8}, r"\(Dice\) is 0.80, expected 0.9 to 1"),
+        ({"gm_share": 0.3}, "gray matter as a share of the intracranial volume is 0.30, expected 0.35 to 0.55"),
+        ({"wm_share": 0.6}, "white matter .* is 0.60"),
+        ({"csf_share": 0.02}, "CSF as a share .* is 0.02"),
+        ({"thalamus_ratio": 1.4}, "left to right thalamus is 1.40, expected 0.8 to 1.25"),
+        ({"gm_to_csf": 0.7}, "gray matter relative to CSF is 0.70, expected at least 1.08.*is this a T1w image"),
+        ({"wm_to_gm": 1.0, "template_dice": 0.7}, "is this a T1w image"),
+        ({"template_correlation": float("nan")}, "template is nan"),
     ],
 )
-def test_implausible_segmentations_are_refused(change, words):
+def test_implausible_segmentations_are_refused_with_their_numbers(change, words):
     check_anatomy(GOOD, path=Path("T1w.nii.gz"))
-    with pytest.raises(QualityError, match=words):
+    with pytest.raises(AnatomyError, match=words) as caught:
         check_anatomy(GOOD | change, path=Path("T1w.nii.gz"))
+    assert "T1w.nii.gz" in str(caught.value)
+    assert caught.value.reason == Reason.FAILED_QC
+    assert caught.value.quality == pytest.approx(GOOD | change, nan_ok=True)
+
+
+def test_gates_that_cannot_be_seen_yet_do_not_apply():
+    check_anatomy({"brain_ml": 1500.0}, path=Path("T1w.nii.gz"))
 
 
 def test_the_largest_piece_is_kept_and_filled():
@@ -85,16 +98,72 @@ def test_coarsening_keeps_the_sum_of_a_blob_and_never_refines():
     assert coarsened(found, 3.0) is found
 
 
-def test_stripped_and_whole_heads_are_told_apart(tmp_path, someone):
-    for stripped in (True, False):
-        path = person.write_t1w(someone, tmp_path / f"{stripped}.nii.gz", stripped=stripped)
-        head, support = working_head(path, 4.0)
-        _, points = person.grid(low=(-102.0, -135.0, -100.0), size=head.shape)
-        brain = someone.source.at("brain", person.apply(someone.to_template, points)).reshape(head.shape)
-        near = itk_image(brain > 0.02, np.diag([4.0, 4, 4, 1]))
-        assert is_skull_stripped(head, near=near) == stripped
-        if stripped:
-            assert support.numpy().sum() == pytest.approx((brain > 0.5).sum(), rel=0.01)
+@pytest.mark.parametrize("stripped", [True, False])
+@pytest.mark.parametrize("shift", [0.0, 50.0])
+def test_stripped_and_whole_heads_are_told_apart(tmp_path, someone, stripped, shift):
+    """Also where the empty background is not 0."""
+    path = person.write_t1w(someone, tmp_path / "T1w.nii.gz", stripped=stripped)
+    image = nib.load(path)
+    nib.save(nib.Nifti1Image(image.get_fdata(dtype=np.float32) + np.float32(shift), image.affine), path)
+    head = working_head(path, 4.0)
+    _, points = person.grid(low=(-102.0, -135.0, -100.0), size=head.image.shape)
+    brain = someone.source.at("brain", person.apply(someone.to_template, points)).reshape(head.image.shape)
+    near = itk_image(brain > 0.02, np.diag([4.0, 4, 4, 1]))
+    assert is_skull_stripped(head.image, near=near) == stripped
+    if stripped:
+        assert head.content.data.sum() == pytest.approx((brain > 0.5).sum(), rel=0.01)
+        assert head.image.numpy()[brain < 0.4].max() == 0
+
+
+def test_the_background_is_what_most_of_the_faces_hold(rng):
+    data = rng.normal(100, 20, (12, 12, 12)).astype(np.float32)
+    assert background(data) == 0.0
+    data[:3] = data[-3:] = data[:, :3] = data[:, -3:] = -7.0
+    assert background(data) == -7.0
+
+
+def test_a_part_of_an_image_is_cut_out_and_put_back():
+    mask = cube()
+    box = box_around(mask, margin=3)
+    assert box == ([0, 0, 0], [15, 15, 15])
+    part = cropped(mask, box)
+    assert part.shape == (15, 15, 15)
+    assert part.origin == mask.origin
+    assert np.array_equal(uncropped(part, box, like=mask).numpy(), mask.numpy())
+
+
+def test_overlap_and_correlation_by_hand():
+    """A template of 1000 voxels, and a mask of 900 of them: Dice 1800 / 1900."""
+    brain = cube() * itk_image(np.arange(8000.0).reshape(20, 20, 20), np.diag([10.0, 10, 10, 1]))
+    target = Template(brain=brain, mask=cube(), priors={})
+    smaller = cube()
+    smaller[2, :, :] = 0
+    found = template_quality(brain * -2.0, smaller, target=target)
+    assert found["template_dice"] == pytest.approx(1800 / 1900)
+    assert found["template_correlation"] == pytest.approx(-1)
+
+
+def test_tissue_numbers_by_hand():
+    """1000 voxels of 1 mL: 200 CSF at 30, 500 GM at 60, 300 WM at 90."""
+    order = np.zeros((20, 20, 20), dtype=np.float32)
+    order[2:12, 2:12, 2:12] = np.repeat([1.0, 2.0, 3.0], [200, 500, 300]).reshape(10, 10, 10)
+    affine = np.diag([10.0, 10, 10, 1])
+    tissues = {name: itk_image(order == number, affine) for number, name in enumerate(("CSF", "GM", "WM"), start=1)}
+    found = tissue_quality(tissues, t1w=itk_image(30 * order, affine), mask=cube())
+    assert found == pytest.approx(
+        {
+            "brain_ml": 1000,
+            "CSF_ml": 200,
+            "GM_ml": 500,
+            "WM_ml": 300,
+            "csf_share": 0.2,
+            "gm_share": 0.5,
+            "wm_share": 0.3,
+            "gm_to_csf": 2.0,
+            "wm_to_gm": 1.5,
+        },
+        rel=1e-5,
+    )
 
 
 def test_the_bias_field_leaves_no_step_at_the_edge_of_the_brain():

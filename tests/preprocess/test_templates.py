@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import nibabel as nib
 import numpy as np
 import pytest
 
@@ -11,7 +10,7 @@ from lbpneuro.io.resources import package_file
 from lbpneuro.io.transforms import itk_image, orthonormal
 from lbpneuro.preprocess.itk import grid_affine
 from lbpneuro.preprocess.levels import LEVELS, level
-from lbpneuro.preprocess.templates import on_template_grid, subsample, template
+from lbpneuro.preprocess.templates import subsample, template, template_box, template_grid
 
 
 @pytest.fixture(scope="module")
@@ -19,17 +18,31 @@ def coarse():
     return template(4)
 
 
-def test_grid_is_a_subset_of_the_one_millimetre_grid(coarse):
+def test_grid_is_a_subset_of_the_one_millimetre_grid():
     affine = np.diag([4.0, 4.0, 4.0, 1.0])
     affine[:3, 3] = [-96, -132, -78]
-    assert grid_affine(coarse.brain) == pytest.approx(affine)
-    assert coarse.brain.shape == (49, 58, 49)
+    grid = template_grid(4)
+    assert grid.affine == pytest.approx(affine)
+    assert grid.shape == (49, 58, 49)
+    assert template_grid(2).shape == (97, 115, 97)
+    assert template_grid(1).shape == (193, 229, 193)
+
+
+def test_the_template_is_cut_around_its_brain(coarse):
+    """The box begins and ends at voxels of the grid, and the brain is some 14 mm away from its faces."""
+    start, shape = template_box(4)
+    assert coarse.brain.shape == coarse.mask.shape == coarse.priors["GM"].shape == tuple(shape)
+    assert grid_affine(coarse.brain)[:3, 3] == pytest.approx(template_grid(4).affine[:3, 3] + 4 * np.array(start))
+    inside = np.argwhere(coarse.mask.numpy())
+    assert ((inside.min(axis=0) * 4 >= 10) | (np.array(start) == 0)).all()
+    assert ((inside.max(axis=0) + 1 + 10 // 4 <= shape) | (np.add(start, shape) == template_grid(4).shape)).all()
 
 
 def test_brain_volume(coarse):
     """The 1-mm brain has 1886.6 mL."""
     assert coarse.mask.numpy().sum() * 0.064 == pytest.approx(1886.6, rel=0.01)
     assert set(np.unique(coarse.mask.numpy())) == {0.0, 1.0}
+    assert template(6, priors=False).priors == {}
 
 
 def test_priors_are_probabilities_that_sum_to_one(coarse):
@@ -57,24 +70,6 @@ def test_brain_and_priors_belong_together(coarse):
     assert means == sorted(means)
 
 
-def test_an_image_is_cut_and_padded_by_whole_voxels():
-    data = np.arange(27, dtype=np.float32).reshape(3, 3, 3) / 27
-    shifted = np.eye(4)
-    shifted[:3, 3] = [1, 0, -1]
-    found = on_template_grid(nib.Nifti1Image(data, np.eye(4)), shape=(3, 3, 3), affine=shifted)
-    assert np.array_equal(found[:2, :, 1:], data[1:, :, :2])
-    assert found[2].max() == found[:, :, 0].max() == 0
-
-
-def test_half_voxels_are_refused():
-    shifted = np.eye(4)
-    shifted[0, 3] = 0.5
-    with pytest.raises(InputError, match="do not share"):
-        on_template_grid(
-            nib.Nifti1Image(np.zeros((3, 3, 3), dtype=np.float32), np.eye(4)), shape=(3, 3, 3), affine=shifted
-        )
-
-
 def test_subsampling_keeps_the_mean_and_step_one_the_image(rng):
     image = rng.random((24, 24, 24), dtype=np.float32)
     assert subsample(image, 1) is image
@@ -91,6 +86,7 @@ def test_an_absent_file_is_named():
 
 def test_levels_are_known_by_name():
     assert level("draft") is LEVELS["draft"]
+    assert [each.template_mm for each in LEVELS.values()] == [3, 2, 1]
     with pytest.raises(ConfigError, match=r"draft.*got 'best'"):
         level("best")
 

@@ -25,10 +25,12 @@ from tests.oracles import person
 TINY = levels.Level(
     name="tiny",
     anat_mm=4.0,
+    extraction_mm=4,
     template_mm=4,
+    maps_mm=4,
     bias_iterations=(20, 20),
-    bias_shrink=2,
-    extraction_iterations=(20, 10, 0),
+    bias_spacing_mm=8.0,
+    extraction_iterations=(20, 10, 5),
 )
 MNI = "space-MNI152NLin2009cAsym"
 

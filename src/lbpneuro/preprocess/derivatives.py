@@ -19,7 +19,7 @@ from lbpneuro.preprocess.functional import Run
 from lbpneuro.preprocess.itk import AntsImage, grid_affine
 from lbpneuro.preprocess.levels import Level
 from lbpneuro.preprocess.slice_timing import SliceTiming
-from lbpneuro.preprocess.templates import SPACE, TISSUES, TISSUES
+from lbpneuro.preprocess.templates import SPACE, TISSUES
 
 if TYPE_CHECKING:
     import nibabel as nib
@@ -93,7 +93,7 @@ def anatomy_names(prefix: str) -> dict[str, str]:
 
 
 def kept_anatomy(manifest: Path, *, source: Path, level: Level, roots: Roots) -> dict[str, Any] | None:
-    """Return the content of the manifest if what it lists was made from this image, level and software, and is there."""
+    """Return the content of the manifest if all it lists is there, of this image, level and software."""
     names = anatomy_names(manifest.name.removesuffix(ANAT_MANIFEST))
     sidecar = manifest.with_name(names["t1w"].replace(".nii.gz", ".json"))
     if not sidecar.exists():
@@ -172,10 +172,18 @@ def write_confounds(path: Path, run: Run) -> None:
 
 
 def write_manifest(
-    path: Path, outputs: Mapping[str, str], *, quality: Mapping[str, float], source: Path, level: Level, roots: Roots
+    path: Path,
+    outputs: Mapping[str, str],
+    *,
+    quality: Mapping[str, float],
+    source: Path,
+    level: Level,
+    roots: Roots,
+    facts: Mapping[str, Any],
 ) -> None:
-    """Write the list of outputs by role (relative to the manifest), with level, quality figures and versions."""
-    write_json(path, manifest_content(outputs, quality=quality, source=source, level=level, roots=roots))
+    """Write the list of outputs by role (relative to the manifest), with level, quality figures, facts and versions."""
+    content = manifest_content(outputs, quality=quality, source=source, level=level, roots=roots)
+    write_json(path, {**content, **facts})
 
 
 def manifest_content(
@@ -242,7 +250,7 @@ def itk_to_nifti(image: AntsImage, *, integer: bool = False) -> nib.Nifti1Image:
     return nifti(values.astype(np.uint8 if integer else np.float32), grid_affine(image))
 
 
-def nifti(values: NDArray[Any], affine: NDArray[np.float64]) -> nib.Nifti1Image:
+def nifti(values: NDArray[Any], affine: NDArray[np.floating[Any]]) -> nib.Nifti1Image:
     """Return a NIfTI image in mm with both its transforms set."""
     import nibabel as nib
 

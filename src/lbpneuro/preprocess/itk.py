@@ -1,4 +1,4 @@
-"""ITK images on their grids, and an ANTs session whose results do not depend on threads, seeds or leftovers."""
+"""ITK images on their grids, filters of them, and ANTs sessions that repeat to the byte and leave nothing behind."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from lbpneuro.io.transforms import LPS, AntsImage
+from lbpneuro.preprocess.levels import Level
+from lbpneuro.preprocess.templates import fwhm_to_sigma
 
 
 @contextmanager
@@ -48,3 +50,50 @@ def on_grid(array: np.ndarray, like: AntsImage) -> AntsImage:
 def voxel_ml(image: AntsImage) -> float:
     """Return the volume of a voxel in mL."""
     return float(np.prod(image.spacing)) / 1000.0
+
+
+def coarsened(image: AntsImage, spacing_mm: float) -> AntsImage:
+    """Return ``image`` smoothed to and sampled at ``spacing_mm``; axes that are as coarse already stay."""
+    import ants
+
+    old = np.asarray(image.spacing)
+    new = np.maximum(old, spacing_mm)
+    if np.allclose(old, new):
+        return image
+    sigma = fwhm_to_sigma(1.0) * np.sqrt(new**2 - old**2)
+    smooth = ants.smooth_image(image, tuple(sigma), sigma_in_physical_coordinates=True)
+    return ants.resample_image(smooth, tuple(new), use_voxels=False, interp_type=0)
+
+
+def unbiased(image: AntsImage, *, level: Level, mask: AntsImage | None = None) -> AntsImage:
+    """Return ``image`` without its smooth multiplicative bias field (N4; https://doi.org/10.1109/TMI.2010.2046908)."""
+    import ants
+
+    return ants.n4_bias_field_correction(
+        image,
+        mask=mask,
+        shrink_factor=max(1, round(level.bias_spacing_mm / min(image.spacing))),
+        convergence={"iters": list(level.bias_iterations), "tol": 1e-7},
+    )
+
+
+def box_around(mask: AntsImage, *, margin: int) -> tuple[list[int], list[int]]:
+    """Return the first voxel of the box around a mask, widened by ``margin`` voxels, and the one after its last."""
+    inside = np.argwhere(mask.numpy() > 0)
+    low = np.maximum(inside.min(axis=0) - margin, 0)
+    high = np.minimum(inside.max(axis=0) + margin + 1, mask.shape)
+    return [int(first) for first in low], [int(last) for last in high]
+
+
+def cropped(image: AntsImage, box: tuple[list[int], list[int]]) -> AntsImage:
+    """Return the part of an image within a box."""
+    import ants
+
+    return ants.crop_indices(image, *box)
+
+
+def uncropped(image: AntsImage, box: tuple[list[int], list[int]], *, like: AntsImage) -> AntsImage:
+    """Return an image of a box on the whole grid of ``like``, 0 outside."""
+    whole = np.zeros(like.shape, dtype=np.float32)
+    whole[tuple(slice(start, stop) for start, stop in zip(*box, strict=True))] = image.numpy()
+    return on_grid(whole, like)

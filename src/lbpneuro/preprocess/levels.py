@@ -11,23 +11,33 @@ from lbpneuro.errors import ConfigError
 class Level:
     """What a processing level fixes; lengths are in mm.
 
-    ``anat_mm`` is the grid on which the T1w image is segmented and coregistered, ``template_mm`` that of the
-    template and of the normalised BOLD series (a whole number, so that the grid is a subset of the 1-mm one).
+    ``anat_mm`` is the grid on which the T1w image is segmented, ``extraction_mm`` the one on which its brain is found,
+    ``template_mm`` the grid of the template that it is registered to, and ``maps_mm`` that of the maps and of the
+    normalised BOLD series in template space (grids of the template are subsets of its 1-mm one, so their spacing is a
+    whole number). Iterations of the registrations are given from the coarsest to the finest resolution, each half as
+    coarse as the one before, the last that of the grid.
     """
 
     name: str
     anat_mm: float
+    extraction_mm: int
     template_mm: int
+    maps_mm: int
     bias_iterations: tuple[int, ...] = (50, 50, 50, 50)
-    bias_shrink: int = 4
+    bias_spacing_mm: float = 4.0
     extraction_iterations: tuple[int, ...] = (40, 20, 10)
-    normalisation: str = "antsRegistrationSyNQuickRepro[s]"
+    normalisation_iterations: tuple[int, ...] = (100, 70, 50, 0)
     prior_weight: float = 0.25
     realign_iterations: int = 12
     realign_smoothing_mm: float = 5.0
 
 
-LEVELS = {level.name: level for level in (Level(name="draft", anat_mm=3.0, template_mm=3),)}
+_ROWS = (
+    Level(name="draft", anat_mm=3.0, extraction_mm=3, template_mm=3, maps_mm=3, bias_spacing_mm=12.0),
+    Level(name="standard", anat_mm=1.0, extraction_mm=2, template_mm=2, maps_mm=2),
+    Level(name="full", anat_mm=1.0, extraction_mm=2, template_mm=1, maps_mm=2),
+)
+LEVELS = {level.name: level for level in _ROWS}
 
 
 def level(name: str) -> Level:

