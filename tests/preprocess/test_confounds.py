@@ -75,6 +75,14 @@ def test_dvars_agrees_with_loops(seed):
         assert found[1:] == pytest.approx(expected[1:], rel=1e-9)
 
 
+def test_dvars_in_blocks_is_that_of_the_whole(rng, monkeypatch):
+    series = 500 + rng.normal(0, 10, (17, 23))
+    whole = dvars(series)
+    monkeypatch.setattr("lbpneuro.preprocess.confounds.BLOCK", 5)
+    for found, expected in zip(dvars(series), whole, strict=True):
+        assert found[1:] == pytest.approx(expected[1:])
+
+
 def test_dvars_by_hand():
     """Median 10, so scaled by 100: steps of 1 and 2 give sqrt((100^2 + 200^2) / 2); a constant is left out."""
     series = np.array([[9.0, 10, 10], [10, 12, 10], [11, 10, 10], [10, 12, 10], [11, 10, 10]])

@@ -9,6 +9,7 @@ import pytest
 from scipy import ndimage
 
 from lbpneuro.errors import InputError
+from lbpneuro.io.images import Image
 from lbpneuro.preprocess.functional import (
     brain_of_run,
     enough,
@@ -18,6 +19,7 @@ from lbpneuro.preprocess.functional import (
     pure_tissues,
     reference_volume,
     steady_start,
+    target_grid,
 )
 from lbpneuro.preprocess.raw_images import RawRun
 from tests.oracles import person
@@ -40,6 +42,19 @@ def test_pure_tissue_is_deep():
     assert radius[found["WM"]].min() > 3.5
     assert radius[found["WM"]].max() < 7.5
     assert not (found["CSF"] & found["WM"]).any()
+
+
+@pytest.mark.parametrize(("spacing", "found_mm"), [(1.0, 2.0), (2.0, 2.0), (3.0, 3.0)])
+def test_runs_are_brought_to_2_mm_or_the_grid_of_the_maps(spacing, found_mm):
+    maps, _ = tissues()
+    affine = np.diag([-spacing, spacing, spacing, 1.0])
+    target = target_grid({name: Image(path=Path("x"), data=data, affine=affine) for name, data in maps.items()})
+    step = round(found_mm / spacing)
+    assert np.abs(target.affine[0, 0]) == found_mm
+    assert target.inside.shape == (24 // step,) * 3
+    assert (target.inside & in_brain(target.tissues)).sum() == in_brain(target.tissues).sum()
+    ml = in_brain(target.tissues).sum() * found_mm**3
+    assert ml == pytest.approx(in_brain(maps).sum() * spacing**3, rel=0.05)
 
 
 def test_too_few_voxels_are_replaced_by_the_purest():

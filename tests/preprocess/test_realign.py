@@ -16,6 +16,7 @@ from lbpneuro.preprocess.realign import (
     rigid,
     sample,
     spline_coefficients,
+    thinned,
 )
 from tests.oracles import person
 
@@ -101,6 +102,31 @@ def test_rigid_turns_about_its_centre():
     assert np.allclose(person.apply(turned, CENTRE[None]), CENTRE)
     # FSL's sign: a positive rotation about z takes +y to +x
     assert np.allclose(person.apply(turned, (CENTRE + np.array([0, 10, 0]))[None]), CENTRE + np.array([10, 0, 0]))
+
+
+def test_points_lie_no_closer_than_told():
+    """4 mm: every fourth voxel of 1 mm, every second of 2 mm, and all of 3 mm."""
+    mask = np.ones((9, 9, 9), dtype=bool)
+    mask[0] = False
+    found = thinned(mask, np.diag([1.0, 2.0, 3.0, 1.0]))
+    assert np.unique(np.argwhere(found)[:, 0]).tolist() == [4, 8]
+    assert np.unique(np.argwhere(found)[:, 1]).tolist() == [0, 2, 4, 6, 8]
+    assert np.unique(np.argwhere(found)[:, 2]).tolist() == list(range(9))
+
+
+def test_points_out_of_view_take_no_part(bold):
+    """A volume of which a third was cut off gives the motion that the same part of the reference gives."""
+    series, affine = bold
+    first, moved = (ndimage.gaussian_filter(series[..., t], 1.0) for t in (0, 15))
+    target = reference(first, affine, inside=head_mask(first))
+    cut = first.shape[2] // 3
+    lower = affine.copy()
+    lower[:3, 3] += affine[:3, :3] @ [0, 0, cut]
+    whole = align(target, spline_coefficients(moved), affine=affine, guess=np.eye(4), order=3)
+    part = align(target, spline_coefficients(moved[..., cut:]), affine=lower, guess=np.eye(4), order=3)
+    points = brain_points(series, affine)
+    assert person.distances(np.eye(4), whole, points).mean() > 0.5
+    assert person.distances(whole, part, points).mean() < 0.15
 
 
 def test_sample_tells_what_lies_outside():
