@@ -36,6 +36,12 @@ def test_a_run_has_its_own_recordings_and_the_maps_of_its_space():
     assert found[0].transform is None
 
 
+def test_a_modulated_map_is_no_tissue_probability():
+    modulated = Path(f"sub-01/anat/sub-01_space-{MNI}_label-GM_desc-modulated_probseg.nii.gz")
+    (found,) = group_runs([*run(), modulated, *maps(MNI)])
+    assert found.tissues["GM"] == maps(MNI)[1]
+
+
 def test_a_run_in_native_space_has_its_way_and_the_maps_of_both_spaces():
     (found,) = group_runs([*run(space="T1w"), *maps(MNI, None), WAY])
     assert found.transform == WAY

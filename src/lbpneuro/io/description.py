@@ -37,6 +37,7 @@ BIDSIGNORE = """\
 *_relmat.*
 *_boldmap.*
 *_boldref.*
+*_jacobian.*
 *_xfm.*
 *_anat.json
 *_func.json

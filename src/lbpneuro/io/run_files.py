@@ -129,6 +129,7 @@ def _tissues(named: Named, *, spaces: Sequence[str | None]) -> dict[str, Path]:
     """Return the tissue probability maps in one of some spaces, by label; the first of each."""
     maps: dict[str, Path] = {}
     for path, name in named:
-        if name.get("suffix") == "probseg" and name.get("space") in spaces and "label" in name:
+        plain = name.get("suffix") == "probseg" and "desc" not in name  # a modulated map has one
+        if plain and name.get("space") in spaces and "label" in name:
             maps.setdefault(name["label"], path)
     return maps

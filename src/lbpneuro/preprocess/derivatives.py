@@ -86,7 +86,7 @@ def anatomy_names(prefix: str) -> dict[str, str]:
         **{tissue: f"{prefix}_label-{tissue}_probseg.nii.gz" for tissue in TISSUES},
         **{f"template_{tissue}": f"{prefix}_space-{SPACE}_label-{tissue}_probseg.nii.gz" for tissue in TISSUES},
         "modulated_GM": f"{prefix}_space-{SPACE}_label-GM_desc-modulated_probseg.nii.gz",
-        "jacobian": f"{prefix}_space-{SPACE}_desc-jacobian_morph.nii.gz",
+        "jacobian": f"{prefix}_space-{SPACE}_jacobian.nii.gz",
         "to_template": f"{prefix}_from-T1w_to-{SPACE}_mode-image_xfm.h5",
         "from_template": f"{prefix}_from-{SPACE}_to-T1w_mode-image_xfm.h5",
     }
