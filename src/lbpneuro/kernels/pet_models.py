@@ -135,7 +135,7 @@ def distribution_volume(
 
     ``"logan"`` (https://doi.org/10.1038/jcbfm.1990.127): ``int C / C(T) = V_T int C_p / C(T) + b`` from t* on; V_T is
     the slope. The noise of C(T) is on both sides, which biases V_T downwards where curves are noisy.
-    ``"ma1"`` (https://doi.org/10.1097/01.WCB.0000045035.70519.F4): ``C(T) = -V_T / b int C_p + 1 / b int C``; V_T is
+    ``"ma1"`` (https://doi.org/10.1097/01.WCB.0000038000.34930.4E): ``C(T) = -V_T / b int C_p + 1 / b int C``; V_T is
     minus the ratio of the coefficients. Both by ordinary least squares.
 
     Integrals share the noise of all earlier frames, which the error of a regression does not know. The error is instead
