@@ -7,6 +7,7 @@ from lbpneuro.markers import (
     connectivity,
     dynamic,
     networks,
+    pet,
     plasticity,
     scan_anatomy,
     scan_quality,
@@ -26,6 +27,7 @@ MARKERS: tuple[Marker, ...] = (
     *shift.MARKERS,
     *tms.MARKERS,
     *plasticity.MARKERS,
+    *pet.MARKERS,
 )
 
 FAMILIES: dict[str, str] = {
@@ -35,6 +37,7 @@ FAMILIES: dict[str, str] = {
     "shift": shift.TITLE,
     "tms": tms.TITLE,
     "plasticity": plasticity.TITLE,
+    "pet": pet.TITLE,
 }
 
 INDEX_COLUMNS: tuple[str, ...] = tuple(dict.fromkeys(column for marker in MARKERS for column in marker.index))

@@ -115,6 +115,10 @@ def people(rng: np.random.Generator) -> np.ndarray:
     return rng.standard_normal((20, 7))
 
 
+def pet_frames() -> dict[str, np.ndarray]:
+    return {"start_s": np.arange(12) * 120.0, "duration_s": np.full(12, 120.0)}
+
+
 def window_shares() -> np.ndarray:
     return windows.window_weights(windows.taper(30, sigma=2), width=30, step=10, keep=keep())
 
@@ -208,6 +212,62 @@ CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
         "projected": rng.standard_normal((basis(rng).shape[1], 3)),
         "keep": keep(),
     },
+    "pet.decay_constant": lambda rng: {"radionuclide": "C11"},
+    "pet.decay_factors": lambda rng: {**pet_frames(), "decay_per_s": 5e-4},
+    "pet.standardised_uptake": lambda rng: {"activity_bq_ml": rng.uniform(1, 9, 5), "dose_bq": 4e8, "mass_g": 7e4},
+    "pet.window_overlap": lambda rng: {**pet_frames(), "window_s": (500.0, 1000.0)},
+    "pet.window_mean": lambda rng: {"curves": rng.uniform(1, 9, (3, 12)), "overlap_s": np.arange(12.0)},
+    "pet.window_ratio": lambda rng: {
+        "target": rng.uniform(1, 9, (3, 12)),
+        "reference": rng.uniform(5, 9, 12),
+        "overlap_s": np.arange(12.0),
+    },
+    "pet.weighted_means": lambda rng: {"values": rng.uniform(1, 9, (20, 12)), "weights": rng.uniform(0, 1, (3, 20))},
+    "pet.spread": lambda rng: {"values": rng.standard_normal(50)},
+    "pet.entropy": lambda rng: {"values": rng.standard_normal(50), "bin_width": 0.1},
+    "pet.displacement_mm": lambda rng: {
+        "motion": np.eye(4) + np.pad(rng.normal(0, 0.1, (6, 3, 1)), ((0, 0), (0, 1), (3, 0))),
+        "centre_mm": np.zeros(3),
+        "radius_mm": 80.0,
+    },
+    "pet_models.integral_to": lambda rng: {
+        "times_s": np.arange(5.0, 90, 5),
+        "values": rng.uniform(1, 9, 17),
+        "at_s": rng.uniform(0, 99, 6),
+    },
+    "pet_models.frame_means": lambda rng: {
+        "times_s": np.arange(5.0, 90, 5),
+        "values": rng.uniform(1, 9, 17),
+        **pet_frames(),
+    },
+    "pet_models.tissue_integral": lambda rng: {"curves": rng.uniform(1, 9, (3, 12)), **pet_frames()},
+    "pet_models.without_blood": lambda rng: {
+        "curves": rng.uniform(1, 9, (3, 12)),
+        "blood": rng.uniform(1, 9, 12),
+        "fraction": 0.05,
+    },
+    "pet_models.distribution_volume": lambda rng: {
+        "curves": rng.uniform(1, 9, (3, 12)),
+        **pet_frames(),
+        "plasma_integral": np.cumsum(rng.uniform(100, 200, 12)),
+        "used": np.arange(12) > 3,
+        "noise": np.ones(12),
+        "method": "ma1",
+    },
+    "pet_models.relative_noise": lambda rng: {
+        "mean": rng.uniform(1, 9, 12),
+        **pet_frames(),
+        "decay_per_s": 5e-4,
+    },
+    "pet_models.linear_from": lambda rng: {
+        "middle_s": np.arange(12.0),
+        "starts_s": np.arange(9.0),
+        "misfit": rng.uniform(0, 0.3, 9),
+        "limit": 0.1,
+    },
+    "reliability.intraclass_correlation": lambda rng: {"values": rng.standard_normal((9, 2)), "kind": "2,1"},
+    "reliability.absolute_difference": lambda rng: {"values": rng.uniform(1, 2, (9, 2))},
+    "reliability.within_person_cv": lambda rng: {"values": rng.uniform(1, 2, (9, 2))},
     "qcfc.residuals": lambda rng: {"values": people(rng), "covariates": rng.standard_normal((20, 2))},
     "qcfc.edge_correlation": lambda rng: {"quality": rng.standard_normal(20), "edges": people(rng)},
     "qcfc.left_out_correlation": lambda rng: {"quality": rng.standard_normal(20), "edges": people(rng)},

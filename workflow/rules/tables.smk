@@ -73,6 +73,7 @@ rule describe:
             "shift",
             "tms",
             "plasticity",
+            "pet",
             "mep",
             "preprocess",
         ),

@@ -16,13 +16,14 @@ from lbpneuro.errors import InputError
 from lbpneuro.io.config import Config, config_hash
 from lbpneuro.io.files import read_json, write_json
 from lbpneuro.io.index import Row, index_dataset, matches, subject_folders, tree_signature
+from lbpneuro.io.pet_plan import pet_files
 from lbpneuro.io.structural_index import folders_to_watch, index_maps, index_results
 from lbpneuro.io.structural_plan import EMBEDDED, Who, available, choose, one_per_tissue, raw_anatomy
 
 Plan = dict[str, Any]
 Unit = dict[str, Any]
 
-PLAN_VERSION = 4  # raised when the same tree gives another plan, so that no cache of an earlier version is used
+PLAN_VERSION = 5  # raised when the same tree gives another plan, so that no cache of an earlier version is used
 RUN_ENTITIES = ("task", "acq", "ce", "rec", "dir", "run")
 RATED_TASKS = ("task", "control_task")
 MOTION_FILES = ("_desc-confounds_timeseries.tsv", "_desc-confounds_regressors.tsv", "_desc-embedded_func.json")
@@ -222,6 +223,7 @@ def _unit(
     manifests = [_planned(Path(path)) for path in way] or anatomy
     func, preprocess_func = _functional(own, shared, manifests, config=config, base=out / folder / "func")
     tables, meps = _emg(own, shared, base=out / folder / "emg")
+    pet, embedded = pet_files(own, shared, manifests, raw=Path(config["dataset"]["bids_dir"]))
     rows = _planned(out / folder / "func" / f"{prefix}_desc-functional_markers.tsv")
     # A family that follows another reads its rows; without any data for these it is missing for the same reason.
     dynamic = [rows] if _present(func) else func
@@ -232,6 +234,7 @@ def _unit(
         "shift": _rated(own, shared, config),
         "tms": tables,
         "plasticity": tables,
+        "pet": pet,
     }
     return {
         "prefix": prefix,
@@ -241,7 +244,7 @@ def _unit(
         "structural_source": source[0],
         "files": {name: _present(files) for name, files in wanted.items()},
         "absent": {name: _dangling(files) for name, files in wanted.items()},
-        "preprocess_anat": way if preprocess_func else preprocess_anat,
+        "preprocess_anat": way if preprocess_func or embedded else preprocess_anat,
         "preprocess_func": preprocess_func,
         "meps": meps,
     }
@@ -326,7 +329,7 @@ def _is_image(row: Row, **wanted: str | None) -> bool:
 def _anatomy_of_runs(rows: Sequence[Row], *, space: str) -> list[Row]:
     """The tissue maps in the space of the runs and in template space, and for runs in native space the way there."""
     derived = [row for row in rows if row["dataset"] != "raw"]
-    maps = [row for row in derived if _is_image(row, suffix="probseg") and row.get("label") in TISSUES]
+    maps = [row for row in derived if _is_image(row, suffix="probseg", desc=None) and row.get("label") in TISSUES]
     if space in TEMPLATES:
         return one_per_tissue([row for row in maps if row.get("space") == space])
     native = [row for row in maps if row.get("space") in (None, space) and "atlas" not in row]

@@ -74,6 +74,8 @@ def _region_names(config: Mapping[str, Any]) -> dict[str, Sequence[str]]:
         **ends,
         "dynamic.nodes": config["dynamic"]["nodes"],
         **{f"shift.{name}": config["shift"][name] for name in SETS},
+        **{f"pet.regions.{name}": parts for name, parts in config["pet"]["regions"].items()},
+        **{f"pet.references.{name}": parts for name, parts in config["pet"]["references"].items()},
     }
 
 

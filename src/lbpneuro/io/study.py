@@ -23,6 +23,7 @@ DATATYPES = {
     "shift": "func",
     "tms": "emg",
     "plasticity": "emg",
+    "pet": "pet",
 }
 JOBS = ("preprocess_anat", "preprocess_func", "meps")
 
@@ -197,7 +198,7 @@ SHARED_SETTINGS: Mapping[str, tuple[str, ...]] = {
 }
 """What a family depends on besides its own section."""
 
-REGION_FAMILIES = ("structural", "functional", "shift")
+REGION_FAMILIES = ("structural", "functional", "shift", "pet")
 ATLAS_FAMILIES = ("functional",)
 
 

@@ -33,10 +33,12 @@ RESCAN = (
 )
 GROUP = (
     f"Thalamus and lumbar S1 higher in 9 pairs ({LOGGIA}, whole-brain reference), thalamus again in 15 against 18 "
-    f"people ({TEXTURE}); abstracts read. Among patients the thalamus binds less with more pain: no measure of severity."
+    f"people ({TEXTURE}); abstracts read. Among patients the thalamus binds less with more pain: not a measure of it."
 )
 
 Array = NDArray[np.float64]
+Place = tuple[str, str]
+"""Region and hemisphere."""
 
 
 class Affinity(StrEnum):
@@ -92,8 +94,8 @@ class Pet:
         Section ``pet``.
     """
 
-    curves: Mapping[Level, Array]
-    coverage: Mapping[Level, float]
+    curves: Mapping[Place, Array]
+    coverage: Mapping[Place, float]
     start_s: Array
     duration_s: Array
     voxels: Array
@@ -148,28 +150,28 @@ def plain(tracer: str) -> str:
     return word
 
 
-def level_of(name: str) -> Level:
+def level_of(name: str) -> Place:
     """Return (roi, hemi) of a region of the settings: ``thalamus_L`` is the left one, ``thalamus`` both sides."""
     roi, _, hemi = name.rpartition("_")
     return (roi, hemi) if roi and hemi in ("L", "R") else (name, "n/a")
 
 
-def region_levels(config: Mapping[str, Any]) -> list[Level]:
+def region_levels(config: Mapping[str, Any]) -> list[Place]:
     """Levels of a marker of every region of the settings."""
     return [level_of(name) for name in config["pet"]["regions"]]
 
 
-def uptake_levels(config: Mapping[str, Any]) -> list[Level]:
+def uptake_levels(config: Mapping[str, Any]) -> list[Place]:
     """Levels of the uptake: regions, and references."""
     return [*region_levels(config), *((name, "n/a") for name in REFERENCES)]
 
 
-def volume_levels(config: Mapping[str, Any]) -> list[Level]:
+def volume_levels(config: Mapping[str, Any]) -> list[Place]:
     """Levels of the distribution volume: regions, and the whole brain."""
     return [*region_levels(config), (WHOLE_BRAIN, "n/a")]
 
 
-def texture_levels(config: Mapping[str, Any]) -> list[Level]:
+def texture_levels(config: Mapping[str, Any]) -> list[Place]:
     """Level of the distribution over voxels."""
     return [level_of(config["pet"]["texture"]["region"])]
 
@@ -211,7 +213,7 @@ def _window_refusals(data: Pet) -> list[Reason]:
     return [*scan_refusals(data), *([Reason.WINDOW_NOT_COVERED] if short else [])]
 
 
-def _region_refusals(data: Pet, level: Level) -> list[Reason]:
+def _region_refusals(data: Pet, level: Place) -> list[Reason]:
     curve = data.curves.get(level)
     if curve is None:
         return [Reason.REGION_ABSENT]
@@ -220,7 +222,7 @@ def _region_refusals(data: Pet, level: Level) -> list[Reason]:
     return []
 
 
-def _reference_flags(data: Pet, reference: Level) -> list[Reason]:
+def _reference_flags(data: Pet, reference: Place) -> list[Reason]:
     """Return the flag of a reference whose standardised uptake is beyond what brains show."""
     if not (data.dose_bq > 0 and data.mass_g > 0):
         return []
@@ -257,14 +259,14 @@ def tspo_suvr_cerebellum(data: Pet) -> dict[Level, Estimate]:
 def _ratios(data: Pet, name: str) -> dict[Level, Estimate]:
     reference = (name, "n/a")
     common = [*_window_refusals(data), *_region_refusals(data, reference)]
-    found = {}
+    found: dict[Level, Estimate] = {}
     for level in region_levels({"pet": data.settings}):
         refusals = [*common, *_region_refusals(data, level)]
         found[level] = Estimate.fail(*refusals) if refusals else _ratio(data, level, reference=reference)
     return found
 
 
-def _ratio(data: Pet, level: Level, *, reference: Level) -> Estimate:
+def _ratio(data: Pet, level: Place, *, reference: Place) -> Estimate:
     value, se, _ = (
         float(part)
         for part in window_ratio(data.curves[level], reference=data.curves[reference], overlap_s=data.overlap_s)
@@ -279,14 +281,14 @@ def tspo_suv(data: Pet) -> dict[Level, Estimate]:
     """Return the standardised uptake (g/mL) of every region and reference."""
     no_dose = [] if data.dose_bq > 0 and data.mass_g > 0 else [Reason.NO_DOSE]
     common = [*_window_refusals(data), *no_dose]
-    found = {}
+    found: dict[Level, Estimate] = {}
     for level in uptake_levels({"pet": data.settings}):
         refusals = [*common, *_region_refusals(data, level)]
         found[level] = Estimate.fail(*refusals) if refusals else _uptake(data, level)
     return found
 
 
-def _uptake(data: Pet, level: Level) -> Estimate:
+def _uptake(data: Pet, level: Place) -> Estimate:
     curve = standardised_uptake(data.curves[level], dose_bq=data.dose_bq, mass_g=data.mass_g)
     value, se, _ = (
         float(part) for part in window_ratio(curve, reference=np.ones_like(curve), overlap_s=data.overlap_s)
@@ -316,7 +318,7 @@ def _volumes(data: Pet, method: str) -> dict[Level, Estimate]:
         return dict.fromkeys(levels, Estimate.missing(Reason.NO_ARTERIAL_INPUT))
     refusals = {level: [*scan_refusals(data), *_region_refusals(data, level)] for level in levels}
     usable = [level for level in levels if not refusals[level]]
-    found = {level: Estimate.fail(*reasons) for level, reasons in refusals.items() if reasons}
+    found: dict[Level, Estimate] = {level: Estimate.fail(*reasons) for level, reasons in refusals.items() if reasons}
     if not usable:
         return found
     t_star = linear_time(data)
@@ -335,7 +337,7 @@ def _volumes(data: Pet, method: str) -> dict[Level, Estimate]:
     return found
 
 
-def fit_volumes(data: Pet, levels: Sequence[Level], *, method: str, from_s: float) -> Fit:
+def fit_volumes(data: Pet, levels: Sequence[Place], *, method: str, from_s: float) -> Fit:
     """Return the distribution volumes of regions from the frames whose middle is at ``from_s`` or later."""
     if data.plasma is None:
         raise ValueError("a distribution volume needs the arterial input")
@@ -566,7 +568,7 @@ TSPO_VT_MA1 = _regional(
     unit="mL/cm^3",
     levels=volume_levels,
     tier=Tier.SECONDARY,
-    doi="10.1097/01.WCB.0000045035.70519.F4",
+    doi="10.1097/01.WCB.0000038000.34930.4E",
     n_counts="fitted frames",
     se_method=VOLUME_SE,
 )

@@ -43,12 +43,12 @@ def arterial_input(*, scale: float = 1.0, slow_per_min: float = 0.012) -> Input:
 
     ``scale`` multiplies both curves; ``slow_per_min`` is the rate of the slowest part of the plasma curve.
     """
-    times = np.arange(0.0, 5400.0 + STEP_S, STEP_S)
+    times: Array = np.arange(0.0, 5400.0 + STEP_S, STEP_S)
     minutes = np.clip(times - 50.0, 0.0, None) / 60
     falling = 70 * np.exp(-4.0 * minutes) + 12 * np.exp(-0.35 * minutes) + 2.2 * np.exp(-slow_per_min * minutes)
     plasma = scale * np.where(times < 50, falling[0] * times / 50, falling)
     metabolites = scale * 4.0 * (1 - np.exp(-0.08 * minutes)) * np.exp(-0.004 * minutes)
-    return Input(times, plasma, 0.65 * plasma + metabolites)
+    return Input(times, np.asarray(plasma), np.asarray(0.65 * plasma + metabolites))
 
 
 def distribution_volume(rates_per_min: ArrayLike) -> Array:

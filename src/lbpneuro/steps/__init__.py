@@ -14,6 +14,7 @@ STEPS = {
     "meps": "lbpneuro.steps.meps",
     "tms": "lbpneuro.steps.tms",
     "plasticity": "lbpneuro.steps.plasticity",
+    "pet": "lbpneuro.steps.pet",
     "participant-table": "lbpneuro.steps.participant_table",
     "participant-report": "lbpneuro.steps.participant_report",
     "cohort-tables": "lbpneuro.steps.cohort_tables",
