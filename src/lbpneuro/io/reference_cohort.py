@@ -10,6 +10,7 @@ import numpy as np
 
 from lbpneuro.errors import InputError
 from lbpneuro.io.files import read_tsv
+from lbpneuro.io.participants import participants_table
 from lbpneuro.markers.descriptor import Level
 from lbpneuro.markers.tissue import Reference
 
@@ -124,3 +125,19 @@ def age_and_sex(table: pd.DataFrame) -> pd.DataFrame:
     sex = table["sex"].astype(str).str.strip().str.lower() if "sex" in table else unknown
     codes = dict.fromkeys(WOMEN, 0.0) | dict.fromkeys(MEN, 1.0)
     return pd.DataFrame({"age": age.astype(float), "male": sex.map(codes).astype(float)}, index=table.index)
+
+
+def person_facts(config: Mapping[str, Any], participant: str) -> dict[str, Any]:
+    """Return the fields of ``Structural`` that adjusted volumes need, for ``sub-<label>``; nothing without a cohort.
+
+    Raises
+    ------
+    InputError
+        If the table of the cohort (``structural.reference``) is not what it must be.
+    """
+    if not config["structural"]["reference"]:
+        return {}
+    table = participants_table(Path(config["dataset"]["bids_dir"]), [participant])
+    known = age_and_sex(table).iloc[0]
+    reference = read_reference(Path(config["structural"]["reference"]))
+    return {"age": float(known["age"]), "male": float(known["male"]), "reference": reference}

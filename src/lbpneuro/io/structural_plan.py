@@ -101,7 +101,8 @@ def _fmriprep(rows: Sequence[Row]) -> list[Row]:
         extra = [
             row
             for row in derived
-            if _belongs(row, None) or _leads(row, f"from-{MNI}_to-T1w", f"from-{OTHER_TEMPLATE}_to-T1w")
+            if _belongs(row, None)
+            or _leads(row, f"from-{MNI}_to-T1w", f"from-{OTHER_TEMPLATE}_to-T1w", f"from-T1w_to-{MNI}")
         ]
         return [*own, *extra]
     for space in (MNI, OTHER_TEMPLATE):

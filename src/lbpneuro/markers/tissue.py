@@ -17,8 +17,8 @@ from lbpneuro.markers.descriptor import Level
 HEMISPHERES = ("L", "R")
 CORTEX = ("dlpfc", "mpfc_acc", "s1", "insula")
 """Cortical labels."""
-SPHERES = ("dlpfc_sem", "s1back_mgh", "s1lumbar_fmri", "s1trunk_hcp")
-"""Spheres around published coordinates, in template space: only sources with maps have them."""
+SPHERES = ("dlpfc_sem", "s1lumbar_fmri", "s1trunk_hcp", "s1back_mgh")
+"""Spheres around published coordinates, in template space, the smallest last; only sources with maps have them."""
 NUCLEI = ("thalamus", "caudate", "putamen", "pallidum", "accumbens", "hippocampus", "amygdala")
 """Deep nuclei: what is wanted is the anatomical volume of the label, not the gray matter found in it."""
 THALAMIC_NUCLEI = ("thal_anterior", "thal_md", "thal_vpl", "thal_intralaminar", "thal_pulvinar")
@@ -243,3 +243,20 @@ def _n_inside(region: RegionMap) -> int:
 def _covered(region: RegionMap) -> float:
     """Return the share of a region inside the segmented brain; a region that is nowhere in the image has none."""
     return float(np.nan_to_num(coverage(region.weights, region.inside), nan=0.0))
+
+
+def how_measured(data: Structural, marker: str, level: Level, *, sentence: str) -> str:
+    """Return the ``method`` of a row: that of the study, a colon, and what this value is.
+
+    ``sentence`` says how the source measures, for rows of which there is nothing more to say.
+    """
+    region = data.regions.get(level)
+    if region is None:
+        return f"{data.method}: {sentence}"
+    if marker == "gm_density":
+        return f"{data.method}: mean tissue probability"
+    if marker == "cortical_thickness":
+        return f"{data.method}: mean thickness"
+    if marker == "gm_coverage":
+        return f"{data.method}: share inside the segmented brain"
+    return f"{data.method}: {'volume of the label' if region.measure == 'label' else 'gray matter in the region'}"
