@@ -333,6 +333,13 @@ def simulate(argv: Sequence[str]) -> int:
     )
     parser.add_argument("--ratings", action="store_true", help="add a run in which pain is rated")
     parser.add_argument(
+        *("--structural-source",),
+        nargs="+",
+        default=(),
+        choices=("cat12", "freesurfer", "fastsurfer"),
+        help="add what these programs would have made of the T1w images, each in its own folder",
+    )
+    parser.add_argument(
         "--raw-anat", action="store_true", help="raw T1w images of whole heads and nothing else; one session per loss"
     )
     parser.add_argument(
@@ -356,15 +363,19 @@ def simulate(argv: Sequence[str]) -> int:
     shared |= {"resolution_mm": options.resolution or (1.0 if options.raw_anat else 4.0)}
     shared |= {"jobs": options.nprocs, "progress": _progress}
     if options.raw_anat:
-        if options.sessions > 1 or options.ratings:
-            parser.error("--raw-anat writes one session per loss and no ratings: leave out --sessions and --ratings.")
+        if options.sessions > 1 or options.ratings or options.structural_source:
+            parser.error(
+                "--raw-anat writes one session per loss and raw images only: leave out --sessions, --ratings and "
+                "--structural-source."
+            )
         from lbpneuro.simulate.head_files import simulate_heads
 
         simulate_heads(options.out, losses=options.losses, look=options.look, **shared)
         return 0
     from lbpneuro.simulate.cohort import simulate_cohort
 
-    simulate_cohort(options.out, sessions=options.sessions, ratings=options.ratings, **shared)
+    chosen = {"ratings": options.ratings, "structural": options.structural_source}
+    simulate_cohort(options.out, sessions=options.sessions, **chosen, **shared)
     return 0
 
 

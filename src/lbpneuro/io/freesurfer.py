@@ -119,7 +119,7 @@ def read_surfer(
     if nuclei:
         measures |= thalamic_nuclei(nuclei)
         words.append("thalamic nuclei")
-    versions = sorted({table.program for table in tables.values()}) or [PROGRAMS[program]]
+    versions = sorted({table.program for table in tables.values() if table.program}) or [PROGRAMS[program]]
     totals = _totals(segmentation, labels)
     data = Structural(source=program, settings=settings, regions=measures, **totals, **facts)
     return data, f"{' and '.join(versions)}: {', '.join(words)}"

@@ -20,7 +20,7 @@ class Statistics:
     Attributes
     ----------
     path, program
-        The file, and who wrote it ("FreeSurfer 7.3.2").
+        The file, and who wrote it ("FreeSurfer 7.3.2"; empty if it does not tell).
     measures
         Value and unit of the measures in its head by their short name (``eTIV``).
     units
@@ -30,7 +30,7 @@ class Statistics:
     """
 
     path: Path
-    program: str = "FreeSurfer"
+    program: str = ""
     measures: dict[str, tuple[float, str]] = field(default_factory=dict)
     units: dict[str, str] = field(default_factory=dict)
     rows: dict[str, dict[str, float]] = field(default_factory=dict)

@@ -11,6 +11,8 @@ from lbpneuro.errors import InputError
 from lbpneuro.io.files import write_json, write_text, write_tsv
 from lbpneuro.simulate.imaging_files import write_imaging
 from lbpneuro.simulate.people import PHENOTYPES, Person, Visit, participants_table, person
+from lbpneuro.simulate.pet import PetSettings
+from lbpneuro.simulate.pet_files import pet_columns, write_pet
 from lbpneuro.simulate.rating import RatingSettings
 from lbpneuro.simulate.rating_files import write_rating
 from lbpneuro.simulate.stimulation_files import write_motor_map, write_plasticity
@@ -18,8 +20,9 @@ from lbpneuro.simulate.study import Study
 from lbpneuro.simulate.truth import TruthRow, truth_table
 
 ModalityWriter = Callable[[Study, Visit], list[TruthRow]]
+Columns = tuple[dict[str, list[Any]], dict[str, Any]]
 
-MODALITIES: tuple[ModalityWriter, ...] = (write_imaging, write_rating, write_motor_map, write_plasticity)
+MODALITIES: tuple[ModalityWriter, ...] = (write_imaging, write_rating, write_motor_map, write_plasticity, write_pet)
 """What is measured at a visit: each writes its files and returns the values it planted. A new test is added here."""
 
 BIDS_VERSION = "1.11.0"
@@ -35,6 +38,7 @@ computation of markers; every value that the markers aim at is in truth.tsv, bes
 - anat: T1w-like image of a deformed template brain inside a shell of skull and scalp. There is no face and no neck.
 - func: resting state with eyes open; the brain alone, moved by the recorded head motion to first order. A study made
   with ratings also has a run in which back pain is rated all the time (task-rating).
+- pet: dynamic PET with a TSPO tracer and arterial blood, in a study made with PET.
 - emg: surface EMG of two back muscles during a TMS map (task-motormap), and of a hand muscle before, between and
   after two bouts of excitatory stimulation (task-plasticity; the pauses between the blocks were not recorded).
 - nibs: stimuli and coil positions after draft 6.3 of BEP037, which is not part of BIDS yet.
@@ -51,6 +55,8 @@ def simulate_cohort(
     effect: float = 1.0,
     resolution_mm: float = 4.0,
     ratings: bool = False,
+    pet: bool = False,
+    structural: Sequence[str] = (),
     jobs: int = 1,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> None:
@@ -72,6 +78,11 @@ def simulate_cohort(
         Voxel size of the images (1 to 8 mm); the BOLD runs are never finer than 2 mm.
     ratings
         Whether everybody has a second run in which pain is rated: it doubles the time and size of the images.
+    pet
+        Whether everybody has a dynamic TSPO-PET scan with arterial blood, body mass and genotype.
+    structural
+        Programs besides fMRIPrep whose results on the T1w images are written, each in a folder of its own: cat12,
+        freesurfer, fastsurfer.
     jobs
         Number of processes.
     progress
@@ -83,12 +94,18 @@ def simulate_cohort(
         If a number makes no sense, or ``out`` cannot be written to.
     """
     _check(participants=participants, sessions=sessions, jobs=jobs, resolution_mm=resolution_mm)
-    study = Study(root=Path(out), voxel_mm=float(resolution_mm), rating=RatingSettings() if ratings else None)
+    study = Study(
+        root=Path(out),
+        voxel_mm=float(resolution_mm),
+        rating=RatingSettings() if ratings else None,
+        pet=PetSettings() if pet else None,
+        structural=tuple(structural),
+    )
     people = [person(number, seed=seed, effect=effect) for number in range(1, participants + 1)]
     numbers = range(1, sessions + 1) if sessions > 1 else (0,)
     visits = [Visit(one, number, seed) for one in people for number in numbers]
     write_descriptions(study)
-    write_people(study.raw, people)
+    write_people(study.raw, people, more=pet_columns(people, seed=seed) if pet else None)
     rows: list[TruthRow] = []
     for done, planted in enumerate(each_visit(write_visit, study, visits, jobs=jobs), start=1):
         rows += planted
@@ -156,10 +173,12 @@ def write_descriptions(study: Study) -> None:
     write_text(study.fmriprep / ".bidsignore", "*_xfm.*\n*_boldref.nii.gz\n*_timeseries.*\n")
 
 
-def write_people(raw: Path, people: Sequence[Person]) -> None:
-    """Write participants and questionnaires of the dataset ``raw``."""
+def write_people(raw: Path, people: Sequence[Person], *, more: Columns | None = None) -> None:
+    """Write participants, with ``more`` columns and their dictionary, and questionnaires."""
+    who, about = participants_table(people)
+    columns, described = more or ({}, {})
     for path, (table, dictionary) in (
-        ("participants", participants_table(people)),
+        ("participants", (who.assign(**columns), {**about, **described})),
         *((f"phenotype/{name}", table(people)) for name, table in PHENOTYPES.items()),
     ):
         write_tsv(raw / f"{path}.tsv", table)

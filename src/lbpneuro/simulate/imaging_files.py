@@ -19,6 +19,7 @@ from lbpneuro.simulate.bold_truth import bold_truth
 from lbpneuro.simulate.confounds import confounds
 from lbpneuro.simulate.grids import Grid, Volume, mni_grid
 from lbpneuro.simulate.people import Visit
+from lbpneuro.simulate.structural_files import write_structural
 from lbpneuro.simulate.study import Study
 from lbpneuro.simulate.template import TISSUES, region_shares
 from lbpneuro.simulate.transforms import write_point_map
@@ -37,6 +38,8 @@ def write_imaging(study: Study, visit: Visit) -> list[TruthRow]:
     head = anatomy(visit, voxel_mm=study.voxel_mm, settings=study.anatomy)
     write_raw_anatomy(study.raw / visit.folder / "anat", visit, head=head)
     write_derived_anatomy(study.fmriprep / visit.folder / "anat", visit, head=head)
+    for program in study.structural:
+        write_structural(study.root / program, program, visit, head=head)
     return anatomy_truth(visit, head) + write_functional(study, visit, head=head)
 
 

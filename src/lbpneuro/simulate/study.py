@@ -8,13 +8,17 @@ from pathlib import Path
 from lbpneuro.simulate.anatomy import AnatomySettings
 from lbpneuro.simulate.bold import BoldSettings
 from lbpneuro.simulate.emg import HAND, TRUNK, EmgSettings
+from lbpneuro.simulate.pet import PetSettings
 from lbpneuro.simulate.rating import RatingSettings
 from lbpneuro.simulate.stimulation import MapSettings, PlasticitySettings
 
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """A simulated study below ``root`` at ``voxel_mm``, with the settings of every modality (None: not measured)."""
+    """A simulated study below ``root`` at ``voxel_mm``, with the settings of every modality (None: not measured).
+
+    ``structural`` are programs besides fMRIPrep whose results are written: cat12, freesurfer, fastsurfer.
+    """
 
     root: Path
     voxel_mm: float
@@ -25,6 +29,8 @@ class Study:
     plasticity: PlasticitySettings = field(default_factory=PlasticitySettings)
     trunk: EmgSettings = TRUNK
     hand: EmgSettings = HAND
+    pet: PetSettings | None = None
+    structural: tuple[str, ...] = ()
 
     @property
     def raw(self) -> Path:
