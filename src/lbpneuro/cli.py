@@ -332,6 +332,7 @@ def simulate(argv: Sequence[str]) -> int:
         "--resolution", type=float, metavar="MM", help="voxel size: 4, 2 or 1 (default 4; 1 with --raw-anat)"
     )
     parser.add_argument("--ratings", action="store_true", help="add a run in which pain is rated")
+    parser.add_argument("--pet", action="store_true", help="add a dynamic TSPO-PET scan with arterial blood")
     parser.add_argument(
         *("--structural-source",),
         nargs="+",
@@ -363,10 +364,10 @@ def simulate(argv: Sequence[str]) -> int:
     shared |= {"resolution_mm": options.resolution or (1.0 if options.raw_anat else 4.0)}
     shared |= {"jobs": options.nprocs, "progress": _progress}
     if options.raw_anat:
-        if options.sessions > 1 or options.ratings or options.structural_source:
+        if options.sessions > 1 or options.ratings or options.pet or options.structural_source:
             parser.error(
-                "--raw-anat writes one session per loss and raw images only: leave out --sessions, --ratings and "
-                "--structural-source."
+                "--raw-anat writes one session per loss and raw images only: leave out --sessions, --ratings, --pet "
+                "and --structural-source."
             )
         from lbpneuro.simulate.head_files import simulate_heads
 
@@ -374,7 +375,7 @@ def simulate(argv: Sequence[str]) -> int:
         return 0
     from lbpneuro.simulate.cohort import simulate_cohort
 
-    chosen = {"ratings": options.ratings, "structural": options.structural_source}
+    chosen = {"ratings": options.ratings, "pet": options.pet, "structural": options.structural_source}
     simulate_cohort(options.out, sessions=options.sessions, **chosen, **shared)
     return 0
 
