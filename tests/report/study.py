@@ -177,7 +177,21 @@ def anat(base: Path, prefix: str) -> list[Path]:
     write_nifti(dseg, nib.Nifti1Image(labels, affine))
     table = pd.DataFrame({"index": [1, 2, 3, 4], "name": list(places)})
     write_tsv(base / f"{prefix}_desc-roi_dseg.tsv", table)
-    return [t1w, dseg]
+    moved = base / f"{prefix}_space-MNI152NLin2009cAsym_desc-preproc_T1w.nii.gz"
+    write_nifti(moved, nib.Nifti1Image(image, affine))
+    return [t1w, dseg, moved, *tissues(base, prefix)]
+
+
+def tissues(base: Path, prefix: str) -> list[Path]:
+    """Shells of fluid and gray matter around white matter."""
+    _, mm, affine = brain(3.0)
+    radius = np.linalg.norm((mm - [0, -18, 8]) / BRAIN_MM, axis=-1)
+    files = []
+    for tissue, (low, high) in {"WM": (0.0, 0.75), "GM": (0.75, 0.92), "CSF": (0.92, 1.0)}.items():
+        files.append(base / f"{prefix}_label-{tissue}_probseg.nii.gz")
+        inside = ((radius >= low) & (radius < high)).astype(np.float32)
+        write_nifti(files[-1], nib.Nifti1Image(inside, affine))
+    return files
 
 
 def func(base: Path, prefix: str) -> list[Path]:

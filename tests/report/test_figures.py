@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,9 +14,10 @@ from matplotlib.patches import Ellipse
 from lbpneuro.errors import Reason, Status
 from lbpneuro.io.files import write_tsv
 from lbpneuro.registry import MARKERS
-from lbpneuro.report.figures import connections, dynamic, functional, shift, tms
+from lbpneuro.report.figures import connections, dynamic, functional, shift, structural, tms
 from lbpneuro.report.study import Study
 from lbpneuro.report.visit import AbsentError, Visit
+from tests.report.study import anat as anat_files
 from tests.report.study import dynamic as dynamic_files
 from tests.report.study import func, waves, write_states
 from tests.report.study import shift as shift_files
@@ -58,6 +60,29 @@ def test_waveforms_of_one_hemisphere_have_one_panel_without_title(tmp_path, draw
     (panel,) = drawn[0].axes
     assert panel.get_title() == panel.get_title(loc="left") == ""
     assert [text.get_text() for text in panel.get_legend().get_texts()] == ["longissimus"]
+
+
+def anatomy_visit(files) -> Visit:
+    return Visit(participant="sub-01", session="n/a", rows=(), files={"structural": tuple(files)}, config={})
+
+
+def test_tissue_borders_and_the_fit_need_their_files(tmp_path):
+    files = anat_files(tmp_path, "sub-01")
+    for plot, needed in ((structural.plot_tissue_contours, "label-CSF"), (structural.plot_template_fit, "space-MNI")):
+        assert "<img" in plot(anatomy_visit(files)).markup
+        with pytest.raises(AbsentError):
+            plot(anatomy_visit([path for path in files if needed not in path.name]))
+
+
+def test_maps_without_a_brain_are_not_drawn(tmp_path):
+    files = anat_files(tmp_path, "sub-01")
+    empty = tmp_path / "sub-01_label-WM_probseg.nii.gz"
+    for tissue in ("CSF", "GM", "WM"):
+        path = empty.with_name(empty.name.replace("WM", tissue))
+        image = nib.load(path)
+        nib.save(nib.Nifti1Image(np.zeros(image.shape, dtype=np.float32), image.affine), path)
+    with pytest.raises(AbsentError, match="no brain"):
+        structural.plot_tissue_contours(anatomy_visit(files))
 
 
 def test_the_ellipse_reaches_as_far_as_the_intervals():

@@ -81,7 +81,7 @@ def segment_anatomy(path: Path, *, level: Level) -> Anatomy:
         }
         check_anatomy(quality, path=path)
     with stage("maps in template space"):
-        maps = template_maps(tissues, transform=to_template, level=level)
+        maps = template_maps(brain, tissues, transform=to_template, level=level)
     return Anatomy(
         t1w=t1w,
         mask=mask,

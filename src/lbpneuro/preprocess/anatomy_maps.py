@@ -23,25 +23,26 @@ Map = NDArray[np.float32]
 class TemplateMaps:
     """Maps (n_x, n_y, n_z) on the ``grid`` of the template.
 
-    ``tissues`` are probabilities by tissue, ``jacobian`` the volume in the person's brain per volume in the template
-    (affine and warp), and ``modulated`` the gray matter of the person per volume of the template. All are 0 far from
-    the brain.
+    ``t1w`` is the brain without its bias field, ``tissues`` are probabilities by tissue, ``jacobian`` the volume in
+    the person's brain per volume in the template (affine and warp), and ``modulated`` the gray matter of the person
+    per volume of the template. All are 0 far from the brain.
     """
 
     grid: Grid
+    t1w: Map
     tissues: dict[str, Map]
     jacobian: Map
     modulated: Map
     quality: dict[str, float]
 
 
-def template_maps(tissues: Mapping[str, AntsImage], *, transform: Path, level: Level) -> TemplateMaps:
-    """Return native tissue maps in template space, sampled at points no farther apart than native voxels."""
+def template_maps(brain: AntsImage, tissues: Mapping[str, AntsImage], *, transform: Path, level: Level) -> TemplateMaps:
+    """Return a brain and its tissues in template space, sampled at points no farther apart than native voxels."""
     grid = template_grid(level.maps_mm)
     start, shape = template_box(level.maps_mm)
     box = box_grid(grid, start=start, shape=shape)
     mapping = read_transform(transform)
-    moved = {name: pulled(image, mapping, box=box) for name, image in tissues.items()}
+    moved = {name: pulled(image, mapping, box=box) for name, image in {"t1w": brain, **tissues}.items()}
     jacobian = jacobian_determinant(source_coordinates(mapping, target=box), affine=box.affine)
     modulated = moved["GM"] * jacobian
     whole = {name: place(np.zeros(grid.shape, np.float32), values, start=start) for name, values in moved.items()}
@@ -51,6 +52,7 @@ def template_maps(tissues: Mapping[str, AntsImage], *, transform: Path, level: L
     )
     return TemplateMaps(
         grid=grid,
+        t1w=whole.pop("t1w"),
         tissues=whole,
         jacobian=place(np.zeros(grid.shape, np.float32), jacobian.astype(np.float32), start=start),
         modulated=place(np.zeros(grid.shape, np.float32), modulated.astype(np.float32), start=start),

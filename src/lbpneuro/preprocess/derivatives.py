@@ -85,6 +85,7 @@ def anatomy_names(prefix: str) -> dict[str, str]:
         "mask": f"{prefix}_desc-brain_mask.nii.gz",
         **{tissue: f"{prefix}_label-{tissue}_probseg.nii.gz" for tissue in TISSUES},
         **{f"template_{tissue}": f"{prefix}_space-{SPACE}_label-{tissue}_probseg.nii.gz" for tissue in TISSUES},
+        "template_t1w": f"{prefix}_space-{SPACE}_desc-preproc_T1w.nii.gz",
         "modulated_GM": f"{prefix}_space-{SPACE}_label-GM_desc-modulated_probseg.nii.gz",
         "jacobian": f"{prefix}_space-{SPACE}_jacobian.nii.gz",
         "to_template": f"{prefix}_from-T1w_to-{SPACE}_mode-image_xfm.h5",

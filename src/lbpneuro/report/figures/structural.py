@@ -8,7 +8,8 @@ import numpy as np
 
 from lbpneuro.errors import InputError
 from lbpneuro.io.files import read_tsv
-from lbpneuro.report.canvas import SERIES, Drawing, as_png, image_style
+from lbpneuro.io.template_maps import SPACE, template_brain
+from lbpneuro.report.canvas import BLUE, GREEN, RED, SERIES, Drawing, as_png, image_style
 from lbpneuro.report.rows import level_words
 from lbpneuro.report.slices import (
     Place,
@@ -22,12 +23,15 @@ from lbpneuro.report.slices import (
     place,
     read_volume,
     show,
+    thinned,
     window,
 )
 from lbpneuro.report.visit import AbsentError, Visit
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+WHITE_SHARE = 0.34  # of the brain of the template, by its intensity
 
 
 def plot_roi_overlay(visit: Visit) -> Drawing:
@@ -45,6 +49,59 @@ def plot_roi_overlay(visit: Visit) -> Drawing:
             show(panel, background, spot=spot, cmap="gray", vmin=low, vmax=high)
             for name, colour in colours.items():
                 outline(panel, masks[name], spot=spot, colour=colour, width=0.9)
+            fit(panel, spot)
+        legend(figure, colours)
+        return Drawing(as_png(figure))
+
+
+def plot_tissue_contours(visit: Visit) -> Drawing:
+    """Draw the borders of brain, gray and white matter on the participant's image."""
+    tissues = {
+        tissue: read_volume(visit.file("structural", suffix="probseg", label=tissue, ext=".nii.gz"))
+        for tissue in ("CSF", "GM", "WM")
+    }
+    white, gray, csf = (tissues[tissue].data for tissue in ("WM", "GM", "CSF"))
+    affine = tissues["GM"].affine
+    borders = {
+        "intracranial volume": Volume(white + gray + csf, affine),
+        "gray matter and fluid": Volume(white + gray, affine),
+        "white and gray matter": Volume(white, affine),
+    }
+    return _contours(_background(visit), borders, spread=borders["gray matter and fluid"])
+
+
+def plot_template_fit(visit: Visit) -> Drawing:
+    """Draw the borders of the template on the participant's brain in template space."""
+    moved = read_volume(visit.file("structural", suffix="T1w", desc="preproc", space=SPACE, ext=".nii.gz"))
+    brain = template_brain()
+    inside = brain.data > 0
+    white = brain.data > np.quantile(brain.data[inside], 1 - WHITE_SHARE)
+    borders = {
+        "brain of the template": Volume(inside.astype(np.float32), brain.affine),
+        "white matter of the template": Volume(white.astype(np.float32), brain.affine),
+    }
+    return _contours(moved, borders, spread=borders["brain of the template"])
+
+
+def _contours(background: Volume, borders: dict[str, Volume], *, spread: Volume) -> Drawing:
+    """Draw borders on slices through the middle of ``spread`` and to both sides of it."""
+    middle, box = centre(thinned(spread)), head_box(background)
+    if not np.isfinite(middle).all():
+        raise AbsentError("the maps hold no brain")
+    low, high = window(background)
+    with image_style():
+        figure, panels = mosaic(
+            [
+                [place("z", middle[2] + offset, box=box) for offset in (-20, 0, 20, 40)],
+                [place("y", middle[1] + offset, box=box) for offset in (-25, 10)]
+                + [place("x", middle[0] + offset, box=box) for offset in (-28, 4)],
+            ]
+        )
+        colours = dict(zip(borders, (GREEN, BLUE, RED), strict=False))
+        for panel, spot in panels:
+            show(panel, background, spot=spot, cmap="gray", vmin=low, vmax=high)
+            for name, colour in colours.items():
+                outline(panel, borders[name], spot=spot, colour=colour, width=0.6)
             fit(panel, spot)
         legend(figure, colours)
         return Drawing(as_png(figure))
