@@ -43,6 +43,7 @@ def test_derivatives_are_used_where_they_are(tmp_path: Path) -> None:
         "sub-01_label-WM_probseg.nii.gz",
         "sub-01_label-CSF_probseg.nii.gz",
         "sub-01_from-MNI152NLin2009cAsym_to-T1w_mode-image_xfm.h5",
+        "sub-01_from-T1w_to-MNI152NLin2009cAsym_mode-image_xfm.h5",
         "sub-01_desc-brain_mask.nii.gz",
         "sub-01_task-rest_desc-confounds_timeseries.tsv",
     }

@@ -20,7 +20,7 @@ from lbpneuro.simulate.anatomy import (
     volume_changes,
 )
 from lbpneuro.simulate.people import Visit, person
-from lbpneuro.simulate.template import ATROPHY_REGIONS, template
+from lbpneuro.simulate.template import ATROPHY_REGIONS, region_fine, template
 
 COARSE_MM = 6.0
 
@@ -73,6 +73,15 @@ def test_planted_change_of_a_region_is_found_in_the_person():
     )
     for key in ATROPHY_REGIONS:
         assert np.log(after[key] / before[key]) == pytest.approx(-0.1, abs=0.03), key
+    assert before["thalamus", "L"] > 4  # the label, of which a segmentation finds a part
+    for key in (("s1", "L"), ("hippocampus", "R"), ("s1back_mgh", "L")):
+        assert after[key] == pytest.approx(before[key], rel=0.02), key
+
+
+def test_spheres_have_their_volume_in_the_template():
+    for roi, mm in (("s1back_mgh", 4), ("s1trunk_hcp", 6)):
+        shares, _ = region_fine((roi, "L"))
+        assert shares.sum() == pytest.approx(4 / 3 * np.pi * mm**3, rel=0.01)
 
 
 def test_effect_zero_plants_nothing_in_patients():

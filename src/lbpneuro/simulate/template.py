@@ -64,11 +64,12 @@ def region_shares(key: RegionKey, voxel_mm: float) -> Volume:
     return region_weights(regions()[key], affine=grid.affine, shape=grid.shape, subsamples=subsamples)
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=64)
 def region_fine(key: RegionKey) -> tuple[Volume, Grid]:
     """Return the share of each 1-mm voxel that lies in region ``key``, on a grid just around it."""
-    whole = mni_grid(1.0)
-    shares = region_weights(regions()[key], affine=whole.affine, shape=whole.shape, subsamples=1)
+    whole, region = mni_grid(1.0), regions()[key]
+    subsamples = 1 if region.kind == "label" else 4
+    shares = region_weights(region, affine=whole.affine, shape=whole.shape, subsamples=subsamples)
     low, high = (edge(np.argwhere(shares), axis=0) for edge in (np.min, np.max))
     box = tuple(slice(first - 2, last + 3) for first, last in zip(low, high, strict=True))
     affine = whole.affine.copy()
@@ -77,7 +78,7 @@ def region_fine(key: RegionKey) -> tuple[Volume, Grid]:
     return part, Grid(affine, (part.shape[0], part.shape[1], part.shape[2]))
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=64)
 def region_bump(key: RegionKey, voxel_mm: float, *, smooth_mm: float = 5.0) -> Volume:
     """Return the smoothed shares of a region, scaled so that their mean over the region is 1."""
     from scipy import ndimage
