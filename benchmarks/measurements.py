@@ -97,12 +97,15 @@ def row(name: str, outcome: Outcome, **more: Any) -> Row:
     }
 
 
-def target(text: str, *, value: float, goal: float, at_most: bool) -> Row:
+def target(text: str, *, value: float, goal: float, at_most: bool, limit: float | None = None, why: str = "") -> Row:
+    """Return a line of the table of targets; ``limit`` is the best that this machine allows, ``why`` what sets it."""
     return {
         "target": text,
         "goal": ("<= " if at_most else ">= ") + f"{goal:g}",
         "measured": value,
         "met": bool(value <= goal if at_most else value >= goal),
+        "limit": limit,
+        "what the limit is": why,
     }
 
 
@@ -138,13 +141,15 @@ def end_to_end(bench: Bench) -> Part:
     unpacked, ours = bench("decompress"), bench("seed_map")
     exact = bench("seed_map_exact", slow=True, n_voxel=3000).result
     rows = [row("unpack only (isal)", unpacked), row("lbpneuro", ours, **difference(np.tanh(ours.result), exact))]
-    targets = [target("lbpneuro / unpack only, CPU", value=ours.cpu / unpacked.cpu, goal=1.5, at_most=True)]
+    whole: Row = {"limit": 1.0, "why": "unpacking alone"}
+    targets = [target("lbpneuro / unpack only, CPU", value=ours.cpu / unpacked.cpu, goal=1.5, at_most=True, **whole)]
     for model in ("cosines", "butterworth"):
         theirs = bench("seed_map_nilearn", slow=True, model=model)
         ratio = theirs.cpu / ours.cpu
         agreement = difference(np.tanh(theirs.result), exact)
         rows.append(row(f"nilearn, {model}", theirs, **{"nilearn / lbpneuro, CPU": ratio}, **agreement))
-        targets.append(target(f"nilearn ({model}) / lbpneuro, CPU", value=ratio, goal=25, at_most=False))
+        bare: Row = {"limit": theirs.cpu / unpacked.cpu, "why": "if ours were unpacking alone"}
+        targets.append(target(f"nilearn ({model}) / lbpneuro, CPU", value=ratio, goal=25, at_most=False, **bare))
         share = ours.peak_mb / theirs.peak_mb
         targets.append(target(f"peak memory, lbpneuro / nilearn ({model})", value=share, goal=1, at_most=True))
     return part(
@@ -172,6 +177,7 @@ def whole_run(bench: Bench) -> Part:
     written = ", ".join(f"{count} {name}" for name, count in steps[0].result.items())
     rows.append(row("functional step: all markers, 20 seeds, GBC, ICC, not smoothed", steps[0]))
     rows.append(row(f"functional step, maps smoothed by {smooth:g} mm", steps[1]))
+    read = bench("read").cpu / unpacked.cpu
     ratio = whole.cpu / unpacked.cpu
     each = (seconds[100] - seconds[1]) / 99 / seconds[1]
     return part(
@@ -181,8 +187,22 @@ def whole_run(bench: Bench) -> Part:
         f"{written}; matrices, cleaned series and checksums of the inputs besides.",
         rows,
         [
-            target("maps of 20 seeds, GBC and ICC / unpack only, CPU", value=ratio, goal=2, at_most=True),
-            target("functional step / unpack only, CPU", value=steps[0].cpu / unpacked.cpu, goal=2, at_most=True),
+            target(
+                "maps of 20 seeds, GBC and ICC / unpack only, CPU",
+                value=ratio,
+                goal=2,
+                at_most=True,
+                limit=read,
+                why="unpacking, masking, and nothing else",
+            ),
+            target(
+                "functional step / unpack only, CPU",
+                value=steps[0].cpu / unpacked.cpu,
+                goal=2,
+                at_most=True,
+                limit=ratio,
+                why="its 22 maps without its rows, region series, matrices and checksums",
+            ),
             target("one seed more / the first", value=each, goal=0.02, at_most=True),
         ],
     )
@@ -204,7 +224,12 @@ def products(bench: Bench) -> Part:
         ]
     for line in rows:
         share = line["kernel, share of GEMM"]
-        targets.append(target(f"{line['what']}: kernel / GEMM rate", value=share, goal=0.7, at_most=False))
+        bare = line["product, share of GEMM"]
+        why = "the bare product of the library into memory that was touched before"
+        if "regions" in line["what"]:
+            why += ", in float32; the kernel is float64, whose GEMM has half that rate"
+        name = f"{line['what']}: kernel / GEMM rate"
+        targets.append(target(name, value=share, goal=0.7, at_most=False, limit=bare, why=why))
     limit = {name: max(found[name] for found in limits) for name in ("float32", "float64", "copy")}
     seconds = bench("projection", slow=True, n_voxel=sizes["n_voxel"], n_time=sizes["n_time"], d=bench.d).result
     work = 2e-9 * sizes["n_voxel"] * sizes["n_time"] * bench.d
@@ -292,17 +317,21 @@ def dynamic(bench: Bench) -> Part:
     width = 44
     shape = {"n_time": bench.sizes["n_window"] + width - 1, "n_node": bench.sizes["n_node"], "width": width}
     ours = bench("dynamic", **shape)
-    rows, targets = [row("lbpneuro", ours)], []
+    bare = bench("dynamic_products", **shape)
+    rows, targets = [row("lbpneuro", ours), row("products of all windows, nothing else", bare)], []
     for shrunken, name in ((False, "nilearn, same covariance"), (True, "nilearn, its defaults (Ledoit-Wolf)")):
         theirs = bench("dynamic_nilearn", slow=True, **shape, shrunken=shrunken)
         ratio = theirs.cpu / ours.cpu
         more = difference(ours.result, theirs.result)
         rows.append(row(name, theirs, **{"nilearn / lbpneuro, CPU": ratio}, **more))
-        targets.append(target(f"{name} / lbpneuro, CPU", value=ratio, goal=20, at_most=False))
+        limit: Row = {"limit": theirs.cpu / bare.cpu, "why": "the bare products into memory that was touched before"}
+        targets.append(target(f"{name} / lbpneuro, CPU", value=ratio, goal=20, at_most=False, **limit))
     return part(
         "Dynamic connectivity",
         f"{shape['n_node']} nodes, {bench.sizes['n_window']} windows of {width} volumes, rectangular because nilearn "
-        "has no weights; a loop of `ConnectivityMeasure` fits against one call. Its defaults shrink, so they differ.",
+        "has no weights; a loop of `ConnectivityMeasure` fits against one call. Its defaults shrink, so they differ. "
+        "Most of the one call is the products, and touching the result for the first time; a fit of nilearn is a "
+        "product of the same size too, so no ratio can pass that of a fit to its bare product.",
         rows,
         targets,
     )

@@ -161,6 +161,7 @@ def functional_step(folder: Path, *, n_seed: int, fwhm_mm: float) -> Callable[[]
     """The step of the workflow: rows of all markers of the family, maps, matrices, cleaned series, sidecars."""
     import json
     import logging
+    import shutil
 
     from lbpneuro.io.config import read_config, resolve
     from lbpneuro.io.files import read_tsv
@@ -181,6 +182,7 @@ def functional_step(folder: Path, *, n_seed: int, fwhm_mm: float) -> Callable[[]
     command += ["--config", str(settings), "--participant", "sub-01"]
 
     def run() -> dict[str, int]:
+        shutil.rmtree(out, ignore_errors=True)  # as at the first time: to replace a file is to wait for the disk
         functional.main(command)
         logging.disable()
         found = read_tsv(rows)
@@ -414,6 +416,20 @@ def dynamic(_folder: Path, *, n_time: int, n_node: int, width: int) -> Callable[
     keep = np.ones(n_time, dtype=bool)
     weights = window_weights(taper(width, sigma=0), width=width, step=1, keep=keep)
     return lambda: windowed_correlation(series, weights=weights)
+
+
+def dynamic_products(_folder: Path, *, n_time: int, n_node: int, width: int) -> Callable[[], int]:
+    """The matrix products of all windows, into memory that is there, without means, norms and weights."""
+    series = dynamic_series(n_time, n_node)
+    found = np.zeros((n_time - width + 1, n_node, n_node), dtype=np.float32)
+
+    def run() -> int:
+        for start, target in enumerate(found):
+            window = series[start : start + width]
+            np.matmul(window.T, window, out=target)
+        return len(found)
+
+    return run
 
 
 def dynamic_nilearn(_folder: Path, *, n_time: int, n_node: int, width: int, shrunken: bool) -> Callable[[], Array]:

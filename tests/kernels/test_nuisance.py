@@ -402,3 +402,15 @@ def test_coordinates_in_the_place_of_the_series(rng):
     assert all(np.shares_memory(each, spent) for each in found)
     with pytest.raises(InputError, match="out"):
         project_each(bases, series, keep=keep, out=spent[:14])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16])
+def test_small_integers_are_projected_as_single_precision(rng, dtype):
+    """They are exact in float32; larger ones are not, and so become float64."""
+    series = rng.integers(0, 250, (120, 30)).astype(dtype)
+    keep = rng.random(120) > 0.1
+    basis = residual_basis(rng.standard_normal((120, 4)), t_r=2.0, band_hz=(0.01, 0.1), polynomial=1, keep=keep)
+    found = project(basis, series, keep=keep)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, project(basis, series.astype(np.float32), keep=keep))
+    assert project(basis, series.astype(np.int32), keep=keep).dtype == np.float64

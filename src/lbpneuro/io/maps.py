@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from lbpneuro.io.index import entities
 from lbpneuro.io.region_grid import GridRegions, volume_weights
 from lbpneuro.io.relmats import write_relmats
 from lbpneuro.io.runs import Scan
-from lbpneuro.io.series import Series
+from lbpneuro.io.series import Series, flat_places
 from lbpneuro.kernels.correlation import fisher_z, seed_correlation
 from lbpneuro.kernels.nuisance import cleaned, project
 from lbpneuro.kernels.smoothing import smooth_in_mask
@@ -25,6 +26,10 @@ from lbpneuro.markers.bold import BRAINSTEM, Level, end_series, parts_of, region
 MAP_DECIMALS = 4
 SERIES_DECIMALS = 6
 PICTURED: tuple[Level, ...] = (("pag", "n/a"), ("vmpfc", "n/a"), ("mpfc", "n/a"), ("vta", "L"), ("vta", "R"))
+SUMMARIES = (
+    ("gbc", mean_correlation, "Mean correlation with all other voxels (global brain connectivity)"),
+    ("icc", mean_squared_correlation, "Mean squared correlation with all other voxels (intrinsic connectivity)"),
+)
 SERIES_NAMES = {"cortical": "roi", "brainstem": "roibrainstem"}
 PathOf = Callable[..., Path]
 
@@ -92,6 +97,7 @@ def _write_maps(
     seeds = {name: parts_of(name, scan.run.regions) for name in settings["seeds"]}
     seeds = {name: parts for name, parts in seeds.items() if seed_model(parts) == model}
     smoothing = f"smoothed by {fwhm_mm:g} mm" if fwhm_mm > 0 else "not smoothed"
+    write = partial(_write_map, series=scan.series, places=flat_places(scan.series.mask))
     described = f"{scan.run.models[model].strategy} confounds, {smoothing}"
     if seeds:
         series = np.column_stack([end_series(scan.run, parts) for parts in seeds.values()])
@@ -101,21 +107,11 @@ def _write_maps(
             if scan.run.size[scan.run.columns(parts)].any():
                 path = path_of("func", "boldmap", ".nii.gz", **names, seed=seed_name(name), stat="z")
                 text = f"Fisher z of the correlation of every voxel with the mean series of {name}; {described}."
-                _write_map(path, values, series=scan.series, text=text)
+                write(path, values, text=text)
     if model == "cortical":
-        _write_summaries(scan, voxels, path_of, names, described=described)
-
-
-def _write_summaries(
-    scan: Scan, voxels: NDArray[np.floating], path_of: PathOf, names: Mapping[str, str], *, described: str
-) -> None:
-    """Write the maps of global brain connectivity and of the intrinsic connectivity contrast."""
-    for stat, kernel, text in (
-        ("gbc", mean_correlation, "Mean correlation with all other voxels (global brain connectivity)"),
-        ("icc", mean_squared_correlation, "Mean squared correlation with all other voxels (intrinsic connectivity)"),
-    ):
-        path = path_of("func", "boldmap", ".nii.gz", **names, stat=stat)
-        _write_map(path, kernel(voxels), series=scan.series, text=f"{text}; {described}.")
+        for stat, kernel, text in SUMMARIES:
+            path = path_of("func", "boldmap", ".nii.gz", **names, stat=stat)
+            write(path, kernel(voxels), text=f"{text}; {described}.")
 
 
 def seed_name(name: str) -> str:
@@ -137,8 +133,12 @@ def _write_image(path: Path, data: NDArray[np.generic], *, affine: NDArray[np.fl
     image.set_sform(affine, code="mni" if "MNI152" in path.name else "aligned")
     image.set_qform(affine, code="unknown", strip_shears=True)
     image.header.set_xyzt_units("mm")
-    with gzip_writer(path) as stream:  # slice by slice: half the time of one string of all, and no second copy
-        image.to_stream(stream)
+    image.header.set_slope_inter(1, 0)
+    image.header["vox_offset"] = 352
+    with gzip_writer(path) as stream:  # slice by slice, as they lie in memory: a third of the time of one string of all
+        stream.write(image.header.binaryblock + bytes(4))
+        for part in data.T:
+            stream.write(np.ascontiguousarray(part).data)
 
 
 def _write_regions(path: Path, scan: Scan) -> None:
@@ -160,11 +160,13 @@ def _write_regions(path: Path, scan: Scan) -> None:
     write_json(_sidecar(path), content)
 
 
-def _write_map(path: Path, values: NDArray[np.floating], *, series: Series, text: str) -> None:
-    """Write one value per voxel; 0 outside the mask, NaN where a voxel has no signal."""
-    image = np.zeros(series.mask.shape, dtype=np.float32, order="F")  # as it is stored: no other copy to write it
-    image[series.mask] = np.round(values, MAP_DECIMALS)
-    _write_image(path, image, affine=series.affine)
+def _write_map(
+    path: Path, values: NDArray[np.floating], *, series: Series, places: NDArray[np.intp], text: str
+) -> None:
+    """Write the values of the voxels at ``places``; 0 outside the mask, NaN where a voxel has no signal."""
+    image = np.zeros(series.mask.size, dtype=np.float32)
+    image[places] = np.round(values, MAP_DECIMALS)
+    _write_image(path, image.reshape(series.mask.shape, order="F"), affine=series.affine)
     write_json(_sidecar(path), {"Description": text})
 
 

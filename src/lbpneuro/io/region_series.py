@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,9 +98,7 @@ def _core(found: GridRegions, row: int) -> NDArray[np.intp]:
     return np.sort(half if half.size else columns).astype(np.intp)
 
 
-def _signal_to_noise(
-    bold: NDArray[np.float32], columns: NDArray[np.intp], *, keep: NDArray[np.bool_]
-) -> tuple[Array, Array]:
+def _signal_to_noise(bold: NDArray[Any], columns: NDArray[np.intp], *, keep: NDArray[np.bool_]) -> tuple[Array, Array]:
     """Return :func:`tsnr_left_out` of some voxels, in blocks, so that the matrix is never copied whole."""
     ratio, left_out = np.empty(len(columns)), np.empty((N_BLOCKS, len(columns)))
     for start in range(0, len(columns), BLOCK):

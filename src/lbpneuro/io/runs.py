@@ -143,17 +143,17 @@ def _node_series(files: RunFiles, series: Series, atlas: Atlas, *, settings: Map
     return node_series(atlas, series, space=space, coverage_min=least, transform=transform)
 
 
-def _projected(run: Run, bold: NDArray[np.float32], models: Sequence[str]) -> dict[str, NDArray[np.floating]]:
+def _projected(run: Run, bold: NDArray[Any], models: Sequence[str]) -> dict[str, NDArray[np.floating]]:
     """Return the coordinates of all voxels under some models, in one pass over the matrix; equal ones are shared.
 
-    They take the place of the first rows of ``bold``, which is spent: nothing else is as large as it.
+    Where ``bold`` is of their type they take the place of its first rows, and it is spent: nothing else is as large.
     """
     bases = {model: basis for model in models if (basis := run.basis(model)) is not None}
     distinct = {id(basis): basis for basis in bases.values()}
     if not distinct:
         return {}
     n_rows = sum(basis.shape[1] for basis in distinct.values())
-    room = bold[:n_rows] if n_rows <= len(bold) else None
+    room = bold[:n_rows] if bold.dtype == np.float32 and n_rows <= len(bold) else None
     found = dict(zip(distinct, project_each(list(distinct.values()), bold, keep=run.keep, out=room), strict=True))
     return {model: found[id(basis)] for model, basis in bases.items()}
 

@@ -197,7 +197,7 @@ def band_gain(basis: Array, *, t_r: float, band_hz: tuple[float, float], keep: A
     return frequencies_hz(n_time, t_r=t_r)[orders], basis.T @ cosines(n_time, orders=orders)[keep]
 
 
-def project(basis: Array, series: NDArray[np.floating], *, keep: ArrayLike) -> NDArray[Any]:
+def project(basis: Array, series: NDArray[Any], *, keep: ArrayLike) -> NDArray[Any]:
     """Return ``Q' X``, the coordinates of the cleaned series.
 
     Parameters
@@ -205,14 +205,15 @@ def project(basis: Array, series: NDArray[np.floating], *, keep: ArrayLike) -> N
     basis : (n_kept, d)
         From :func:`residual_basis`.
     series : (n_time, n_series)
-        Any float type. Rounded means are taken off before the product, in blocks of series: a matrix of single
-        precision is multiplied in single precision, loses no digits to its mean, and is never copied whole.
+        Any real type. Rounded means are taken off before the product, in blocks of series: a matrix of single
+        precision, or of small integers, is multiplied in single precision, loses no digits to its mean, and is never
+        copied whole.
     keep : (n_time,) of bool
         The kept volumes of ``basis``.
 
     Returns
     -------
-    (d, n_series) float32 for float32 series, float64 for others
+    (d, n_series) float32 for series that it holds exactly (float32, integers of two bytes), float64 for others
         A series that holds NaN on a kept volume, or of which nothing is left (constant, or a confound itself: less than
         1e-9 of its norm, 5e-7 in single precision), is NaN; the others do not change.
     """
@@ -220,7 +221,7 @@ def project(basis: Array, series: NDArray[np.floating], *, keep: ArrayLike) -> N
 
 
 def project_each(
-    bases: Sequence[Array], series: NDArray[np.floating], *, keep: ArrayLike, out: NDArray[np.floating] | None = None
+    bases: Sequence[Array], series: NDArray[Any], *, keep: ArrayLike, out: NDArray[np.floating] | None = None
 ) -> tuple[NDArray[Any], ...]:
     """Return :func:`project` for several bases on the same kept volumes, in one pass over the series.
 
@@ -241,7 +242,7 @@ def project_each(
     keep = as_mask("keep", keep, expected=len(series))
     for basis in bases:
         check_length("basis", basis, expected=int(keep.sum()))
-    dtype = np.dtype(np.float32 if series.dtype == np.float32 else np.float64)
+    dtype = np.dtype(np.float32 if np.can_cast(series.dtype, np.float32) else np.float64)
     stacked = np.ascontiguousarray(np.hstack(bases).T, dtype=dtype)
     projected = np.empty((len(stacked), series.shape[1]), dtype=dtype) if out is None else out
     check_length("out", projected, expected=len(stacked))
