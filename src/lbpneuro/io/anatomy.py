@@ -150,12 +150,19 @@ def jacobian(transform: Path, *, grid: Grid) -> NDArray[np.float32]:
     steps = np.maximum(1, np.floor(JACOBIAN_MM / voxel_mm + ROUNDING)).astype(int)
     coarse = _every(grid, steps)
     determinant = jacobian_determinant(source_coordinates(mapping, target=coarse), affine=coarse.affine)
-    if np.all(steps == 1):
-        return np.asarray(np.abs(determinant), dtype=np.float32)
-    from scipy.ndimage import affine_transform
+    found = np.abs(determinant)
+    for axis, (step, size) in enumerate(zip(steps.tolist(), grid.shape, strict=True)):
+        found = _between(found, step, size=size, axis=axis) if step > 1 else found
+    return np.asarray(found, dtype=np.float32)
 
-    fine = affine_transform(np.abs(determinant), np.diag(1 / steps), output_shape=grid.shape, order=1, mode="nearest")
-    return np.asarray(fine, dtype=np.float32)
+
+def _between(values: NDArray[Any], step: int, *, size: int, axis: int) -> NDArray[Any]:
+    """Return values at every place along an axis, of which every ``step``-th is known, by linear interpolation."""
+    place = np.arange(size) / step
+    low = np.floor(place).astype(np.intp)
+    share = (place - low).astype(values.dtype).reshape([-1 if k == axis else 1 for k in range(values.ndim)])
+    above = np.minimum(low + 1, values.shape[axis] - 1)
+    return np.asarray(values.take(low, axis=axis) * (1 - share) + values.take(above, axis=axis) * share)
 
 
 def _every(grid: Grid, steps: NDArray[np.integer[Any]]) -> Grid:
@@ -169,6 +176,7 @@ def _every(grid: Grid, steps: NDArray[np.integer[Any]]) -> Grid:
 def template_regions(regions: Mapping[Name, Region], *, grid: Grid) -> dict[Name, NativeRegion]:
     """Return regions of the template on a grid in template space, each on a box that may reach beyond the grid."""
     to_voxel = np.linalg.inv(grid.affine)
+    fine = np.linalg.norm(grid.affine[:3, :3], axis=0).max() <= TEMPLATE_VOXEL_MM + ROUNDING
     found = {}
     for level, region in regions.items():
         corners = np.array(list(product(*zip(*region_bounds(region), strict=True))))
@@ -176,7 +184,8 @@ def template_regions(regions: Mapping[Name, Region], *, grid: Grid) -> dict[Name
         start = np.floor(voxels.min(axis=0)).astype(int)
         shape = np.ceil(voxels.max(axis=0)).astype(int) + 1 - start
         box = box_grid(grid, start=start.tolist(), shape=shape.tolist())
-        weights = region_weights(region, affine=box.affine, shape=box.shape, subsamples=TEMPLATE_SUBSAMPLES)
+        subsamples = 1 if fine and region.kind == "label" else TEMPLATE_SUBSAMPLES
+        weights = region_weights(region, affine=box.affine, shape=box.shape, subsamples=subsamples)
         found[level] = NativeRegion(weights=weights, start=(int(start[0]), int(start[1]), int(start[2])))
     return found
 

@@ -226,9 +226,9 @@ def _template(root: Element) -> str:
     """Return the folder and name of the registration template that a report names; "" if it names none."""
     for entry in ("templates", "shootingtpm", "darteltpm"):
         found = root.find(f"parameter/extopts/{entry}")
-        text = "" if found is None else "".join(found.itertext()).strip()
-        if text:
-            return "/".join(re.split(r"[/\\]", text.split("\n")[0].strip())[-2:])
+        texts = [] if found is None else [text.strip() for text in found.itertext() if text.strip()]
+        if texts:
+            return "/".join(re.split(r"[/\\]", texts[0])[-2:])
     return ""
 
 
