@@ -1,5 +1,9 @@
 # Gray matter: tissue maps, made from the T1w image where no derivative has them, and volumes.
 
+# Memory (MB) and time (minutes) of the levels of the embedded path, about twice what docs/anatomy.md measures.
+ANATOMY_NEEDS = {"draft": (1500, 15), "standard": (3000, 45), "full": (5000, 120)}
+ANATOMY_MB, ANATOMY_MINUTES = ANATOMY_NEEDS[STUDY.config["preprocess"]["level"]]
+
 
 rule preprocess_anat:
     input:
@@ -18,12 +22,12 @@ rule preprocess_anat:
         "../envs/lbpneuro.yaml"
     threads: 1
     resources:
-        mem_mb=more(3000),
-        runtime=more(60),
+        mem_mb=more(ANATOMY_MB),
+        runtime=more(ANATOMY_MINUTES),
     params:
         config=STUDY.config_path,
         who=STUDY.who,
-        settings=STUDY.settings("preprocess"),
+        settings=STUDY.settings("preprocess.level"),
     shell:
         "python -m lbpneuro preprocess-anat --in {input:q} --out {output:q} --config {params.config:q} {params.who} &> {log:q}"
 
