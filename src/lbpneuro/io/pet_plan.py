@@ -44,7 +44,7 @@ def pet_files(
     files = [*activity, *_there(beside), *_there([people])]
     if all(_is_table(row) or row.get("space") == MNI for row in activity):
         return files, False
-    anatomy = _there([row for row in [*own, *shared] if _is_anatomy(row)])
+    anatomy = _there(list({row["path"]: row for row in [*own, *shared] if _is_anatomy(row)}.values()))
     if any(_is_way(row) for row in anatomy):
         return [*files, *anatomy], False
     return [*files, *manifests], bool(manifests)

@@ -1,7 +1,7 @@
 """A dynamic TSPO-PET scan with planted distribution volumes: the uptake of a brain, frame by frame, and its blood.
 
 Every voxel is a mixture of two tissues, one with little and one with much specific binding. Curves, and with them
-distribution volumes, are linear in the share of the second: the truth of a region is that of its mean share.
+distribution volumes, are linear in the amounts of both: the truth of a region is that of its mean amounts.
 """
 
 from __future__ import annotations
@@ -217,22 +217,25 @@ def noise_sd(tracer: Tracer, *, settings: PetSettings, voxel_mm: float) -> Array
     return np.sqrt(variance)
 
 
-def mean_shares(head: Anatomy, visit: Visit, *, settings: PetSettings) -> dict[Place, float]:
-    """Return the mean share of the tissue with much binding in every place, without the session's factor."""
+def mean_amounts(head: Anatomy, visit: Visit, *, settings: PetSettings) -> dict[Place, Array]:
+    """Return the mean share of brain and of the tissue with much binding in every place, without the session's factor.
+
+    What of a region lies outside the brain has no uptake: regions at its border are diluted, as they are in the image.
+    """
     voxel_mm = head.grid.voxel_mm
     at = head.to_template(head.grid.points())
     whole = template(voxel_mm).brain
-    maps = (whole, whole * binding_map(planted_shares(visit, settings), voxel_mm))
-    base, bound = sample_all(maps, at, grid=mni_grid(voxel_mm))
-    found = {}
-    for place, share in place_shares(voxel_mm).items():
-        weight = sample(share, at, grid=mni_grid(voxel_mm)).astype(np.float64)
-        found[place] = (float(weight @ base), float(weight @ bound), float(weight.sum()))
-    return {place: bound / base for place, (base, bound, _) in found.items()}
+    amounts = (whole, whole * binding_map(planted_shares(visit, settings), voxel_mm))
+    maps = np.stack(sample_all(amounts, at, grid=mni_grid(voxel_mm))).astype(np.float64)
+    weights = {
+        place: sample(share, at, grid=mni_grid(voxel_mm)).astype(np.float64)
+        for place, share in place_shares(voxel_mm).items()
+    }
+    return {place: maps @ weight / weight.sum() for place, weight in weights.items()}
 
 
 def pet_truth(visit: Visit, head: Anatomy, *, tracer: Tracer, settings: PetSettings) -> list[TruthRow]:
-    """Return the planted values of a person: ratios and distribution volumes; none for a low-affinity binder."""
+    """Return the planted uptake, ratios and distribution volumes of a person; none for a low-affinity binder."""
     if affinity(visit.person, seed=visit.seed) is Affinity.LOW:
         return []
     window = read_config()["pet"]["window_min"]
@@ -240,18 +243,20 @@ def pet_truth(visit: Visit, head: Anatomy, *, tracer: Tracer, settings: PetSetti
         tracer.frames.start_s, duration_s=tracer.frames.duration_s, window_s=(60 * window[0], 60 * window[1])
     )
     low, high = window_mean(tracer.curves, overlap_s=overlap)
-    shares = mean_shares(head, visit, settings=settings)
-    level = {place: low + share * (high - low) for place, share in shares.items()}
+    amounts = mean_amounts(head, visit, settings=settings)
+    level = {place: float(amount @ [low, high - low]) for place, amount in amounts.items()}
     names = {"tspo_suvr": OCCIPITAL, "tspo_suvr_brain": WHOLE_BRAIN, "tspo_suvr_cerebellum": CEREBELLUM}
     rows = []
     for (roi, hemi), value in level.items():
         where = {"roi": roi, "hemi": hemi}
+        dose_kbq, mass_g = 1e3 * settings.dose_mbq, 1e3 * body_mass_kg(visit.person, seed=visit.seed)
+        rows.append(truth_row(visit, "tspo_suv", value=value * mass_g / dose_kbq, **where))
         if roi not in names.values():
             rows += [
                 truth_row(visit, marker, value=value / level[reference, "n/a"], **where)
                 for marker, reference in names.items()
             ]
         if roi not in (OCCIPITAL, CEREBELLUM):
-            volume = tracer.volumes[0] + shares[roi, hemi] * (tracer.volumes[1] - tracer.volumes[0])
+            volume = float(amounts[roi, hemi] @ [tracer.volumes[0], np.diff(tracer.volumes)[0]])
             rows += [truth_row(visit, marker, value=volume, **where) for marker in ("tspo_vt_logan", "tspo_vt_ma1")]
     return rows
