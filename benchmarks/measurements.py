@@ -184,7 +184,8 @@ def whole_run(bench: Bench) -> Part:
         "All maps of a run",
         "From the compressed file to written maps, so a seed more is one product and one packed file of a megabyte. "
         "The step is that of the workflow with its default settings but for the seeds: "
-        f"{written}; matrices, cleaned series and checksums of the inputs besides.",
+        f"{written}; matrices, cleaned series and checksums of the inputs besides. "
+        "[The decision](decisions/0020-speed-of-a-run.md) has what the rest of its time goes into.",
         rows,
         [
             target(
@@ -245,7 +246,8 @@ def products(bench: Bench) -> Part:
         "Products",
         f"Limits measured in the same run: GEMM in float32 {limit['float32']:.0f} GFLOP/s, in float64 "
         f"{limit['float64']:.0f} GFLOP/s, copy {limit['copy']:.1f} GB/s. *Attainable* is the lesser of the GEMM rate "
-        "and of what the bandwidth allows. *Kernel* is the public function with norms, division and limits; *product* "
+        "and of what the bandwidth allows. *Kernel* is the public function with norms, division and limits, and "
+        "touches its result for the first time; *product* "
         "the bare matrix product in it, which is as fast as the library can. With the few dimensions that a short run "
         "leaves, a number that was fetched takes part in few operations, and the bare product itself stays below a "
         "large square one; 200 dimensions are those of a run of 1200 volumes. Region matrices are float64 by "

@@ -61,6 +61,7 @@ def test_the_other_sides_run(folder, monkeypatch):
     assert n_bytes == sides.decompress(folder, library="zlib")() == 352 + 240 * 2 * 20 * 23 * 20
     found = sides.products(folder, n_voxel=50, d=8, n_seed=2, n_roi=3)()
     assert min(found.values()) > 0
+    assert sides.dynamic_products(folder, n_time=60, n_node=12, width=40)() == 21
     assert sides.scaled(folder, n_voxel=50, n_time=40, d=8, n_seed=2)() > 0
 
 
