@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from lbpneuro.io.images import Image
 from lbpneuro.io.transforms import AntsImage, itk_image
 from lbpneuro.preprocess.itk import coarsened, on_grid, unbiased, voxel_ml
 from lbpneuro.preprocess.levels import Level
 from lbpneuro.preprocess.raw_images import read_head
-from lbpneuro.preprocess.templates import Template
+from lbpneuro.preprocess.templates import Template, fwhm_to_sigma
 
 STRIPPED_SHARE = 0.05
 BACKGROUND_SHARE = 0.5
@@ -22,13 +22,14 @@ EVERY = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """A T1w image on the grid of a level, its background at 0, and the file it was read from.
+    """A T1w image on the grid of a level, its background at 0.
 
-    ``content`` tells where the original image holds more than background.
+    ``content`` (n_x, n_y, n_z) tells where the original image, on the grid of ``affine``, holds more than background.
     """
 
     image: AntsImage
-    content: Image
+    content: NDArray[np.bool_]
+    affine: NDArray[np.float64]
 
 
 def working_head(path: Path, spacing_mm: float) -> Head:
@@ -37,12 +38,35 @@ def working_head(path: Path, spacing_mm: float) -> Head:
     The value of an empty background becomes 0, and intensities beyond the 0.1 and 99.9 % are cut.
     """
     image = read_head(path)
-    empty = background(image.data)
-    sample = image.data[::EVERY, ::EVERY, ::EVERY]
+    affine, data = image.affine, image.data
+    del image  # a head of 40 million voxels: every copy counts
+    empty = background(data)
+    content = data != empty
+    sample = data[::EVERY, ::EVERY, ::EVERY]
     low, high = np.quantile(sample[sample != empty], INTENSITY_RANGE)
-    head = itk_image(np.clip(image.data, min(low, empty), high) - empty, image.affine)
-    content = Image(path=path, data=(image.data != empty).astype(np.float32), affine=image.affine)
-    return Head(image=coarsened(head, spacing_mm), content=content)
+    data = np.clip(data, min(low, empty), high, out=data)
+    data -= empty
+    return Head(image=itk_image(*on_spacing(data, affine, spacing_mm)), content=content, affine=affine)
+
+
+def on_spacing(
+    data: NDArray[np.float32], affine: NDArray[np.float64], spacing_mm: float
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Return an image and its affine smoothed to and sampled at ``spacing_mm``; axes that are as coarse already stay.
+
+    ``data`` is overwritten.
+    """
+    from scipy.ndimage import affine_transform, gaussian_filter
+
+    old = np.linalg.norm(affine[:3, :3], axis=0)
+    new = np.maximum(old, spacing_mm)
+    if np.allclose(old, new):
+        return data, affine
+    step = new / old
+    shape = tuple(int(np.ceil((n - 1) / each)) + 1 for n, each in zip(data.shape, step, strict=True))
+    gaussian_filter(data, fwhm_to_sigma(1.0) * np.sqrt(step**2 - 1.0), output=data, truncate=3.0)
+    found = affine_transform(data, np.diag(step), output_shape=shape, order=1, mode="nearest")
+    return found, affine @ np.diag([*step, 1.0])
 
 
 def background(data: np.ndarray) -> float:
@@ -70,7 +94,7 @@ def extract_brain(head: Head, *, target: Template, level: Level) -> tuple[AntsIm
         fixed=target.brain, moving=coarse, type_of_transform="antsRegistrationSyNQuickRepro[a]", mask=near
     )["fwdtransforms"]
     if is_skull_stripped(coarse, near=ants.apply_transforms(coarse, near, affine, whichtoinvert=[True])):
-        content = coarsened(itk_image(head.content.data, head.content.affine), float(min(head.image.spacing)))
+        content = itk_image(*on_spacing(head.content.astype(np.float32), head.affine, level.anat_mm))
         return filled(content.numpy() > 0.5, like=head.image), True
     warps = ants.registration(
         fixed=target.brain,

@@ -26,7 +26,7 @@ class Level:
     bias_iterations: tuple[int, ...] = (50, 50, 50, 50)
     bias_spacing_mm: float = 4.0
     extraction_iterations: tuple[int, ...] = (40, 20, 10)
-    normalisation_iterations: tuple[int, ...] = (100, 70, 50, 0)
+    normalisation_iterations: tuple[int, ...] = (100, 70, 50, 10)
     prior_weight: float = 0.25
     realign_iterations: int = 12
     realign_smoothing_mm: float = 5.0
@@ -34,7 +34,14 @@ class Level:
 
 _ROWS = (
     Level(name="draft", anat_mm=3.0, extraction_mm=3, template_mm=3, maps_mm=3, bias_spacing_mm=12.0),
-    Level(name="standard", anat_mm=1.0, extraction_mm=2, template_mm=2, maps_mm=2),
+    Level(
+        name="standard",
+        anat_mm=1.0,
+        extraction_mm=2,
+        template_mm=2,
+        maps_mm=2,
+        normalisation_iterations=(100, 70, 50, 20),
+    ),
     Level(name="full", anat_mm=1.0, extraction_mm=2, template_mm=1, maps_mm=2),
 )
 LEVELS = {level.name: level for level in _ROWS}
