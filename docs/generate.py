@@ -35,7 +35,7 @@ def marker_section(marker: Marker) -> Iterator[str]:
         "Repeats over": ", ".join(marker.index),
         "Expected in low back pain": expected(marker)
         + (f" ({doi_link(marker.direction_source)})" if marker.direction_source else ""),
-        "Tier": str(marker.tier),
+        "Tier": marker.tiers,
         "Definition": f"{doi_link(marker.doi)} ({marker.evidence})",
         "Standard error": marker.se_method,
         "n counts": marker.n_counts,

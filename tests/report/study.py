@@ -169,13 +169,15 @@ def anat(base: Path, prefix: str) -> list[Path]:
         "dlpfc_R": (40, 34, 28),
         "thalamus_L": (-11, -18, 8),
         "thalamus_R": (11, -18, 8),
+        "s1trunk_hcp_L": (-24, -36, 62),
+        "s1trunk_hcp_R": (26, -33, 60),
     }
     for number, (name, place) in enumerate(places.items(), start=1):
         labels[ball(mm, place, 13 if "dlpfc" in name else 9)] = number
     t1w, dseg = base / f"{prefix}_desc-preproc_T1w.nii.gz", base / f"{prefix}_desc-roi_dseg.nii.gz"
     write_nifti(t1w, nib.Nifti1Image(image, affine))
     write_nifti(dseg, nib.Nifti1Image(labels, affine))
-    table = pd.DataFrame({"index": [1, 2, 3, 4], "name": list(places)})
+    table = pd.DataFrame({"index": range(1, len(places) + 1), "name": list(places)})
     write_tsv(base / f"{prefix}_desc-roi_dseg.tsv", table)
     moved = base / f"{prefix}_space-MNI152NLin2009cAsym_desc-preproc_T1w.nii.gz"
     write_nifti(moved, nib.Nifti1Image(image, affine))

@@ -135,7 +135,7 @@ def test_every_row_is_there_with_status_and_reason(study, name):
     left_out = {"tms", "plasticity"} if name == "sub-02" else set()
     expected = {
         "__".join((row["marker"], *(row[column] for column in markers[row["marker"]].index))): row["status"]
-        for row in table.to_dict("records")
+        for row in table.fillna("n/a").to_dict("records")
         if markers[row["marker"]].family not in left_out
     }
     assert shown == expected
@@ -171,7 +171,7 @@ def test_all_figures_of_a_complete_participant_are_drawn(study):
     assert shown == [figure.name.replace("_", "-") for figure in wanted]
     assert "not drawn" not in page.text
     images = [a["src"] for a in page.all("img")]
-    assert len(images) == 3
+    assert len(images) == 7
     assert all(len(source) * 3 / 4 < 300_000 for source in images)
 
 
@@ -220,7 +220,7 @@ def test_a_broken_image_is_one_line_not_a_failure(copied):
     image.write_bytes(image.read_bytes()[:2000])
     page = read(participant_page(copied, "sub-01"))
     assert "Seed on the mean functional image: not drawn, an input file is not what it must be." in page.text
-    assert "regions on the anatomy" in page.text.lower()
+    assert "cortical regions" in page.text.lower()
 
 
 def test_sessions_stand_next_to_each_other(tmp_path):
@@ -310,5 +310,5 @@ def test_table_sorts_and_filters(copied, chromium):
     assert sorted(found["functional"]) == sorted(wanted)
     assert found["functional"][0] == "pag_vmpfc_z"
     assert {"pag_vmpfc_z", "hp_index__post00"} <= set(found["leading"])
-    assert len(found["leading"]) < 20
+    assert len(found["leading"]) < 30
     assert found["partial"] == [column for column in wanted if column.startswith("fc_partial_z")]

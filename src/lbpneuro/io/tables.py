@@ -126,8 +126,11 @@ def wide_table(table: pd.DataFrame, markers: Sequence[Marker]) -> pd.DataFrame:
     Order of rows and columns is that of the long ``table``; both hold the same numbers.
     """
     index = {marker.name: marker.index for marker in markers}
+    filled = table.assign(
+        **{column: table[column].fillna("n/a") for column in {name for each in index.values() for name in each}}
+    )
     names = [
-        wide_name(row["marker"], (row[column] for column in index[row["marker"]])) for row in table.to_dict("records")
+        wide_name(row["marker"], (row[column] for column in index[row["marker"]])) for row in filled.to_dict("records")
     ]
     keys = ["participant_id", "session_id"]
     filled = table.assign(column=names, session_id=table["session_id"].fillna("n/a"))
@@ -157,7 +160,7 @@ def marker_dictionary(marker: Marker) -> dict[str, Any]:
         "StandardError": marker.se_method,
         "ExpectedDirection": marker.directions,
         "DirectionSource": marker.direction_source,
-        "Tier": str(marker.tier),
+        "Tier": marker.tiers,
         "Definition": marker.doi,
         "SourceStatus": str(marker.evidence),
         "FactSheet": marker.fact_sheet,
@@ -185,7 +188,12 @@ def _column_entry(marker: Marker, levels: list[str]) -> dict[str, Any]:
     part = levels[-1] if levels and levels[-1] in WIDE_PARTS else "value"
     where = ", ".join(f"{column} {level}" for column, level in zip(marker.index, levels, strict=False))
     if part == "value":
-        at_level = {"ExpectedDirection": str(marker.direction_at(tuple(levels))), "Level": where}
+        level = tuple(levels)
+        at_level = {
+            "ExpectedDirection": str(marker.direction_at(level)),
+            "Tier": str(marker.tier_at(level)),
+            "Level": where,
+        }
         return {**marker_dictionary(marker), **(at_level if where else {})}
     entry: dict[str, Any] = {
         "LongName": f"{marker.long_name}{': ' + where if where else ''}, {part}",

@@ -120,7 +120,8 @@ class Marker:
     ``function`` takes the input of the family (a dataclass of arrays) and returns ``{level: Estimate}``, where a
     level has one entry per name in ``index``; ``levels`` lists the levels expected under a configuration.
     ``doi`` is the source of the definition, ``direction_source`` that of the expected direction; where it is not
-    the same at all levels, ``direction_by_level`` gives it by one entry of a level, such as the region.
+    the same at all levels, ``direction_by_level`` gives it by one entry of a level, such as the region; so does
+    ``tier_by_level`` for the tier.
     """
 
     name: str
@@ -140,6 +141,7 @@ class Marker:
     levels: Callable[[Mapping[str, Any]], Sequence[Level]] = field(default=single)
     direction_source: str = ""
     direction_by_level: Mapping[str, Direction] = field(default_factory=dict, hash=False)
+    tier_by_level: Mapping[str, Tier] = field(default_factory=dict, hash=False)
     evidence: Evidence = Evidence.DESIGN
     se_method: str = ""
 
@@ -148,6 +150,16 @@ class Marker:
         """The expected direction in words, with the levels where it differs."""
         exceptions = [f"{entry}: {direction}" for entry, direction in self.direction_by_level.items()]
         return f"{self.direction}" + (f" ({', '.join(exceptions)})" if exceptions else "")
+
+    @property
+    def tiers(self) -> str:
+        """The tier in words, with the levels where it differs."""
+        exceptions = [f"{entry}: {tier}" for entry, tier in self.tier_by_level.items()]
+        return f"{self.tier}" + (f" ({', '.join(exceptions)})" if exceptions else "")
+
+    def tier_at(self, level: Level) -> Tier:
+        """Return the tier at a level."""
+        return next((self.tier_by_level[entry] for entry in level if entry in self.tier_by_level), self.tier)
 
     def direction_at(self, level: Level) -> Direction:
         """Return the expected direction at a level."""

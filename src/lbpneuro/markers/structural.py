@@ -466,7 +466,7 @@ GM_VOLUME = _regional_marker(
     long_name="Regional gray-matter volume",
     description=WHAT_VOLUME,
     function=gm_volume,
-    tier=Tier.PRIMARY,
+    tier_by_level={"dlpfc": Tier.PRIMARY, "thalamus": Tier.PRIMARY},
     version="2",
 )
 

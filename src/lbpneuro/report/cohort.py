@@ -101,7 +101,7 @@ def drawn_columns(cohort: Cohort) -> dict[str, Row]:
     Markers with many levels (networks) are left to the table.
     """
     columns = list(cohort.columns.values())
-    shown = {row.column for each in by_family(columns) for row in layout(each).shown if row.marker.tier in ORDER[:2]}
+    shown = {row.column for each in by_family(columns) for row in layout(each).shown if row.tier in ORDER[:2]}
     shown |= {row.column for row in leading(columns)}
     return {row.column: row for row in columns if row.column in shown}
 
@@ -151,10 +151,10 @@ def grid(cohort: Cohort, *, most: int = MOST_CELLS) -> Grid:
     too_large = len(columns) * len(sessions) > most
     for kept in (3, 2, 1):
         if len(columns) * len(sessions) > most:
-            columns = [row for row in columns if row.marker.tier in ORDER[:kept]]
+            columns = [row for row in columns if row.tier in ORDER[:kept]]
     if too_large:
         sessions = sessions[: max(1, most // max(1, len(columns)))]
-        tiers = ", ".join(dict.fromkeys(row.marker.tier.value for row in columns))
+        tiers = ", ".join(dict.fromkeys(row.tier.value for row in columns))
         left_out = (
             f"The study is too large for one page: only the {tiers} markers of the first {len(sessions)} sessions are "
             "shown. Everything is in markers.tsv."
@@ -166,7 +166,7 @@ def grid(cohort: Cohort, *, most: int = MOST_CELLS) -> Grid:
 
 def in_tiers(rows: Iterable[Row]) -> list[Row]:
     """Return the rows by family, in each the primary ones first and those of quality last."""
-    return [row for each in by_family(rows) for row in sorted(each, key=lambda row: ORDER.index(row.marker.tier))]
+    return [row for each in by_family(rows) for row in sorted(each, key=lambda row: ORDER.index(row.tier))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

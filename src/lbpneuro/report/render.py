@@ -161,7 +161,7 @@ def _environment() -> Environment:
     }
     environment.filters |= {"without_roots": without_roots}
     environment.tests |= {
-        "quality": lambda row: row.marker.tier is Tier.QUALITY,
+        "quality": lambda row: row.tier is Tier.QUALITY,
         "complete": lambda families: all(not state.reasons for state in families.values()),
     }
     return environment

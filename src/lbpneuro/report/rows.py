@@ -37,6 +37,16 @@ SPELLED = {
     "vpm": "VPM",
     "md": "MD",
     "pre": "before",
+    "dlpfc_sem": "DLPFC (Seminowicz)",
+    "mpfc_acc": "mPFC and ACC",
+    "s1lumbar_fmri": "S1 (lumbar fMRI)",
+    "s1trunk_hcp": "S1 trunk (HCP)",
+    "s1back_mgh": "S1 back (MGH)",
+    "thal_anterior": "anterior thalamus",
+    "thal_md": "mediodorsal thalamus",
+    "thal_vpl": "ventral posterolateral thalamus",
+    "thal_intralaminar": "intralaminar thalamus",
+    "thal_pulvinar": "pulvinar",
 }
 SHORTER = {
     "posterior cingulate and precuneus": "PCC/precuneus",
@@ -129,6 +139,11 @@ class Row:
     def why(self) -> str:
         """The reasons in words."""
         return because(self.reasons)
+
+    @property
+    def tier(self) -> Tier:
+        """Tier at this level."""
+        return self.marker.tier_at(self.level)
 
     @property
     def direction(self) -> Direction:
@@ -238,19 +253,19 @@ def in_order(rows: Iterable[Row]) -> list[Row]:
 
 def primary(rows: Iterable[Row]) -> list[Row]:
     """Return the rows of primary markers."""
-    return [row for row in rows if row.marker.tier is Tier.PRIMARY]
+    return [row for row in rows if row.tier is Tier.PRIMARY]
 
 
 def leading(rows: Iterable[Row]) -> list[Row]:
     """Return the rows to look at first: the primary markers, and of a family without one its first marker."""
     listed = list(rows)
-    chosen = {row.marker.name for row in primary(listed)}
     families = {row.marker.family for row in primary(listed)}
+    chosen = set()
     for row in listed:
-        if row.marker.family not in families and row.marker.tier is not Tier.QUALITY:
+        if row.marker.family not in families and row.tier is not Tier.QUALITY:
             families.add(row.marker.family)
             chosen.add(row.marker.name)
-    return [row for row in listed if row.marker.name in chosen]
+    return [row for row in listed if row.tier is Tier.PRIMARY or row.marker.name in chosen]
 
 
 def counts(rows: Iterable[Row]) -> dict[Status, int]:
@@ -262,7 +277,7 @@ def counts(rows: Iterable[Row]) -> dict[Status, int]:
 def told(rows: Iterable[Row]) -> list[Row]:
     """Return the rows that say what became of a family: not the checks of quality for which there are no data."""
     listed = list(rows)
-    found = [row for row in listed if (row.marker.tier, row.status) != (Tier.QUALITY, Status.MISSING)]
+    found = [row for row in listed if (row.tier, row.status) != (Tier.QUALITY, Status.MISSING)]
     return found or listed
 
 
@@ -303,9 +318,12 @@ class Crossed:
     def title(self) -> str:
         """What the table is of."""
         index = self.markers[0].index
-        return {("edge",): "Other measures of each connection", NETWORKS: "Networks", ("roi",): "Regions"}.get(
-            index, "Per " + " and ".join(index)
-        )
+        return {
+            ("edge",): "Other measures of each connection",
+            NETWORKS: "Networks",
+            ("roi",): "Regions",
+            ("roi", "hemi"): "Regions",
+        }.get(index, "Per " + " and ".join(index))
 
     @property
     def intervals(self) -> bool:
@@ -326,20 +344,38 @@ def layout(rows: Iterable[Row]) -> Layout:
     """Return where each row is shown.
 
     Primary and secondary markers (without any of them all markers) come first, exploratory ones are folded away, and
-    markers with more than ``MANY_LEVELS`` levels stand side by side.
+    markers with more than ``MANY_LEVELS`` levels stand side by side with those of the same levels; the levels that lead
+    such a marker are shown in the open too.
     """
     listed = list(rows)
     many = [name for name, own in _by_name(listed).items() if len({row.level for row in own}) > MANY_LEVELS]
-    few = [row for row in listed if row.marker.name not in many or row.marker.name == ASKED_FOR]
-    tiers = {row.marker.tier for row in few}
+    few = [row for row in listed if row.marker.name not in many or row.marker.name == ASKED_FOR or _leads(row)]
+    tiers = {row.tier for row in few}
     first = tiers & {Tier.PRIMARY, Tier.SECONDARY} or tiers
-    shown = tuple(row for row in few if row.marker.tier in first or row.marker.name == ASKED_FOR)
+    shown = tuple(row for row in few if row.tier in first or row.marker.name == ASKED_FOR)
     folded = tuple(row for row in few if row not in shown)
-    beside: dict[tuple[str, ...], list[Row]] = {}
-    for row in listed:
-        if row.marker.name in many and row.marker.name != ASKED_FOR:
-            beside.setdefault(row.marker.index, []).append(row)
-    return Layout(shown=shown, folded=folded, crossed=tuple(_crossed(own) for own in beside.values()))
+    crossed = [row for row in listed if row.marker.name in many and row.marker.name != ASKED_FOR]
+    return Layout(shown=shown, folded=folded, crossed=tuple(map(_crossed, _tables(crossed))))
+
+
+def _tables(rows: Iterable[Row]) -> list[list[Row]]:
+    """Return the rows of markers that stand side by side: of the same index, where one has the levels of the other."""
+    tables: list[tuple[tuple[str, ...], set[Level], list[Row]]] = []
+    for own in _by_name(rows).values():
+        index, levels = own[0].marker.index, {row.level for row in own}
+        for kind, known, members in tables:
+            if kind == index and (levels <= known or known <= levels):
+                known |= levels
+                members += own
+                break
+        else:
+            tables.append((index, levels, own))
+    return [members for _, _, members in tables]
+
+
+def _leads(row: Row) -> bool:
+    """Whether this level of a marker goes before its others."""
+    return row.tier is Tier.PRIMARY and row.marker.tier is not Tier.PRIMARY
 
 
 def _by_name(rows: Iterable[Row]) -> dict[str, list[Row]]:

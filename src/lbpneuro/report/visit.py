@@ -45,7 +45,7 @@ class Visit:
         """Return the row of one marker at one level, if the table has it."""
         return next((row for row in self.rows if row.marker.name == marker and row.level == level), None)
 
-    def all(self, family: str, **wanted: str) -> list[Path]:
+    def all(self, family: str, **wanted: str | None) -> list[Path]:
         """Return the existing files of a family whose names have all the entities ``wanted``, at least one.
 
         Raises
@@ -58,7 +58,7 @@ class Visit:
             raise AbsentError(self.absence(family))
         return found
 
-    def file(self, family: str, **wanted: str) -> Path:
+    def file(self, family: str, **wanted: str | None) -> Path:
         """Return the first of `all` such files; AbsentError if there is none."""
         return self.all(family, **wanted)[0]
 
@@ -70,7 +70,7 @@ class Visit:
         return "the step left no data to draw"
 
 
-def _named(path: Path, wanted: Mapping[str, str]) -> bool:
+def _named(path: Path, wanted: Mapping[str, str | None]) -> bool:
     found = entities(path)
     return all(found.get(key) == value for key, value in wanted.items())
 

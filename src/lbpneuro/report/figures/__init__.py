@@ -11,13 +11,21 @@ from lbpneuro.report.figures.functional import plot_motion_trace, plot_seed_map,
 from lbpneuro.report.figures.plasticity import plot_block_time_course, plot_plasticity_waveforms
 from lbpneuro.report.figures.qcfc import plot_motion_coupling
 from lbpneuro.report.figures.shift import plot_rating_response
-from lbpneuro.report.figures.structural import plot_roi_overlay, plot_template_fit, plot_tissue_contours
+from lbpneuro.report.figures.structural import (
+    plot_nuclei_overlay,
+    plot_roi_overlay,
+    plot_sphere_overlay,
+    plot_template_fit,
+    plot_tissue_contours,
+)
 from lbpneuro.report.figures.tms import plot_mep_waveforms, plot_muscle_maps
 from lbpneuro.report.study import Study
 from lbpneuro.report.visit import Visit
 
 FIGURES: dict[str, Callable[[Visit], Drawing]] = {
     "roi_overlay": plot_roi_overlay,
+    "nuclei_overlay": plot_nuclei_overlay,
+    "sphere_overlay": plot_sphere_overlay,
     "tissue_contours": plot_tissue_contours,
     "template_fit": plot_template_fit,
     "connections": plot_connections,
