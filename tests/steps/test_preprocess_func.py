@@ -137,7 +137,13 @@ def made(someone, tmp_path_factory):
     folder = tmp_path_factory.mktemp("raw_bold")
     func = folder / "raw" / "sub-01" / "func"
     raw = person.write_bold(someone, func / f"{STEM}_bold.nii.gz", series=bold_of(someone))
-    sidecar = {"RepetitionTime": person.T_R, "TaskName": "rest", "SliceTiming": slice_times().tolist()}
+    sidecar = {
+        "RepetitionTime": person.T_R,
+        "RepetitionTimeExcitation": 1.9,
+        "MRAcquisitionType": "2D",
+        "TaskName": "rest",
+        "SliceTiming": slice_times().tolist(),
+    }
     (func / f"{STEM}_bold.json").write_text(json.dumps(sidecar))
     return Made(folder, raw, write_anatomy(folder / "out" / "sub-01" / "anat", someone))
 
@@ -173,7 +179,8 @@ def test_the_sidecar_says_how_slices_were_timed(bold, manifest):
     facts = json.loads(manifest.read_text())
     assert facts["SliceTiming"]["Corrected"] is True
     assert facts["SliceTiming"]["ReferenceTime"] == sidecar["StartTime"]
-    assert facts["Warnings"] == []
+    assert len(facts["Warnings"]) == 1
+    assert "RepetitionTimeExcitation 1.9 s" in facts["Warnings"][0]
 
 
 def phase_error(bold: Path, mask: Path, *, start: float) -> float:
