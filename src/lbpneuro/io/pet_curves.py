@@ -110,7 +110,7 @@ def _wide(table: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, dict[str, floa
     region, tac = (lower[name] for name in LONG)
     start = next((lower[name] for name in START if name in lower), None)
     end = next((lower[name] for name in END if name in lower), None)
-    if start is None or end is None or table.duplicated([start, region]).any():
+    if start is None or end is None or table.duplicated([start, end, region]).any():
         raise InputError(f"{path}: expected one row per frame and region with frame_start, frame_end, region and TAC.")
     wide = table.pivot(index=[start, end], columns=region, values=tac).reset_index()
     size = lower.get("volume_mm3")
