@@ -124,6 +124,21 @@ def test_dangling_files_are_named(job) -> None:
     assert sidecar["Absent"] == ["sub-01_T1w.nii.gz"]
 
 
+def test_gray_matter_is_no_draft_because_a_run_beside_it_is(job, tmp_path: Path) -> None:
+    run = tmp_path / "out" / "sub-01" / "func" / "sub-01_task-rest_bold_desc-embedded_func.json"
+    run.parent.mkdir(parents=True)
+    write_json(run, {"Outputs": {"bold": "x.nii.gz", "confounds": "x.tsv"}, "Level": "draft"})
+    seen: list[Path] = []
+
+    def measure(files, config, _out):
+        seen.extend(files)
+        return Measured(data=maps(config), method="m")
+
+    values, _ = job(measure, a_file(tmp_path), run)
+    assert not values["reason"].fillna("").str.contains("draft_processing").any()
+    assert [path.name for path in seen] == ["sub-01_label-GM_probseg.nii.gz", "x.tsv"]
+
+
 def test_values_of_the_draft_path_say_so(job, tmp_path: Path) -> None:
     a_file(tmp_path / "out" / "..", "x.nii.gz")
     manifest = tmp_path / "out" / "sub-01" / "anat" / "sub-01_desc-embedded_anat.json"
@@ -149,6 +164,10 @@ def test_a_manifest_stands_for_the_files_it_lists(tmp_path: Path) -> None:
     write_json(manifest, {"Outputs": {"gm": "a.nii.gz", "wm": "b.nii.gz"}})
     other = tmp_path / "c.nii.gz"
     assert expand_manifests([manifest, other]) == [tmp_path / "a.nii.gz", tmp_path / "b.nii.gz", other]
+    run = tmp_path / "sub-01_task-rest_bold_desc-embedded_func.json"
+    write_json(run, {"Outputs": {"bold": "bold.nii.gz", "confounds": "confounds.tsv"}})
+    kept = expand_manifests([manifest, run], of_runs=("confounds",))
+    assert kept == [tmp_path / "a.nii.gz", tmp_path / "b.nii.gz", tmp_path / "confounds.tsv"]
 
 
 def test_one_bad_run_does_not_take_the_others_along(tmp_path: Path) -> None:
@@ -160,6 +179,8 @@ def test_one_bad_run_does_not_take_the_others_along(tmp_path: Path) -> None:
         expand_manifests([bad])
     with pytest.raises(LbpneuroError, match="cut off"):
         expand_manifests([bad, tmp_path / "sub-01_task-rest_physio.tsv.gz"])
+    with pytest.raises(LbpneuroError, match="cut off"):
+        expand_manifests([bad, tmp_path / "sub-01_task-rest_desc-confounds_timeseries.tsv"], of_runs=("confounds",))
 
 
 def test_checksums_and_uris(tmp_path: Path) -> None:

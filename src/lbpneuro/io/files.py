@@ -169,6 +169,10 @@ def raise_upstream_error(path: Path) -> None:
         raise LbpneuroError(error["message"], reason=Reason(error["reason"]))
 
 
+BESIDE = ("_physio.tsv.gz", "_desc-confounds_timeseries.tsv", "_desc-confounds_regressors.tsv")
+"""Files that say something about a run, and are nothing without what they belong to."""
+
+
 def expand_manifests(paths: Sequence[Path], *, of_runs: Sequence[str] | None = None) -> list[Path]:
     """Return ``paths`` with every manifest of the embedded path replaced by the files it lists.
 
@@ -180,7 +184,7 @@ def expand_manifests(paths: Sequence[Path], *, of_runs: Sequence[str] | None = N
     Raises
     ------
     LbpneuroError
-        The recorded failure, if nothing is left but recordings that belong to the runs.
+        The recorded failure, if nothing is left but what belongs to the runs (recordings, confounds).
     """
     files: list[Path] = []
     failures: list[LbpneuroError] = []
@@ -190,7 +194,7 @@ def expand_manifests(paths: Sequence[Path], *, of_runs: Sequence[str] | None = N
         except LbpneuroError as failure:
             log.error("%s: left out, because %s", path.name, failure)
             failures.append(failure)
-    if failures and all(path.name.endswith("_physio.tsv.gz") for path in files):
+    if failures and all(path.name.endswith(BESIDE) for path in files):
         raise failures[0]
     return files
 
