@@ -21,7 +21,7 @@ from lbpneuro.io.images import Grid as ImageGrid
 from lbpneuro.io.images import place
 from lbpneuro.io.regions import Name, Region
 from lbpneuro.io.transforms import LPS, AntsImage, itk_image
-from lbpneuro.preprocess.itk import grid_affine, on_grid
+from lbpneuro.preprocess.itk import coarsened, grid_affine, on_grid
 from lbpneuro.preprocess.symmetric import (
     MAD_TO_SD,
     Array,
@@ -159,8 +159,6 @@ def within_person(first: Session, second: Session, *, rounds: Sequence[Round] = 
 def rigid_between(fixed: Session, moving: Session) -> Array:
     """Return the rigid affine (4, 4) from the mm of one session to those of another, by mutual information."""
     import ants
-
-    from lbpneuro.preprocess.anatomical import coarsened
 
     brains = [coarsened(itk_image(one.values * one.brain, one.affine), RIGID_MM) for one in (fixed, moving)]
     found = ants.registration(fixed=brains[0], moving=brains[1], type_of_transform="Rigid", aff_metric="mattes")

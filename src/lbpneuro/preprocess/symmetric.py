@@ -187,6 +187,8 @@ def _solved(slopes: Volume, data: Volume, wanted: Volume, *, energy: Volume, n_i
     direction = z = _filtered(rest, inverse)
     product = _dot(rest, z)
     for _ in range(n_iteration):
+        if product <= 0:  # nothing is left to explain: two images of the same numbers
+            break
         image = slopes * (data * (slopes * direction).sum(axis=0)) + _filtered(direction, energy)
         length = np.float32(product / _dot(direction, image))
         x = x + length * direction

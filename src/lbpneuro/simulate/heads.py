@@ -7,7 +7,7 @@ the deformed brain, so it holds whatever a pipeline makes of the image.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -37,6 +37,7 @@ LOOKS = ("whole", "defaced", "stripped")
 PLANTED: tuple[RegionKey, ...] = (("dlpfc", "L"), ("thalamus", "R"))
 DEEP = ("thalamus", "accumbens", "caudate", "putamen", "hippocampus", "amygdala")
 TRUTH_ROIS = ("dlpfc", "thalamus", "s1", "insula", "caudate", "hippocampus")
+TRUTH_REGIONS: tuple[RegionKey, ...] = tuple((roi, hemi) for roi in TRUTH_ROIS for hemi in ("L", "R"))
 LARGEST_LOSS = 30.0
 
 TISSUE_MEANS = np.array([70.0, 100.0, 32.0], dtype=np.float32)  # gray, white, CSF
@@ -112,8 +113,10 @@ def planted_velocity(visit: Visit, *, loss: float, settings: AnatomySettings) ->
     return velocity
 
 
-def true_volumes(visit: Visit, *, loss: float, settings: AnatomySettings) -> dict[RegionKey, tuple[float, float]]:
-    """Return the volume of every label of ``TRUTH_ROIS`` and that of the gray matter in it (mL).
+def true_volumes(
+    visit: Visit, *, loss: float, settings: AnatomySettings, keys: Sequence[RegionKey] = TRUTH_REGIONS
+) -> dict[RegionKey, tuple[float, float]]:
+    """Return the volume of every label and that of the gray matter in it (mL).
 
     Taken on a lattice of 0.75 mm in the person's own space, in a pose of its own: it is the same in all sessions, so
     that the error of counting cancels in a change.
@@ -123,7 +126,7 @@ def true_volumes(visit: Visit, *, loss: float, settings: AnatomySettings) -> dic
     source = template(1.0)
     tissue = source.gm * source.brain
     found = {}
-    for key in ((roi, hemi) for roi in TRUTH_ROIS for hemi in ("L", "R")):
+    for key in keys:
         share, box = region_fine(key)
         points = _lattice(box, out)
         at = back(points)

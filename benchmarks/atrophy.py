@@ -1,0 +1,309 @@
+"""How much of a planted change of regional volume is recovered from raw T1w images, by level.
+
+``python -m benchmarks.atrophy --level draft [--simulated 3] [--real NAME ...] [--losses 0 10] [--seed 5] --out FILE``
+``python -m benchmarks.atrophy --page``
+
+Every head is scanned once as it is, and once more per loss, in another pose and with other noise; the first of the
+losses is 0, a rescan. Simulated heads plant the change in the left DLPFC and the right thalamus of the phantom; a real
+image is deformed by a field whose Jacobian has the wanted mean over the labels found in it. ``across`` are the
+differences between images processed one by one, ``within`` those of the registration of the two images of a head.
+Results are added to the JSON file, one entry per head, level and loss; ``--page`` makes the page and the figure from
+benchmarks/results/atrophy.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+
+from benchmarks import atrophy_page
+from benchmarks.side import ROOT
+from lbpneuro.io.anatomy import NativeRegion, native_regions
+from lbpneuro.io.files import write_nifti
+from lbpneuro.io.images import Grid as ImageGrid
+from lbpneuro.io.images import load_image, place
+from lbpneuro.io.regions import Region, read_regions
+from lbpneuro.io.resources import workflow_folder
+from lbpneuro.preprocess.anatomical import Anatomy, normalise, segment_anatomy
+from lbpneuro.preprocess.extraction import working_head
+from lbpneuro.preprocess.itk import ants_session, grid_affine
+from lbpneuro.preprocess.levels import level as level_of
+from lbpneuro.preprocess.longitudinal import (
+    COARSE_ROUNDS,
+    ROUNDS,
+    label_changes,
+    mean_brain,
+    middle_regions,
+    session,
+    within_person,
+)
+from lbpneuro.preprocess.templates import template
+from lbpneuro.simulate.anatomy import AnatomySettings, rigid_affine
+from lbpneuro.simulate.grids import Grid
+from lbpneuro.simulate.heads import PLANTED, head, true_volumes
+from lbpneuro.simulate.imaging_files import nifti
+from lbpneuro.simulate.people import Visit, person
+from lbpneuro.simulate.warps import divergence_velocity, exponential, jacobian
+
+SHARED = ROOT.parent / "shared" / "data"
+REAL = {
+    "studyforrest": "studyforrest/sub-02/anat/*_T1w.nii.gz",
+    "ds002748 sub-60": "ds002748_T1_dev/sub-60/anat/*_T1w.nii.gz",
+    "coreg_qa": "coreg_qa/highres.nii.gz",
+}
+LEFT_OUT = ("brainstem", "ventricle4", "hippocampus_anterior", "mpfc_acc", "whole_brain")
+FIELD_MM, SMOOTH_MM = 4.0, 5.0
+POSE_MM, POSE_DEG, NOISE_SHARE = 3.0, 3.0, 0.01
+MASK_LEVEL = "draft"
+Volumes = dict[str, list[float]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scanned:
+    """An image file, and the volumes that are true of it (None: those of the first one times ``jacobian``)."""
+
+    path: Path
+    loss: float
+    scan: str
+    field: np.ndarray | None = None
+    field_grid: Grid | None = None
+    truth: dict[str, list[float]] | None = None
+
+
+def label_regions() -> dict[tuple[str, ...], Region]:
+    regions = read_regions(workflow_folder() / "config" / "rois.tsv")
+    return {key: one for key, one in regions.items() if one.kind == "label" and key[0] not in LEFT_OUT}
+
+
+def simulated(number: int, losses: list[float], *, seed: int, folder: Path, voxel_mm: float) -> Iterator[Scanned]:
+    """Write the scans of a simulated head; the true change (%) of every label goes with each."""
+    settings, visit = AnatomySettings(), Visit(person(number, seed=seed, effect=0.0), 1, seed)
+    for order, loss in enumerate([0.0, *losses]):
+        truth = phantom_changes(visit, loss, settings) if order else None
+        now = Visit(visit.person, order + 1, seed)
+        made = head(now, loss=loss, voxel_mm=voxel_mm, look="whole", settings=settings)
+        path = folder / f"sub-{number}_ses-{order}_T1w.nii.gz"
+        write_nifti(path, nifti(made.image * 10, made.grid, dtype=np.int16))
+        yield Scanned(path=path, loss=loss, scan="first" if order == 0 else "again", truth=truth)
+
+
+def phantom_changes(visit: Visit, loss: float, settings: AnatomySettings) -> dict[str, list[float]]:
+    """Return the true change (%) of every label of the phantom and of the gray matter in it."""
+    keys = [(roi, hemi) for roi, hemi in label_regions()]
+    before, after = (true_volumes(visit, loss=k, settings=settings, keys=keys) for k in (0.0, loss))
+    return {"_".join(key): [100 * (b / a - 1) for a, b in zip(before[key], after[key], strict=True)] for key in before}
+
+
+def real(path: Path, losses: list[float], *, labels: np.ndarray, seed: int, folder: Path) -> Iterator[Scanned]:
+    """Write the scans of a real head: as it is, and deformed, turned and with more noise per loss."""
+    image = load_image(path)
+    yield Scanned(path=path, loss=0.0, scan="first")
+    affine = np.asarray(image.affine, dtype=float)
+    white = np.quantile(image.data[image.data > 0], 0.95)
+    coefficients = ndimage.spline_filter(image.data.astype(np.float32), order=3, output=np.float32)
+    for order, loss in enumerate(losses, start=1):
+        rng = np.random.default_rng([seed, order])
+        grid, displacement, determinant = planted_field(labels, affine, loss=loss)
+        pose = rigid_affine(np.concatenate([rng.normal(0, POSE_MM, 3), rng.normal(0, np.deg2rad(POSE_DEG), 3)]))
+        turned = about(pose, centre=(affine @ [*(np.array(image.data.shape) / 2), 1])[:3])
+        made = np.empty(image.data.shape, dtype=np.float32)
+        for plane in range(made.shape[0]):
+            index = np.indices((1, *made.shape[1:])).reshape(3, -1) + np.array([[plane], [0], [0]])
+            points = turned[:3, :3] @ (affine[:3, :3] @ index + affine[:3, 3:]) + turned[:3, 3:]
+            at = (points - grid.affine[:3, 3:]) / grid.voxel_mm
+            points = points + np.stack([ndimage.map_coordinates(part, at, order=1) for part in displacement])
+            inverse = np.linalg.inv(affine)
+            voxels = inverse[:3, :3] @ points + inverse[:3, 3:]
+            plane_values = ndimage.map_coordinates(coefficients, voxels, order=3, prefilter=False)
+            made[plane] = plane_values.reshape(made.shape[1:])
+        noise = rng.normal(0, NOISE_SHARE * white, made.shape)
+        made = np.where(made > 0.01 * white, np.maximum(made + noise, 1e-3 * white), 0).astype(np.float32)
+        out = folder / f"{path.name.partition('.')[0]}_{order}_T1w.nii.gz"
+        write_nifti(out, plain(made, affine))
+        yield Scanned(path=out, loss=loss, scan="again", field=determinant, field_grid=grid)
+
+
+def plain(values: np.ndarray, affine: np.ndarray) -> Any:
+    import nibabel as nib
+
+    image = nib.Nifti1Image(values, affine)
+    image.set_sform(affine, code=1)
+    return image
+
+
+def about(rigid: np.ndarray, *, centre: np.ndarray) -> np.ndarray:
+    there, back = np.eye(4), np.eye(4)
+    there[:3, 3], back[:3, 3] = centre, -centre
+    return there @ rigid @ back
+
+
+def planted_field(labels: np.ndarray, affine: np.ndarray, *, loss: float) -> tuple[Grid, np.ndarray, np.ndarray]:
+    """Return a 4-mm grid, the displacement (mm) that pulls the changed image from the first, and the Jacobian there.
+
+    The determinant is that of the map from the first head to the changed one.
+    """
+    corners = np.array(np.meshgrid(*[(0, n - 1) for n in labels.shape])).reshape(3, -1).T
+    points = corners @ affine[:3, :3].T + affine[:3, 3]
+    low, high = points.min(axis=0), points.max(axis=0)
+    shape = tuple(int(n) for n in np.ceil((high - low) / FIELD_MM) + 1)
+    matrix = np.diag([FIELD_MM] * 3 + [1.0])
+    matrix[:3, 3] = low
+    grid = Grid(matrix, (shape[0], shape[1], shape[2]))
+    native = np.linalg.norm(affine[:3, :3], axis=0)
+    smooth = ndimage.gaussian_filter(labels, FIELD_MM / np.sqrt(12) / native)
+    inverse = np.linalg.inv(affine)
+    at = inverse[:3, :3] @ grid.points().T + inverse[:3, 3:]
+    share = ndimage.map_coordinates(smooth, at, order=1).reshape(shape)
+    bump = ndimage.gaussian_filter(share, SMOOTH_MM / FIELD_MM)
+    bump *= share.sum() / (share * bump).sum()
+    velocity = np.float32(np.log1p(-loss / 100)) * divergence_velocity(bump, voxel_mm=FIELD_MM)
+    forward = exponential(velocity, voxel_mm=FIELD_MM)
+    return grid, exponential(-velocity, voxel_mm=FIELD_MM), jacobian(forward, voxel_mm=FIELD_MM)
+
+
+def volumes(anatomy: Anatomy, weights: dict[tuple[str, ...], NativeRegion]) -> Volumes:
+    """Return the label volume and the gray matter in it (mL) of every region."""
+    voxel_ml = float(np.prod(anatomy.mask.spacing)) / 1000
+    gray, found = anatomy.tissues["GM"].numpy(), {}
+    for key, region in weights.items():
+        whole = place(np.zeros(gray.shape, dtype=np.float32), region.weights, start=region.start)
+        label, tissue = float(region.weights.sum(dtype=float)), float((whole * gray).sum(dtype=float))
+        found["_".join(key)] = [label * voxel_ml, tissue * voxel_ml]
+    return found
+
+
+def native(anatomy: Anatomy) -> tuple[ImageGrid, dict[tuple[str, ...], NativeRegion]]:
+    grid = ImageGrid(affine=grid_affine(anatomy.t1w), shape=anatomy.t1w.shape)
+    return grid, native_regions(label_regions(), anatomy.from_template, grid=grid)
+
+
+def true_changes(
+    scan: Scanned, grid: ImageGrid, weights: dict[tuple[str, ...], NativeRegion], gray: np.ndarray
+) -> dict[str, list[float]]:
+    """Return the change (%) of every label and of its gray matter: those of the phantom, or of what was first found."""
+    if scan.truth is not None:
+        return scan.truth
+    if scan.field is None:
+        return {"_".join(key): [0.0, 0.0] for key in weights}
+    found = {}
+    for key, region in weights.items():
+        index = np.argwhere(region.weights > 0)
+        points = (index + np.array(region.start)) @ grid.affine[:3, :3].T + grid.affine[:3, 3]
+        at = (points - scan.field_grid.affine[:3, 3]) / scan.field_grid.voxel_mm
+        share = region.weights[tuple(index.T)]
+        ratio = ndimage.map_coordinates(scan.field, at.T, order=1)
+        tissue = share * gray[tuple((index + np.array(region.start)).T)]
+        found["_".join(key)] = [100 * (float((ratio * w).sum() / w.sum()) - 1) for w in (share, tissue)]
+    return found
+
+
+def processed(scan: Scanned, level_name: str) -> tuple[Anatomy, float]:
+    start = time.process_time()
+    return segment_anatomy(scan.path, level=level_of(level_name)), time.process_time() - start
+
+
+def as_session(scan: Scanned, anatomy: Anatomy) -> Any:
+    import ants
+
+    image = working_head(scan.path, 1.0).image
+    return session(image, ants.resample_image_to_target(anatomy.mask, image, interp_type="nearestNeighbor"))
+
+
+def pair(first: Any, second: Any, level_name: str) -> tuple[dict[str, list[float]], float]:
+    """Return change (%) and standard error of every label between two sessions, and the CPU seconds."""
+    start = time.process_time()
+    within = within_person(first, second, rounds=COARSE_ROUNDS if level_name == "draft" else ROUNDS)
+    level = level_of("draft")
+    _, from_template = normalise(mean_brain(within), target=template(level.template_mm), level=level)
+    changes = label_changes(within, middle_regions(within, label_regions(), transform=from_template))
+    found = {"_".join(key): [one.percent, one.se] for key, one in changes.items()}
+    return found, time.process_time() - start
+
+
+def study(scans: Iterator[Scanned], level_name: str, *, about_head: dict[str, Any], within: bool) -> Iterator[dict]:
+    """Process the scans of one head; yield one entry per scan after the first."""
+    first = next(scans)
+    with ants_session():
+        anatomy, seconds = processed(first, level_name)
+        grid, weights = native(anatomy)
+        before = volumes(anatomy, weights)
+        start = as_session(first, anatomy)
+        yield {**about_head, "level": level_name, "scan": "first", "volumes": before, "cpu_s": seconds}
+        for scan in scans:
+            with ants_session():
+                now, seconds = processed(scan, level_name)
+                after = volumes(now, native(now)[1])
+                entry = {**about_head, "level": level_name, "scan": scan.scan, "loss": scan.loss, "cpu_s": seconds}
+                entry |= {
+                    "volumes": after,
+                    "before": before,
+                    "truth": true_changes(scan, grid, weights, anatomy.tissues["GM"].numpy()),
+                }
+                if within:
+                    entry["within"], entry["within_cpu_s"] = pair(start, as_session(scan, now), level_name)
+            yield entry
+
+
+def planted_labels(path: Path) -> np.ndarray:
+    """Return the planted labels on the grid of a real image, found at the draft level."""
+    image = load_image(path)
+    with ants_session():
+        anatomy = segment_anatomy(path, level=level_of(MASK_LEVEL))
+        wanted = {key: one for key, one in label_regions().items() if key in PLANTED}
+        grid = ImageGrid(affine=np.asarray(image.affine), shape=image.data.shape)
+        found = native_regions(wanted, anatomy.from_template, grid=grid)
+    whole = np.zeros(image.data.shape, dtype=np.float32)
+    for region in found.values():
+        whole += place(np.zeros(image.data.shape, dtype=np.float32), region.weights, start=region.start)
+    return np.minimum(whole, 1)
+
+
+def add(out: Path, entry: dict[str, Any]) -> None:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    entries = json.loads(out.read_text()) if out.is_file() else []
+    out.write_text(json.dumps([*entries, entry], indent=None, separators=(",", ":")) + "\n")
+    print(entry["head"], entry["level"], entry.get("loss"), f"{entry['cpu_s']:.0f} s", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--level", default="draft")
+    parser.add_argument("--simulated", type=int, nargs="*", default=[], metavar="NUMBER", help="numbers of heads")
+    parser.add_argument("--real", nargs="*", default=[], choices=REAL)
+    parser.add_argument("--losses", type=float, nargs="+", default=[0.0, 10.0])
+    parser.add_argument("--seed", type=int, default=5)
+    parser.add_argument("--mm", type=float, default=1.0, help="voxels of the simulated heads (1)")
+    parser.add_argument("--no-within", action="store_true", help="leave out the registration within persons")
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "atrophy-heads.json")
+    parser.add_argument("--page", action="store_true")
+    given = parser.parse_args()
+    if given.page:
+        atrophy_page.write(given.out, root=ROOT)
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        for number in given.simulated:
+            scans = simulated(number, given.losses, seed=given.seed, folder=folder, voxel_mm=given.mm)
+            facts = {"head": f"simulated {number}", "kind": "simulated"}
+            for entry in study(scans, given.level, about_head=facts, within=not given.no_within):
+                add(given.out, entry)
+        for name in given.real:
+            path = next(SHARED.glob(REAL[name]))
+            scans = real(path, given.losses, labels=planted_labels(path), seed=given.seed, folder=folder)
+            for entry in study(
+                scans, given.level, about_head={"head": name, "kind": "real"}, within=not given.no_within
+            ):
+                add(given.out, entry)
+
+
+if __name__ == "__main__":
+    main()
