@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import nibabel as nib
@@ -18,7 +22,7 @@ from lbpneuro.io.files import expand_manifests
 from lbpneuro.io.run_files import group_runs
 from lbpneuro.io.series import read_series, repetition_time
 from lbpneuro.io.transforms import Grid, read_transform, source_coordinates
-from lbpneuro.preprocess import levels
+from lbpneuro.preprocess import derivatives, levels
 from lbpneuro.steps import preprocess_anat, preprocess_func
 from tests.oracles import person
 
@@ -99,6 +103,9 @@ def test_names_are_those_of_fmriprep(study):
         *(f"sub-01_{part}label-{tissue}_probseg.nii.gz" for part in ("", f"{MNI}_") for tissue in ("CSF", "GM", "WM")),
         "sub-01_desc-preproc_T1w.nii.gz",
         "sub-01_desc-brain_mask.nii.gz",
+        f"sub-01_{MNI}_desc-preproc_T1w.nii.gz",
+        f"sub-01_{MNI}_label-GM_desc-modulated_probseg.nii.gz",
+        f"sub-01_{MNI}_jacobian.nii.gz",
         "sub-01_from-T1w_to-MNI152NLin2009cAsym_mode-image_xfm.h5",
         "sub-01_from-MNI152NLin2009cAsym_to-T1w_mode-image_xfm.h5",
         f"sub-01_task-rest_{MNI}_desc-preproc_bold.nii.gz",
@@ -161,6 +168,93 @@ def test_tissue_maps_are_probabilities_of_a_plausible_head(study, someone):
     t1w = nib.load(study.anat.with_name("sub-01_desc-preproc_T1w.nii.gz")).get_fdata()
     means = [np.average(t1w, weights=image.data) for image in (maps.csf, maps.gm, maps.wm)]
     assert means == sorted(means)
+
+
+def test_modulation_keeps_the_gray_matter_and_holds_the_affine(study, someone):
+    """The head is 1 / det = 1.03 times as large as the template; without the affine the median would be 1."""
+    quality = json.loads(study.anat.read_text())["Quality"]
+    native, modulated, jacobian = (
+        nib.load(study.anat.with_name(f"sub-01_{name}.nii.gz"))
+        for name in ("label-GM_probseg", f"{MNI}_label-GM_desc-modulated_probseg", f"{MNI}_jacobian")
+    )
+    total = [float(image.get_fdata().sum()) * 0.064 for image in (native, modulated)]
+    assert total[1] == pytest.approx(total[0], rel=0.02)
+    assert quality["modulated_to_native_GM"] == pytest.approx(total[1] / total[0], abs=1e-3)
+    assert quality["GM_ml"] == pytest.approx(total[0], rel=1e-3)
+    inside = modulated.get_fdata() > 0.2
+    true = 1 / np.linalg.det(someone.to_template[:3, :3])
+    assert np.median(jacobian.get_fdata()[inside]) == pytest.approx(true, rel=0.05)
+    sidecar = json.loads(study.anat.with_name(f"sub-01_{MNI}_label-GM_desc-modulated_probseg.json").read_text())
+    assert sidecar["Modulation"] == "affine and warp"
+    assert sidecar["Sources"][0] == "bids::sub-01/anat/sub-01_label-GM_probseg.nii.gz"
+
+
+def test_the_manifest_holds_the_numbers_of_the_gates(study):
+    quality = json.loads(study.anat.read_text())["Quality"]
+    assert quality["template_dice"] > 0.9
+    assert 0.8 < quality["thalamus_ratio"] < 1.25
+    assert quality["thalamus_L_ml"] == pytest.approx(10.9, rel=0.15)
+    assert quality["folded_voxels"] == 0
+    sidecar = json.loads(study.anat.with_name("sub-01_desc-preproc_T1w.json").read_text())
+    assert sidecar["Quality"] == quality
+
+
+def refuse(*_, **__):
+    raise AssertionError("segmented again")
+
+
+def test_what_is_there_is_kept_when_the_workflow_lost_its_manifest(study, monkeypatch):
+    before = study.anat.read_text()
+    monkeypatch.setattr(preprocess_anat, "segment_anatomy", refuse)
+    study.anat.unlink()
+    t1w = study.raw / "anat" / "sub-01_T1w.nii.gz"
+    study.run(preprocess_anat, [t1w], study.anat)
+    assert study.anat.read_text() == before
+
+
+@pytest.mark.parametrize("change", ["level", "image", "file", "version"])
+def test_what_was_made_otherwise_is_not_kept(study, monkeypatch, tmp_path, change):
+    known = {"source": study.raw / "anat" / "sub-01_T1w.nii.gz", "level": TINY, "roots": {"raw": study.raw.parent}}
+    folder = shutil.copytree(study.anat.parent, tmp_path / "anat")
+    manifest = folder / study.anat.name
+    assert derivatives.kept_anatomy(manifest, **known) is not None
+    if change == "level":
+        known["level"] = levels.level("draft")
+    if change == "image":
+        known["source"] = shutil.copy(study.anat.with_name("sub-01_desc-preproc_T1w.nii.gz"), tmp_path)
+        known["source"] = Path(known["source"])
+    if change == "file":
+        (folder / "sub-01_label-WM_probseg.nii.gz").unlink()
+    if change == "version":
+        monkeypatch.setattr(derivatives, "VERSION", derivatives.VERSION + 1)
+    assert derivatives.kept_anatomy(manifest, **known) is None
+
+
+AGAIN = """
+import sys
+from lbpneuro.preprocess import levels
+from lbpneuro.steps import preprocess_anat
+levels.LEVELS["tiny"] = eval(sys.argv[1], {"Level": levels.Level})
+preprocess_anat.main(sys.argv[2:])
+"""
+
+
+def test_other_threads_and_another_hash_seed_give_the_same_bytes(study, tmp_path):
+    """Nor is anything left in the temporary folder."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS")
+    environment = {**os.environ, **dict.fromkeys(names, "2"), "PYTHONHASHSEED": "7", "TMPDIR": str(scratch)}
+    out = study.out / "again" / "anat" / study.anat.name
+    files = ["--in", str(study.raw / "anat" / "sub-01_T1w.nii.gz"), "--out", str(out)]
+    rest = ["--config", str(study.config), "--participant", "sub-01"]
+    subprocess.run([sys.executable, "-c", AGAIN, repr(TINY), *files, *rest], env=environment, check=True)
+    assert list(scratch.iterdir()) == []
+    for path in sorted(study.anat.parent.iterdir()):
+        again = (out.parent / path.name).read_bytes()
+        if path.suffix == ".json":
+            again = again.replace(b"bids::sub-01/again/", b"bids::sub-01/")
+        assert again == path.read_bytes(), path.name
 
 
 def test_the_normalised_run_is_the_template_in_epi_contrast(study, someone):
@@ -243,8 +337,13 @@ def test_noise_is_no_head(blank, rng):
     path = blank.raw / "anat" / "sub-01_T1w.nii.gz"
     path.parent.mkdir(parents=True)
     nib.save(nib.Nifti1Image(rng.random((20, 20, 20), dtype=np.float32), np.diag([4.0, 4, 4, 1])), path)
+    stale = blank.anat.with_name("sub-01_label-GM_probseg.nii.gz")
+    stale.parent.mkdir(parents=True)
+    stale.write_bytes(b"of another image")
     content = blank.run(preprocess_anat, [path], blank.anat)
     assert_recorded(blank.anat, content, Reason.FAILED_QC, "mL")
+    assert not 1000 < content["Quality"]["brain_ml"] < 2000
+    assert not stale.exists()
 
 
 def test_a_run_without_a_head_says_so(blank, someone):
@@ -270,6 +369,36 @@ def test_a_run_of_noise_is_refused(study, rng):
     out = study.out / "noise" / "sub-01_task-noise_bold_desc-embedded_func.json"
     content = study.run(preprocess_func, [path, study.anat], out)
     assert_recorded(out, content, Reason.FAILED_QC, "does not lie on the T1w image")
+
+
+def raw_head(someone, path, *, kind):
+    """A whole head that must be refused: another contrast, axes exchanged in the header, a lesion, noise."""
+    person.write_t1w(someone, path)
+    image = nib.load(path)
+    data, affine = image.get_fdata(dtype=np.float32), image.affine
+    if kind == "T2w":
+        _, points = person.grid(low=(-102.0, -135.0, -100.0), size=image.shape)
+        data = someone.source.at("epi", person.apply(someone.to_template, points)).reshape(image.shape)
+    if kind == "turned":
+        data = np.ascontiguousarray(np.rot90(data, axes=(1, 2)))
+    if kind == "lesion":
+        at = person.apply(affine, np.argwhere(np.ones(image.shape))).reshape(*image.shape, 3)
+        middle = person.apply(np.linalg.inv(someone.to_template), np.array([[-14.0, -18.0, 8.0]]))[0]
+        data = np.where(np.linalg.norm(at - middle, axis=-1) < 32, 40.0, data)
+    if kind == "noise":
+        data = np.abs(np.random.default_rng(3).normal(100, 30, image.shape))
+    nib.save(nib.Nifti1Image(data.astype(np.float32), affine), path)
+    return path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["T2w", "turned", "lesion", "noise"])
+def test_images_that_are_no_heads_of_this_kind_are_refused(blank, someone, kind):
+    path = raw_head(someone, blank.raw / "anat" / "sub-01_T1w.nii.gz", kind=kind)
+    content = blank.run(preprocess_anat, [path], blank.anat)
+    words = {"T2w": "is this a T1w image", "turned": "", "lesion": "", "noise": ""}
+    assert_recorded(blank.anat, content, Reason.FAILED_QC, words[kind])
+    assert content["Quality"]["brain_ml"] > 0
 
 
 @pytest.mark.slow

@@ -61,6 +61,7 @@ def write_anatomy(anatomy: Anatomy, manifest: Path, *, source: Path, level: Leve
             f"template_{tissue}": (nifti(values, anatomy.maps.grid.affine), mapped)
             for tissue, values in anatomy.maps.tissues.items()
         },
+        "template_t1w": (nifti(anatomy.maps.t1w, anatomy.maps.grid.affine), mapped),
         "modulated_GM": (
             nifti(anatomy.maps.modulated, anatomy.maps.grid.affine),
             {**mapped, **MODULATED, "Sources": made},
@@ -103,6 +104,13 @@ def kept_anatomy(manifest: Path, *, source: Path, level: Level, roots: Roots) ->
     wanted = manifest_content(names, quality={}, source=source, level=level, roots=roots)
     same = all(kept.get(key) == wanted[key] for key in ("Level", "Version", "Sources", "Outputs", "Software"))
     return kept if same and all(manifest.with_name(name).exists() for name in names.values()) else None
+
+
+def remove_anatomy(manifest: Path) -> None:
+    """Remove the files of an earlier anatomy, so that no later study takes them for those of a refused image."""
+    for name in anatomy_names(manifest.name.removesuffix(ANAT_MANIFEST)).values():
+        for path in (manifest.with_name(name), manifest.with_name(f"{name.removesuffix('.nii.gz')}.json")):
+            path.unlink(missing_ok=True)
 
 
 def write_run(run: Run, manifest: Path, *, source: Path, anatomy: Path, level: Level, roots: Roots) -> None:

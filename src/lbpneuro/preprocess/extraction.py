@@ -15,6 +15,8 @@ from lbpneuro.preprocess.raw_images import read_head
 from lbpneuro.preprocess.templates import Template, fwhm_to_sigma
 
 STRIPPED_SHARE = 0.05
+NEAR_MM = 12.0
+METRIC_MM = 5.0
 BACKGROUND_SHARE = 0.5
 INTENSITY_RANGE = (0.001, 0.999)
 EVERY = 3
@@ -89,7 +91,7 @@ def extract_brain(head: Head, *, target: Template, level: Level) -> tuple[AntsIm
     import ants
 
     coarse = unbiased(coarsened(head.image, level.extraction_mm), level=level)
-    near = ants.iMath(target.mask, "MD", 4)
+    near = widened(target.mask, NEAR_MM)
     affine = ants.registration(
         fixed=target.brain, moving=coarse, type_of_transform="antsRegistrationSyNQuickRepro[a]", mask=near
     )["fwdtransforms"]
@@ -101,13 +103,20 @@ def extract_brain(head: Head, *, target: Template, level: Level) -> tuple[AntsIm
         moving=coarse,
         type_of_transform="SyNOnly",
         initial_transform=affine[0],
-        mask=ants.iMath(target.mask, "MD", 2),
+        mask=widened(target.mask, METRIC_MM),
         syn_metric="CC",
         syn_sampling=2,
         reg_iterations=level.extraction_iterations,
     )["invtransforms"]
     moved = ants.apply_transforms(head.image, target.mask, warps, whichtoinvert=[True, False])
     return filled(moved.numpy() > 0.5, like=head.image), False
+
+
+def widened(mask: AntsImage, reach_mm: float) -> AntsImage:
+    """Return a mask that reaches ``reach_mm`` farther, by at least one voxel."""
+    import ants
+
+    return ants.iMath(mask, "MD", max(1, round(reach_mm / min(mask.spacing))))
 
 
 def is_skull_stripped(head: AntsImage, *, near: AntsImage) -> bool:

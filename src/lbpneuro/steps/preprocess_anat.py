@@ -8,7 +8,7 @@ from lbpneuro.errors import LbpneuroError
 from lbpneuro.io.files import read_json, write_json
 from lbpneuro.io.provenance import dataset_roots
 from lbpneuro.preprocess.anatomical import segment_anatomy
-from lbpneuro.preprocess.derivatives import kept_anatomy, write_anatomy, write_failure
+from lbpneuro.preprocess.derivatives import kept_anatomy, remove_anatomy, write_anatomy, write_failure
 from lbpneuro.preprocess.itk import ants_session
 from lbpneuro.preprocess.levels import level
 from lbpneuro.steps.command import log, parser, start_log
@@ -30,5 +30,6 @@ def main(argv: Sequence[str]) -> int:
             write_anatomy(segment_anatomy(options.files[0], level=level(name)), options.out, **origin)
     except LbpneuroError as error:
         log.error("%s", error)
+        remove_anatomy(options.out)
         write_failure(options.out, error, level_name=name)
     return 0
