@@ -17,7 +17,7 @@ import argparse
 import json
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ from lbpneuro.io.images import load_image, place
 from lbpneuro.io.regions import Region, read_regions
 from lbpneuro.io.resources import workflow_folder
 from lbpneuro.preprocess.anatomical import Anatomy, normalise, segment_anatomy
-from lbpneuro.preprocess.extraction import working_head
+from lbpneuro.preprocess.extraction import extract_brain, working_head
 from lbpneuro.preprocess.itk import ants_session, grid_affine
 from lbpneuro.preprocess.levels import level as level_of
 from lbpneuro.preprocess.longitudinal import (
@@ -46,6 +46,7 @@ from lbpneuro.preprocess.longitudinal import (
     session,
     within_person,
 )
+from lbpneuro.preprocess.symmetric import Round
 from lbpneuro.preprocess.templates import template
 from lbpneuro.simulate.anatomy import AnatomySettings, rigid_affine
 from lbpneuro.simulate.grids import Grid
@@ -64,6 +65,7 @@ LEFT_OUT = ("brainstem", "ventricle4", "hippocampus_anterior", "mpfc_acc", "whol
 FIELD_MM, SMOOTH_MM = 4.0, 5.0
 POSE_MM, POSE_DEG, NOISE_SHARE = 3.0, 3.0, 0.01
 MASK_LEVEL = "draft"
+WITHIN: dict[str, Sequence[Round]] = {"fine": ROUNDS, "coarse": COARSE_ROUNDS, "no": ()}
 Volumes = dict[str, list[float]]
 
 
@@ -201,7 +203,8 @@ def true_changes(
         at = (points - scan.field_grid.affine[:3, 3]) / scan.field_grid.voxel_mm
         share = region.weights[tuple(index.T)]
         ratio = ndimage.map_coordinates(scan.field, at.T, order=1)
-        tissue = share * gray[tuple((index + np.array(region.start)).T)]
+        inside = np.clip(index + np.array(region.start), 0, np.array(gray.shape) - 1)
+        tissue = share * gray[tuple(inside.T)]
         found["_".join(key)] = [100 * (float((ratio * w).sum() / w.sum()) - 1) for w in (share, tissue)]
     return found
 
@@ -211,32 +214,72 @@ def processed(scan: Scanned, level_name: str) -> tuple[Anatomy, float]:
     return segment_anatomy(scan.path, level=level_of(level_name)), time.process_time() - start
 
 
-def as_session(scan: Scanned, anatomy: Anatomy) -> Any:
+def as_session(scan: Scanned, mask: Any) -> Any:
     import ants
 
     image = working_head(scan.path, 1.0).image
-    return session(image, ants.resample_image_to_target(anatomy.mask, image, interp_type="nearestNeighbor"))
+    return session(image, ants.resample_image_to_target(mask, image, interp_type="nearestNeighbor"))
 
 
-def pair(first: Any, second: Any, level_name: str) -> tuple[dict[str, list[float]], float]:
-    """Return change (%) and standard error of every label between two sessions, and the CPU seconds."""
+def pair(
+    first: Any, second: Any, rounds: Sequence[Round], first_labels: dict[tuple[str, ...], NativeRegion] | None = None
+) -> tuple[dict[str, list[float]], float]:
+    """Return change (%) and standard error of every label between two sessions, and the CPU seconds.
+
+    ``first_labels`` are those of the first image, on its grid; without them the mean of the two is brought to the
+    template.
+    """
     start = time.process_time()
-    within = within_person(first, second, rounds=COARSE_ROUNDS if level_name == "draft" else ROUNDS)
-    level = level_of("draft")
-    _, from_template = normalise(mean_brain(within), target=template(level.template_mm), level=level)
-    changes = label_changes(within, middle_regions(within, label_regions(), transform=from_template))
+    within = within_person(first, second, rounds=rounds)
+    if first_labels is None:
+        level = level_of("draft")
+        _, from_template = normalise(mean_brain(within), target=template(level.template_mm), level=level)
+        labels = middle_regions(within, label_regions(), transform=from_template)
+    else:
+        labels = {}
+        to_voxel = np.linalg.inv(first.affine) @ within.to_first @ within.affine
+        for key, region in first_labels.items():
+            offset = to_voxel[:3, 3] - np.array(region.start)
+            labels[key] = ndimage.affine_transform(
+                region.weights, to_voxel[:3, :3], offset, output_shape=within.middle.shape, order=1
+            )
+    changes = label_changes(within, labels)
     found = {"_".join(key): [one.percent, one.se] for key, one in changes.items()}
     return found, time.process_time() - start
 
 
-def study(scans: Iterator[Scanned], level_name: str, *, about_head: dict[str, Any], within: bool) -> Iterator[dict]:
+def within_study(scans: Iterator[Scanned], *, about_head: dict[str, Any], rounds: Sequence[Round]) -> Iterator[dict]:
+    """Compare the scans of one head with the first within the person only; the masks are those of the draft level."""
+    import ants
+
+    level = level_of(MASK_LEVEL)
+    first = next(scans)
+    with ants_session():
+        anatomy, seconds = processed(first, MASK_LEVEL)
+        start = as_session(first, anatomy.mask)
+        grid = ImageGrid(affine=start.affine, shape=start.values.shape)
+        weights = native_regions(label_regions(), anatomy.from_template, grid=grid)
+        gray = ants.resample_image_to_target(anatomy.tissues["GM"], working_head(first.path, 1.0).image).numpy()
+        for scan in scans:
+            with ants_session():
+                found = working_head(scan.path, level.anat_mm)
+                mask, _ = extract_brain(found, target=template(level.extraction_mm, priors=False), level=level)
+                entry = {**about_head, "level": "within", "scan": scan.scan, "loss": scan.loss, "cpu_s": seconds}
+                entry |= {"truth": true_changes(scan, grid, weights, gray), "within_mm": rounds[-1].voxel_mm}
+                entry["within"], entry["within_cpu_s"] = pair(start, as_session(scan, mask), rounds, weights)
+            yield entry
+
+
+def study(
+    scans: Iterator[Scanned], level_name: str, *, about_head: dict[str, Any], rounds: Sequence[Round]
+) -> Iterator[dict]:
     """Process the scans of one head; yield one entry per scan after the first."""
     first = next(scans)
     with ants_session():
         anatomy, seconds = processed(first, level_name)
         grid, weights = native(anatomy)
         before = volumes(anatomy, weights)
-        start = as_session(first, anatomy)
+        start = as_session(first, anatomy.mask)
         yield {**about_head, "level": level_name, "scan": "first", "volumes": before, "cpu_s": seconds}
         for scan in scans:
             with ants_session():
@@ -248,8 +291,9 @@ def study(scans: Iterator[Scanned], level_name: str, *, about_head: dict[str, An
                     "before": before,
                     "truth": true_changes(scan, grid, weights, anatomy.tissues["GM"].numpy()),
                 }
-                if within:
-                    entry["within"], entry["within_cpu_s"] = pair(start, as_session(scan, now), level_name)
+                if rounds:
+                    entry["within_mm"] = rounds[-1].voxel_mm
+                    entry["within"], entry["within_cpu_s"] = pair(start, as_session(scan, now.mask), rounds)
             yield entry
 
 
@@ -274,15 +318,25 @@ def add(out: Path, entry: dict[str, Any]) -> None:
     print(entry["head"], entry["level"], entry.get("loss"), f"{entry['cpu_s']:.0f} s", flush=True)
 
 
+def compare(scans: Iterator[Scanned], given: argparse.Namespace, facts: dict[str, Any]) -> None:
+    rounds = WITHIN[given.within]
+    if given.level == "within":
+        found = within_study(scans, about_head=facts, rounds=rounds)
+    else:
+        found = study(scans, given.level, about_head=facts, rounds=rounds)
+    for entry in found:
+        add(given.out, entry)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--level", default="draft")
+    parser.add_argument("--level", default="draft", help="or `within`: no image is processed by itself")
     parser.add_argument("--simulated", type=int, nargs="*", default=[], metavar="NUMBER", help="numbers of heads")
     parser.add_argument("--real", nargs="*", default=[], choices=REAL)
     parser.add_argument("--losses", type=float, nargs="+", default=[0.0, 10.0])
     parser.add_argument("--seed", type=int, default=5)
     parser.add_argument("--mm", type=float, default=1.0, help="voxels of the simulated heads (1)")
-    parser.add_argument("--no-within", action="store_true", help="leave out the registration within persons")
+    parser.add_argument("--within", choices=WITHIN, default="fine", help="grid of the registration within persons")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "atrophy-heads.json")
     parser.add_argument("--page", action="store_true")
     given = parser.parse_args()
@@ -294,15 +348,11 @@ def main() -> None:
         for number in given.simulated:
             scans = simulated(number, given.losses, seed=given.seed, folder=folder, voxel_mm=given.mm)
             facts = {"head": f"simulated {number}", "kind": "simulated"}
-            for entry in study(scans, given.level, about_head=facts, within=not given.no_within):
-                add(given.out, entry)
+            compare(scans, given, facts)
         for name in given.real:
             path = next(SHARED.glob(REAL[name]))
             scans = real(path, given.losses, labels=planted_labels(path), seed=given.seed, folder=folder)
-            for entry in study(
-                scans, given.level, about_head={"head": name, "kind": "real"}, within=not given.no_within
-            ):
-                add(given.out, entry)
+            compare(scans, given, {"head": name, "kind": "real"})
 
 
 if __name__ == "__main__":

@@ -1,9 +1,169 @@
-"""Page and figure of the recovery of planted changes."""
+"""Summary, page and figure of the recovery of planted changes."""
 
 from __future__ import annotations
 
+import json
+from collections import defaultdict
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+PLANTED = ("dlpfc_L", "thalamus_R")
+DEEP = ("thalamus", "accumbens", "caudate", "putamen", "pallidum", "hippocampus", "amygdala")
+INTACT_BELOW = 0.5
+START, END = "<!-- recovery: written by python -m benchmarks.atrophy --page -->", "<!-- /recovery -->"
+Entry = dict[str, Any]
+Key = tuple[str, str, str]
+
+
+def changes(entry: Entry, way: str) -> dict[str, tuple[float, float]]:
+    """Return the true and the found change (%) of every region; ``way`` is label, gm or within."""
+    found = {}
+    for name, true in entry["truth"].items():
+        if way == "within":
+            now = entry["within"].get(name, [np.nan])[0]
+            found[name] = (200 * true[0] / (200 + true[0]), now)
+            continue
+        column = 0 if way == "label" else 1
+        before, after = entry["before"][name][column], entry["volumes"][name][column]
+        found[name] = (true[column], 100 * (after / before - 1))
+    return found
+
+
+def method(entry: Entry, way: str) -> str:
+    """Return what the row is called: the level across people, or the grid of the registration within a person."""
+    return entry["level"] if way != "within" else f"within, {entry['within_mm']:g} mm"
+
+
+def gathered(entries: list[Entry]) -> dict[Key, list[tuple[Entry, dict[str, tuple[float, float]]]]]:
+    """Return the compared scans by (kind of head, method, measure)."""
+    groups = defaultdict(list)
+    for entry in entries:
+        for way in ("label", "gm", "within"):
+            if "truth" in entry and ("within" if way == "within" else "volumes") in entry:
+                measure = "label" if way == "within" else way
+                groups[entry["kind"], method(entry, way), measure].append((entry, changes(entry, way)))
+    return dict(groups)
+
+
+def summary(entries: list[Entry]) -> dict[str, Any]:
+    """Return recovery, intact regions, rescan noise and CPU seconds by kind of head, method and measure."""
+    found: dict[str, Any] = {}
+    for (kind, way, measure), group in gathered(entries).items():
+        lines = [(entry["loss"], name, *pair) for entry, pairs in group for name, pair in pairs.items()]
+        row: dict[str, Any] = {"scans": len(group), "heads": len({entry["head"] for entry, _ in group})}
+        for name in PLANTED:
+            ratios = [now / true for loss, where, true, now in lines if loss and where == name]
+            row[f"recovered {name}"] = spread(ratios)
+        wanted = [one for one in lines if measure == "label" or one[1].rpartition("_")[0] not in DEEP]
+        intact = [now - true for loss, _, true, now in wanted if loss and abs(true) < INTACT_BELOW]
+        again = [(where, now) for loss, where, _, now in wanted if not loss]
+        row["intact, mean"] = float(np.mean(intact)) if intact else None
+        row["intact, median of |x|"] = float(np.median(np.abs(intact))) if intact else None
+        row["rescan, median of |x|"] = float(np.median([abs(now) for _, now in again])) if again else None
+        row["rescan_cv"] = {
+            roi: float(np.sqrt(np.mean(np.square(values)) / 2) / 100) for roi, values in by_roi(again).items()
+        }
+        row["cpu_s"] = float(np.median([e["within_cpu_s" if "within" in way else "cpu_s"] for e, _ in group]))
+        found[f"{kind}; {way}; {measure}"] = row
+    return found
+
+
+def by_roi(pairs: list[tuple[str, float]]) -> dict[str, list[float]]:
+    values = defaultdict(list)
+    for where, now in pairs:
+        values[where.rpartition("_")[0]].append(now)
+    return dict(values)
+
+
+def spread(ratios: list[float]) -> list[float]:
+    """Return mean, SD (NaN of one) and number."""
+    if not ratios:
+        return []
+    return [float(np.mean(ratios)), float(np.std(ratios, ddof=1)) if len(ratios) > 1 else float("nan"), len(ratios)]
+
+
+def share(numbers: list[float]) -> str:
+    if not numbers:
+        return ""
+    mean, sd, count = numbers
+    return f"{mean:.0%}" + (f" (SD {100 * sd:.0f})" if count > 1 and np.isfinite(sd) else "")
+
+
+def percent(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f}"
+
+
+def table(found: dict[str, Any]) -> list[str]:
+    head = ("heads", "method", "measure", "n", "DLPFC found", "thalamus found", "intact", "rescan", "CPU s")
+    lines = [head, ("---",) * len(head)]
+    for name, row in found.items():
+        kind, way, measure = name.split("; ")
+        lines.append(
+            (
+                kind,
+                way,
+                {"gm": "gray matter in label"}.get(measure, measure),
+                f"{row['heads']} ({row['scans']})",
+                share(row["recovered dlpfc_L"]),
+                share(row["recovered thalamus_R"]) if measure == "label" else "",
+                percent(row["intact, median of |x|"]),
+                percent(row["rescan, median of |x|"]),
+                f"{row['cpu_s']:.0f}",
+            )
+        )
+    return [f"| {' | '.join(line)} |" for line in lines]
+
+
+def figure(found: dict[str, Any], path: Path) -> None:
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    mpl.rcParams.update({"svg.hashsalt": "lbpneuro", "svg.fonttype": "none"})
+    import matplotlib.pyplot as plt
+
+    canvas, axes = plt.subplots(figsize=(6.4, 4), layout="constrained")
+    colours = {"dlpfc_L": "#1b6ca8", "thalamus_R": "#c0504d"}
+    marks = {"simulated": "o", "real": "s"}
+    for name, row in found.items():
+        kind, way, measure = name.split("; ")
+        for region, colour in colours.items():
+            numbers = row[f"recovered {region}"]
+            if measure == "label" and numbers:
+                axes.plot(row["cpu_s"], 100 * numbers[0], marks[kind], color=colour, markersize=8)
+                axes.annotate(way, (row["cpu_s"], 100 * numbers[0]), xytext=(6, 4), textcoords="offset points", size=8)
+    for region, colour in colours.items():
+        axes.plot([], [], "o", color=colour, label={"dlpfc_L": "DLPFC"}.get(region, "thalamus"))
+    axes.plot([], [], "s", color="#777777", label="real head (else simulated)")
+    axes.axhline(100, color="#777777", linewidth=1, linestyle="--")
+    axes.set(xscale="log", xlabel="CPU time (s)", ylabel="planted change found (%)")
+    axes.legend(frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    canvas.savefig(path, metadata={"Date": None})
+    plt.close(canvas)
 
 
 def write(results: Path, *, root: Path) -> None:
-    raise SystemExit(f"{results}, {root}")
+    """Write benchmarks/results/atrophy.json, the figure, and the table of docs/anatomy.md."""
+    found = summary(json.loads(results.read_text()))
+    tidy = json.dumps(rounded(found), indent=1, sort_keys=True)
+    (root / "benchmarks" / "results" / "atrophy.json").write_text(tidy + "\n")
+    figure(found, root / "docs" / "images" / "atrophy.svg")
+    page = root / "docs" / "anatomy.md"
+    text = page.read_text()
+    before, _, rest = text.partition(START)
+    _, _, after = rest.partition(END)
+    page.write_text("\n".join([before + START, "", *table(found), "", END]) + after)
+
+
+def rounded(value: Any) -> Any:
+    """Return results with four digits; what is not known is null."""
+    if isinstance(value, dict):
+        return {key: rounded(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [rounded(one) for one in value]
+    if isinstance(value, float):
+        return float(f"{value:.4g}") if np.isfinite(value) else None
+    return value
