@@ -135,7 +135,7 @@ def estimate(marker: Marker, name: str, *, number: int, rng: np.random.Generator
 def drawables(name: str, base: Path, prefix: str) -> list[Path]:
     """Write what the family's step leaves to be drawn."""
     writers = {"structural": anat, "functional": func, "dynamic": dynamic, "shift": shift}
-    writers |= {"tms": tms, "plasticity": plasticity}
+    writers |= {"tms": tms, "plasticity": plasticity, "pet": pet}
     return writers[name](base, prefix) if name in writers else []
 
 
@@ -277,6 +277,17 @@ def tms(base: Path, prefix: str) -> list[Path]:
 def plasticity(base: Path, prefix: str) -> list[Path]:
     path = base / f"{prefix}_task-plasticity_desc-average_emg.tsv"
     write_tsv(path, waves("block", {"pre": 800, "between": 1100, "post00": 900, "post10": 700, "post20": 760}))
+    return [path]
+
+
+def pet(base: Path, prefix: str) -> list[Path]:
+    start = np.arange(0, 5400, 300.0)
+    course = np.exp(-start / 4000) * (1 - np.exp(-(start + 100) / 200))
+    sizes = {"thalamus": 9.0, "s1back_mgh": 6.5, "occipital": 6.0, "whole_brain": 6.2}
+    columns = {"frame_start": start, "frame_end": start + 300, **{name: size * course for name, size in sizes.items()}}
+    path = base / f"{prefix}_desc-regions_tacs.tsv"
+    write_tsv(path, pd.DataFrame(columns))
+    write_json(path.with_suffix(".json"), {"WindowMinutes": [60, 90]})
     return [path]
 
 

@@ -14,12 +14,13 @@ from matplotlib.patches import Ellipse
 from lbpneuro.errors import Reason, Status
 from lbpneuro.io.files import write_tsv
 from lbpneuro.registry import MARKERS
-from lbpneuro.report.figures import connections, dynamic, functional, shift, structural, tms
+from lbpneuro.report.figures import connections, dynamic, functional, pet, shift, structural, tms
 from lbpneuro.report.study import Study
 from lbpneuro.report.visit import AbsentError, Visit
 from tests.report.study import anat as anat_files
 from tests.report.study import dynamic as dynamic_files
 from tests.report.study import func, waves, write_states
+from tests.report.study import pet as pet_files
 from tests.report.study import shift as shift_files
 from tests.report.test_marks import row
 
@@ -28,7 +29,7 @@ from tests.report.test_marks import row
 def drawn(monkeypatch):
     """The figures that were drawn, in order."""
     figures: list[Figure] = []
-    for module in (tms, dynamic, connections, shift):
+    for module in (tms, dynamic, connections, shift, pet):
         monkeypatch.setattr(module, "as_svg", lambda figure: figures.append(figure) or "")
     return figures
 
@@ -223,3 +224,15 @@ def test_the_rating_figure_has_times_below_and_no_two_sets_of_one_colour(tmp_pat
     assert not any(label.get_visible() for label in drawn[0].axes[0].get_xticklabels())
     assert [label.get_text() for label in effects.get_xticklabels()] == ["pain", "emotion", "reward"]
     assert len(set(shift.COLOURS.values())) == 3
+
+
+def test_uptake_is_drawn_with_its_window_and_references(tmp_path, drawn) -> None:
+    files = tuple(pet_files(tmp_path, "sub-01"))
+    rows = connected({("tspo_suvr", "thalamus", "n/a"): 1.4, ("tspo_suvr_brain", "thalamus", "n/a"): 1.3}).rows
+    pet.plot_tspo_uptake(Visit(participant="sub-01", session="n/a", rows=rows, files={"pet": files}))
+    curves, ratios = drawn[-1].axes
+    assert [line.get_label() for line in curves.lines] == ["thalamus", "S1, back", "occipital", "whole brain"]
+    assert [box.get_x() for box in curves.patches] == [60]
+    assert [each.get_label() for each in ratios.containers] == ["occipital cortex", "whole brain"]
+    with pytest.raises(AbsentError):
+        pet.plot_tspo_uptake(Visit(participant="sub-01", session="n/a", rows=(), files={"pet": files}))

@@ -36,6 +36,8 @@ SPELLED = {
     "vpl": "VPL",
     "vpm": "VPM",
     "md": "MD",
+    "pgacc": "pgACC",
+    "amcc": "aMCC",
     "pre": "before",
     "dlpfc_sem": "DLPFC (Seminowicz)",
     "mpfc_acc": "mPFC and ACC",

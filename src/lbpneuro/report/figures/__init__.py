@@ -8,6 +8,7 @@ from lbpneuro.report.canvas import Drawing
 from lbpneuro.report.figures.connections import plot_connections, plot_networks
 from lbpneuro.report.figures.dynamic import plot_group_states, plot_states
 from lbpneuro.report.figures.functional import plot_motion_trace, plot_seed_map, plot_seed_on_epi
+from lbpneuro.report.figures.pet import plot_tspo_uptake
 from lbpneuro.report.figures.plasticity import plot_block_time_course, plot_plasticity_waveforms
 from lbpneuro.report.figures.qcfc import plot_motion_coupling
 from lbpneuro.report.figures.shift import plot_rating_response
@@ -39,6 +40,7 @@ FIGURES: dict[str, Callable[[Visit], Drawing]] = {
     "mep_waveforms": plot_mep_waveforms,
     "block_time_course": plot_block_time_course,
     "plasticity_waveforms": plot_plasticity_waveforms,
+    "tspo_uptake": plot_tspo_uptake,
 }
 
 GROUP_FIGURES: dict[str, Callable[[Study], Drawing]] = {
