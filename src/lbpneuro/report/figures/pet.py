@@ -41,7 +41,7 @@ def plot_tspo_uptake(visit: Visit) -> Drawing:
     """Draw the curves with the window, and the ratios of regions to each reference with their intervals."""
     path = visit.file("pet", desc="regions", suffix="tacs", ext=".tsv")
     with line_style():
-        figure = new_figure(height=3.4)
+        figure = new_figure(height=3.6)
         grid = figure.add_gridspec(1, 2, width_ratios=(1.15, 1))
         _curves(figure.add_subplot(grid[0, 0]), read_tsv(path), path=path)
         drawn = _ratios(figure.add_subplot(grid[0, 1]), visit)
@@ -60,7 +60,7 @@ def _curves(panel: Axes, table: pd.DataFrame, *, path: Path) -> None:
             panel.plot(middle, table[name], color=colour, label=NAMES[name])
     panel.set(xlabel="time after injection (min)", ylabel="activity (kBq/mL)", xlim=(0, max(high, middle[-1])))
     panel.set_ylim(bottom=0)
-    panel.legend(loc="upper right")
+    panel.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, columnspacing=1)
 
 
 def _ratios(panel: Axes, visit: Visit) -> int:
@@ -82,5 +82,7 @@ def _ratios(panel: Axes, visit: Visit) -> int:
     panel.set_yticks(range(len(SHOWN)), [NAMES[roi] for roi in SHOWN])
     panel.set(xlabel="uptake ratio", ylim=(len(SHOWN) - 0.5, -0.5))
     if drawn:
-        panel.legend(loc="lower right", title="reference")
+        panel.legend(
+            loc="lower center", bbox_to_anchor=(0.4, 1), ncols=len(REFERENCES), handletextpad=0, columnspacing=1
+        )
     return drawn
