@@ -111,6 +111,15 @@ def test_surfaces_go_before_voxels_and_one_parcellation_for_both_sides(subject, 
     assert method.endswith("statistics of aseg+DKT, surface statistics of aparc.DKTatlas.mapped")
 
 
+def test_the_corrected_segmentation_goes_before_that_of_the_network(subject, shipped_regions):
+    network = ASEG_HEAD + "1 10 1 5000 Left-Thalamus\n2 50 1 3000 Right-Caudate\n"
+    files = subject(aseg_plus_DKT__stats=network, aseg__stats=ASEG_HEAD + THALAMUS)
+    for given in (files, files[::-1]):
+        data, _ = read(given, shipped_regions)
+        assert data.regions["thalamus", "L"].volume_ml == 6.9005
+        assert data.regions["caudate", "R"].volume_ml == 3.0
+
+
 def test_a_table_that_is_cut_off_is_refused(subject, shipped_regions):
     cut = surface(dropped=("insula", "precentral"))
     with pytest.raises(InputError, match="labels insula, precentral are missing; the file is cut off"):
