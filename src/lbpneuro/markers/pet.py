@@ -504,7 +504,8 @@ TSPO_SUVR = _regional(
     long_name="TSPO uptake ratio to occipital cortex",
     description=f"{RATIO.format(reference='the occipital cortex')} The reference has specific binding as well.",
     unit="1",
-    tier=Tier.PRIMARY,
+    tier=Tier.SECONDARY,
+    tier_by_level={"thalamus": Tier.PRIMARY},
     doi=ALBRECHT,
 )
 TSPO_SUVR_BRAIN = _regional(
