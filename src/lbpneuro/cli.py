@@ -375,8 +375,9 @@ def simulate(argv: Sequence[str]) -> int:
         return 0
     from lbpneuro.simulate.cohort import simulate_cohort
 
-    chosen = {"ratings": options.ratings, "pet": options.pet, "structural": options.structural_source}
-    simulate_cohort(options.out, sessions=options.sessions, **chosen, **shared)
+    chosen = [name for name, wanted in (("ratings", options.ratings), ("pet", options.pet)) if wanted]
+    more = [*chosen, *options.structural_source]
+    simulate_cohort(options.out, sessions=options.sessions, more=more, **shared)
     return 0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from lbpneuro.simulate.pet_files import pet_columns, write_pet
 from lbpneuro.simulate.rating import RatingSettings
 from lbpneuro.simulate.rating_files import write_rating
 from lbpneuro.simulate.stimulation_files import write_motor_map, write_plasticity
+from lbpneuro.simulate.structural_files import WRITERS
 from lbpneuro.simulate.study import Study
 from lbpneuro.simulate.truth import TruthRow, truth_table
 
@@ -54,9 +55,7 @@ def simulate_cohort(
     seed: int = 1,
     effect: float = 1.0,
     resolution_mm: float = 4.0,
-    ratings: bool = False,
-    pet: bool = False,
-    structural: Sequence[str] = (),
+    more: Collection[str] = (),
     jobs: int = 1,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> None:
@@ -76,13 +75,10 @@ def simulate_cohort(
         Factor of all planted group differences; 0 plants none.
     resolution_mm
         Voxel size of the images (1 to 8 mm); the BOLD runs are never finer than 2 mm.
-    ratings
-        Whether everybody has a second run in which pain is rated: it doubles the time and size of the images.
-    pet
-        Whether everybody has a dynamic TSPO-PET scan with arterial blood, body mass and genotype.
-    structural
-        Programs besides fMRIPrep whose results on the T1w images are written, each in a folder of its own: cat12,
-        freesurfer, fastsurfer.
+    more
+        What everybody has besides: ``ratings``, a second run in which pain is rated (it doubles the time and size of the
+        images); ``pet``, a dynamic TSPO-PET scan with arterial blood, body mass and genotype; ``cat12``, ``freesurfer``
+        and ``fastsurfer``, what these programs would have made of the T1w images, each in a folder of its own.
     jobs
         Number of processes.
     progress
@@ -97,15 +93,15 @@ def simulate_cohort(
     study = Study(
         root=Path(out),
         voxel_mm=float(resolution_mm),
-        rating=RatingSettings() if ratings else None,
-        pet=PetSettings() if pet else None,
-        structural=tuple(structural),
+        rating=RatingSettings() if "ratings" in more else None,
+        pet=PetSettings() if "pet" in more else None,
+        structural=tuple(program for program in WRITERS if program in more),
     )
     people = [person(number, seed=seed, effect=effect) for number in range(1, participants + 1)]
     numbers = range(1, sessions + 1) if sessions > 1 else (0,)
     visits = [Visit(one, number, seed) for one in people for number in numbers]
     write_descriptions(study)
-    write_people(study.raw, people, more=pet_columns(people, seed=seed) if pet else None)
+    write_people(study.raw, people, more=pet_columns(people, seed=seed) if study.pet else None)
     rows: list[TruthRow] = []
     for done, planted in enumerate(each_visit(write_visit, study, visits, jobs=jobs), start=1):
         rows += planted
