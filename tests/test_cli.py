@@ -315,6 +315,15 @@ def test_without_the_validator_the_run_goes_on(tmp_path: Path, monkeypatch, caps
     assert "BIDS validation skipped" in capsys.readouterr().out
 
 
+def test_what_a_simulated_study_has_besides(tmp_path: Path, monkeypatch) -> None:
+    seen: dict[str, object] = {}
+    monkeypatch.setattr("lbpneuro.simulate.cohort.simulate_cohort", lambda _out, **options: seen.update(options))
+    assert cli.main(["simulate", str(tmp_path), "--ratings", "--structural-source", "cat12", "freesurfer"]) == 0
+    assert seen["more"] == ["ratings", "cat12", "freesurfer"]
+    assert cli.main(["simulate", str(tmp_path), "--pet"]) == 0
+    assert seen["more"] == ["pet"]
+
+
 def test_a_simulated_study_that_is_there_is_kept(tmp_path: Path, capsys) -> None:
     (tmp_path / "truth.tsv").touch()
     assert cli.main(["simulate", str(tmp_path), "--if-missing"]) == 0

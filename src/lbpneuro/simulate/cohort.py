@@ -76,7 +76,7 @@ def simulate_cohort(
     resolution_mm
         Voxel size of the images (1 to 8 mm); the BOLD runs are never finer than 2 mm.
     more
-        What everybody has besides: ``ratings``, a second run in which pain is rated (it doubles the time and size of the
+        What everybody has besides: ``ratings``, a second run in which pain is rated (twice the time and size of the
         images); ``pet``, a dynamic TSPO-PET scan with arterial blood, body mass and genotype; ``cat12``, ``freesurfer``
         and ``fastsurfer``, what these programs would have made of the T1w images, each in a folder of its own.
     jobs
