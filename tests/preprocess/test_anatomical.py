@@ -46,7 +46,7 @@ def test_the_volume_of_a_mask(side, volume):
     ("change", "words"),
     [
         ({"brain_ml": 2197.0}, r"brain mask \(mL\) is 2197.00, expected 1000 to 2000.*look|Look at the image"),
-        ({"template_correlation": 0.5}, "correlation with the template is 0.50.*turned header"),
+        ({"template_correlation": 0.5}, "correlation with the template is 0.50.*cut off"),
         ({"template_dice": 0.8}, r"\(Dice\) is 0.80, expected 0.9 to 1"),
         ({"gm_share": 0.3}, "gray matter as a share of the intracranial volume is 0.30, expected 0.35 to 0.55"),
         ({"wm_share": 0.6}, "white matter .* is 0.60"),

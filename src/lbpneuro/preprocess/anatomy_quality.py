@@ -105,5 +105,5 @@ def advice(wrong: Mapping[str, tuple[float, float]]) -> str:
     if {"gm_to_csf", "wm_to_gm"} & set(wrong):
         return "In a T1w image fluid is darker than gray and gray darker than white matter: is this a T1w image?"
     if {"template_correlation", "template_dice"} & set(wrong):
-        return "Look at the image: a turned header, a cut-off head or a lesion; or supply fMRIPrep derivatives."
+        return "Look at the image: is the head cut off, or is there a lesion? Or supply fMRIPrep derivatives."
     return "Look at the image and its brain mask, or supply fMRIPrep derivatives."

@@ -15,6 +15,7 @@ from lbpneuro.preprocess.raw_images import read_head
 from lbpneuro.preprocess.templates import Template, fwhm_to_sigma
 
 STRIPPED_SHARE = 0.05
+STRIPPED_MOST_ML = 2500.0
 NEAR_MM = 12.0
 METRIC_MM = 5.0
 BACKGROUND_SHARE = 0.5
@@ -32,6 +33,11 @@ class Head:
     image: AntsImage
     content: NDArray[np.bool_]
     affine: NDArray[np.float64]
+
+    @property
+    def content_ml(self) -> float:
+        """Volume (mL) of what is not background."""
+        return np.count_nonzero(self.content) * float(abs(np.linalg.det(self.affine[:3, :3]))) / 1000.0
 
 
 def working_head(path: Path, spacing_mm: float) -> Head:
@@ -95,7 +101,8 @@ def extract_brain(head: Head, *, target: Template, level: Level) -> tuple[AntsIm
     affine = ants.registration(
         fixed=target.brain, moving=coarse, type_of_transform="antsRegistrationSyNQuickRepro[a]", mask=near
     )["fwdtransforms"]
-    if is_skull_stripped(coarse, near=ants.apply_transforms(coarse, near, affine, whichtoinvert=[True])):
+    near = ants.apply_transforms(coarse, near, affine, whichtoinvert=[True])
+    if head.content_ml < STRIPPED_MOST_ML and is_skull_stripped(coarse, near=near):
         content = itk_image(*on_spacing(head.content.astype(np.float32), head.affine, level.anat_mm))
         return filled(content.numpy() > 0.5, like=head.image), True
     warps = ants.registration(
