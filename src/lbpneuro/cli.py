@@ -97,7 +97,7 @@ def _add_selection(group: argparse._ArgumentGroup) -> None:
     add(
         "--bids-filter-file", type=Path, metavar="JSON", help='e.g. {"bold": {"acquisition": "mb4"}, "t1w": {"run": 1}}'
     )
-    add("-d", "--derivatives", nargs="+", metavar="NAME=PATH", help="existing derivatives: fmriprep=PATH cat12=PATH freesurfer=PATH ...")
+    add("-d", "--derivatives", nargs="+", metavar="NAME=PATH", help="existing ones, as fmriprep=PATH cat12=PATH")
     add(
         "--skip-bids-validation",
         "--skip_bids_validation",
