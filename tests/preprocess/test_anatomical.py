@@ -10,10 +10,10 @@ import pytest
 
 from lbpneuro.errors import Reason
 from lbpneuro.io.transforms import itk_image
-from lbpneuro.preprocess.anatomical import brain_unbiased, scaled
+from lbpneuro.preprocess.anatomical import brain_unbiased, posteriors, scaled
 from lbpneuro.preprocess.anatomy_quality import AnatomyError, check_anatomy, template_quality, tissue_quality
 from lbpneuro.preprocess.extraction import background, filled, is_skull_stripped, mask_ml, working_head
-from lbpneuro.preprocess.itk import box_around, coarsened, cropped, uncropped
+from lbpneuro.preprocess.itk import ants_session, box_around, coarsened, cropped, uncropped
 from lbpneuro.preprocess.levels import LEVELS
 from lbpneuro.preprocess.templates import Template
 from tests.oracles import person
@@ -178,3 +178,17 @@ def test_the_bias_field_leaves_no_step_at_the_edge_of_the_brain():
     assert np.median(outer) == pytest.approx(np.median(inner), rel=0.1)
     flat = found[radius < 9]
     assert flat.std(ddof=1) / flat.mean() < 0.5 * (field[radius < 9].std(ddof=1) / field[radius < 9].mean())
+
+
+def test_tissues_are_found_wherever_the_grid_lies(rng):
+    """Origins and axes that files round: a cube of three layers with vague priors."""
+    turn = person.rotation([3.3, -1.7, 0.9])
+    affine = person.affine(turn, [-101.2345678, 87.6543217, -33.3333333])
+    layer = np.repeat([1.0, 2.0, 3.0], 8)[:, None, None] * np.ones((24, 24, 24))
+    brain = itk_image(30 * layer + rng.normal(0, 2, layer.shape), affine)
+    priors = {name: itk_image(0.2 + 0.4 * (layer == n), affine) for n, name in enumerate(("CSF", "GM", "WM"), start=1)}
+    with ants_session():
+        found = posteriors(brain, mask=itk_image(np.ones(layer.shape), affine), priors=priors, weight=0.25)
+    for number, image in enumerate(found.values(), start=1):
+        assert np.mean((image.numpy() > 0.5) == (layer == number)) > 0.98
+        assert image.origin == pytest.approx(brain.origin)

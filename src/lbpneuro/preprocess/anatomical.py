@@ -150,25 +150,29 @@ def warp(image: AntsImage, *, like: AntsImage, transform: Path) -> AntsImage:
 def segment(
     brain: AntsImage, *, mask: AntsImage, target: Template, transform: Path, level: Level
 ) -> dict[str, AntsImage]:
-    """Return the CSF, GM and WM probability inside ``mask`` (Atropos; https://doi.org/10.1007/s12021-011-9109-y).
+    """Return the CSF, GM and WM probability inside ``mask``, by the priors of the template."""
+    priors = native_priors(brain, target=target, transform=transform)
+    return posteriors(brain, mask=mask, priors=priors, weight=level.prior_weight)
 
-    Random seeding is off (``r=0``): with it Atropos differs from run to run.
+
+def posteriors(
+    brain: AntsImage, *, mask: AntsImage, priors: dict[str, AntsImage], weight: float
+) -> dict[str, AntsImage]:
+    """Return the probability of every tissue inside ``mask`` (Atropos; https://doi.org/10.1007/s12021-011-9109-y).
+
+    Random seeding is off (``r=0``): with it Atropos differs from run to run. The priors pass through files, which
+    round where a grid lies by more than Atropos allows; its images therefore begin at the origin.
     """
     import ants
 
-    priors = native_priors(brain, target=target, transform=transform)
-    result = ants.atropos(
-        a=brain,
-        x=mask,
-        i=list(priors.values()),
-        m="[0.1,1x1x1]",
-        c="[10,0.0001]",
-        priorweight=level.prior_weight,
-        r=0,
+    spacing = tuple(float(np.float32(each)) for each in brain.spacing)
+    image, inside, *known = (
+        ants.from_numpy(each.numpy().astype(np.float32), spacing=spacing) for each in (brain, mask, *priors.values())
     )
+    result = ants.atropos(a=image, x=inside, i=known, m="[0.1,1x1x1]", c="[10,0.0001]", priorweight=weight, r=0)
     return {
-        tissue: on_grid(image.numpy() * mask.numpy(), brain)
-        for tissue, image in zip(priors, result["probabilityimages"], strict=True)
+        tissue: on_grid(found.numpy() * mask.numpy(), brain)
+        for tissue, found in zip(priors, result["probabilityimages"], strict=True)
     }
 
 
