@@ -16,6 +16,7 @@ import pytest
 
 from lbpneuro.errors import InputError
 from lbpneuro.io.config import read_config
+from lbpneuro.markers.structural import LEVELS
 from lbpneuro.registry import MARKERS
 from lbpneuro.simulate.anatomy import RESCAN_CV
 from lbpneuro.simulate.cohort import simulate_cohort
@@ -132,9 +133,11 @@ def test_truth_has_the_names_and_levels_of_the_registry(study_folder):
     index = {marker.name: marker.index for marker in MARKERS}
     planted = {(row["marker"], *(row[column] for column in index[row["marker"]])) for row in truth.to_dict("records")}
     assert planted <= registered
-    # simulated runs have one state
-    plantable = [marker for marker in MARKERS if marker.tier == "primary" and marker.family != "dynamic"]
-    assert {(marker.name, *level) for marker in plantable for level in marker.levels(config)} <= planted
+    # simulated runs have one state, and PET is planted on request
+    plantable = [marker for marker in MARKERS if marker.family not in ("dynamic", "pet")]
+    leading = {(m.name, *level) for m in plantable for level in m.levels(config) if m.tier_at(level) == "primary"}
+    assert leading <= planted
+    assert {("gm_volume", *level) for level in LEVELS} <= planted
     assert not truth.duplicated([column for column in truth if column != "value"]).any()
     assert pd.to_numeric(truth["value"]).notna().all()
 

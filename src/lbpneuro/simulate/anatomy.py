@@ -30,8 +30,8 @@ NATIVE_CENTRE_MM = (0.0, -18.0, 6.0)
 NATIVE_EXTENT_MM = (184.0, 224.0, 200.0)
 
 RESCAN_CV: Mapping[str, float] = {"tiv": 0.005, "gm_total": 0.01, "dlpfc": 0.02, "thalamus": 0.2}
-"""Segmentation error as a share of the gray matter found: `structural.rescan_cv.fmriprep` in the default settings, where
-that in the thalamus is called nucleus_tissue. A label volume has none: the transform is the true one."""
+"""Segmentation error as a share of the gray matter found: that of fMRIPrep in the default settings (`rescan_cv`), which
+call that in the thalamus nucleus_tissue. A label volume has none: the transform is the true one."""
 
 SHARED_ERROR = 0.97
 """Share of the variance of the regional segmentation error that both hemispheres have in common.
