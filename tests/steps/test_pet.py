@@ -257,3 +257,21 @@ def test_a_low_affinity_binder_has_no_truth() -> None:
     assert tracer.volumes[1] / tracer.volumes[0] < 1.2
     head = anatomy(visit, voxel_mm=VOXEL_MM, settings=Study(root=Path("x"), voxel_mm=8.0).anatomy)
     assert pet_truth(visit, head, tracer=tracer, settings=PetSettings()) == []
+
+
+def test_another_tracer_is_told_before_anything_is_read(simulated: Simulated, tmp_path: Path) -> None:
+    study, _, _ = simulated
+    folder = tmp_path / "raw" / "sub-01" / "pet"
+    folder.mkdir(parents=True)
+    config = settings(study, tmp_path, raw=tmp_path / "raw")
+    (folder / "sub-01_pet.nii.gz").write_bytes(b"<html>no image</html>")
+    for name, told in (({"TracerName": "DASB"}, "DASB"), ({}, "absent")):
+        write_json(folder / "sub-01_pet.json", name)
+        rows, sidecar = rows_of(config, [str(folder / "sub-01_pet.nii.gz")], tmp_path)
+        assert set(rows["reason"]) == {"not_tspo"}
+        assert told in sidecar["Error"]["message"]
+    raw = read_json(study.raw / "sub-01" / "pet" / "sub-01_pet.json")
+    write_json(folder / "sub-01_pet.json", raw)
+    rows, sidecar = rows_of(config, [str(folder / "sub-01_pet.nii.gz")], tmp_path)
+    assert set(rows["reason"]) == {"invalid_input"}
+    assert "web page" in sidecar["Error"]["message"]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lbpneuro.errors import InputError, Reason
 from lbpneuro.io.index import entities
 from lbpneuro.io.pet import SCAN_ENTITIES, Frames, Individual, ScanFiles, dose_bq, read_frames
 from lbpneuro.io.pet_blood import read_plasma
@@ -26,7 +27,7 @@ from lbpneuro.io.pet_images import (
 from lbpneuro.io.regions import Name, Region
 from lbpneuro.kernels.pet import window_mean
 from lbpneuro.markers.bold import region_label
-from lbpneuro.markers.pet import OCCIPITAL, Pet, Place
+from lbpneuro.markers.pet import OCCIPITAL, Pet, Place, plain
 
 Array = NDArray[np.float64]
 PathOf = Callable[..., Path]
@@ -68,8 +69,10 @@ def assemble(
     Raises
     ------
     InputError
-        What the readers of images, tables, metadata and blood refuse.
+        With reason ``not_tspo`` if the tracer is none of the settings; what the readers of images, tables, metadata and
+        blood refuse.
     """
+    tracer = _tspo_tracer(files, settings)
     source = _from_image if files.from_image else _from_table
     frames, found = source(files, regions=regions, settings=settings, align=align)
     injected = float(files.metadata.get("InjectionStart", 0.0))
@@ -79,7 +82,7 @@ def assemble(
         start_s=frames.start_s,
         duration_s=frames.duration_s,
         voxels=found["voxels"],
-        tracer=str(files.metadata.get("TracerName", "")),
+        tracer=tracer,
         decay_per_s=frames.decay_per_s,
         dose_bq=dose_bq(files.metadata, where=str(files.main)),
         mass_g=individual.mass_g,
@@ -91,6 +94,19 @@ def assemble(
         settings=settings,
     )
     return Scan(files=files, data=data, frames=frames, image=found["image"], columns=found["columns"])
+
+
+def _tspo_tracer(files: ScanFiles, settings: Mapping[str, Any]) -> str:
+    """Return the name of the tracer; InputError if it is none of those of TSPO, before anything is read."""
+    tracer = str(files.metadata.get("TracerName", ""))
+    known = [name for key in ("tracers", "tracers_without_genotype") for name in settings[key]]
+    if plain(tracer) not in map(plain, known):
+        raise InputError(
+            f"{files.main}: its TracerName is {tracer or 'absent'}; expected one of {', '.join(known)} (settings "
+            "`pet.tracers`).",
+            reason=Reason.NOT_TSPO,
+        )
+    return tracer
 
 
 def _from_image(

@@ -37,8 +37,8 @@ def in_anatomy(scan: ScanFiles, *, duration_s: Array) -> PetImage:
     InputError
         With reason ``no_derivative`` if there is no preprocessed T1w image with its brain mask.
     """
-    head, mask = _anatomy(scan.anatomy, scan.main)
     values, affine = read_series(scan.main)
+    head, mask = _anatomy(scan.anatomy, scan.main)
     series = np.nan_to_num(values)
     motion = frame_positions(series, affine, duration_s=duration_s)
     mean = _mean(series, motion, affine=affine, duration_s=duration_s)
