@@ -37,12 +37,12 @@ _ROWS = (
     Level(
         name="standard",
         anat_mm=1.0,
-        extraction_mm=2,
+        extraction_mm=3,
         template_mm=2,
         maps_mm=2,
         normalisation_iterations=(100, 70, 50, 20),
     ),
-    Level(name="full", anat_mm=1.0, extraction_mm=2, template_mm=1, maps_mm=2),
+    Level(name="full", anat_mm=1.0, extraction_mm=3, template_mm=1, maps_mm=2),
 )
 LEVELS = {level.name: level for level in _ROWS}
 
