@@ -93,10 +93,10 @@ def alone(path: Path, *, level: str, folder: Path) -> Row:
     command = [sys.executable, "-m", "benchmarks.anatomy", str(path), "--levels", level, "--keep", str(folder), "--one"]
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"), "1")
     done = subprocess.run(  # noqa: S603
-        command, env={**os.environ, **threads}, cwd=ROOT, capture_output=True, text=True, check=False
+        command, env={**os.environ, **threads}, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False
     )
     if done.returncode:
-        raise RuntimeError(f"{path} at {level}: {done.stderr[-2000:]}")
+        raise RuntimeError(f"{path} at {level}: the run ended with code {done.returncode}")
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -117,6 +117,7 @@ def measured(path: Path, *, level_name: str, folder: Path) -> Row:
         yield
         stages[name] = round(time.process_time() - start, 1)
         peaks[name] = peak_mb()
+        print(f"{name}: {stages[name]} s, {peaks[name]} MB", file=sys.stderr, flush=True)
 
     anatomical.stage = stage
     folder.mkdir(parents=True, exist_ok=True)
