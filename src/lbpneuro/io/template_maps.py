@@ -81,10 +81,7 @@ def displacements(brain: Image, box: Box) -> Map:
     start = to_field[:3, :3] @ [part.start for part in box] + to_field[:3, 3]
     shape = tuple(part.stop - part.start for part in box)
     return np.stack(
-        [
-            affine_transform(part, to_field[:3, :3], start, output_shape=shape, order=1, mode="nearest")
-            for part in field
-        ]
+        [affine_transform(part, to_field[:3, :3], start, output_shape=shape, order=1, mode="nearest") for part in field]
     )
 
 
