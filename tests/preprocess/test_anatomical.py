@@ -12,10 +12,10 @@ from lbpneuro.errors import Reason
 from lbpneuro.io.transforms import itk_image
 from lbpneuro.preprocess.anatomical import brain_unbiased, posteriors, scaled
 from lbpneuro.preprocess.anatomy_quality import AnatomyError, check_anatomy, template_quality, tissue_quality
-from lbpneuro.preprocess.extraction import background, filled, is_skull_stripped, mask_ml, working_head
+from lbpneuro.preprocess.extraction import background, extract_brain, filled, is_skull_stripped, mask_ml, working_head
 from lbpneuro.preprocess.itk import ants_session, box_around, coarsened, cropped, uncropped
-from lbpneuro.preprocess.levels import LEVELS
-from lbpneuro.preprocess.templates import Template
+from lbpneuro.preprocess.levels import LEVELS, Level
+from lbpneuro.preprocess.templates import Template, template
 from tests.oracles import person
 
 GOOD = {
@@ -192,3 +192,16 @@ def test_tissues_are_found_wherever_the_grid_lies(rng):
     for number, image in enumerate(found.values(), start=1):
         assert np.mean((image.numpy() > 0.5) == (layer == number)) > 0.98
         assert image.origin == pytest.approx(brain.origin)
+
+
+def test_the_outline_of_a_stripped_image_is_its_mask(tmp_path, someone):
+    """The image is 4 mm, the level 6 mm: the mask is that of the image, read at the level's grid."""
+    path = person.write_t1w(someone, tmp_path / "T1w.nii.gz", stripped=True)
+    coarse = Level(name="coarse", anat_mm=6.0, extraction_mm=6, template_mm=6, maps_mm=6, bias_iterations=(5,))
+    head = working_head(path, 6.0)
+    assert head.image.spacing == pytest.approx((6, 6, 6))
+    with ants_session():
+        mask, stripped = extract_brain(head, target=template(6, priors=False), level=coarse)
+    assert stripped
+    assert mask.shape == head.image.shape
+    assert mask_ml(mask) == pytest.approx(head.content_ml, rel=0.03)
