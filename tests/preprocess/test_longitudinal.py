@@ -49,7 +49,7 @@ def sessions():
 @pytest.fixture(scope="module")
 def found(sessions):
     with ants_session():
-        yield within_person(*sessions, rounds=ROUNDS)
+        return within_person(*sessions, rounds=ROUNDS)
 
 
 def test_the_middle_is_half_way():
