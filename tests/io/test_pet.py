@@ -249,10 +249,12 @@ def test_parent_is_plasma_times_its_share(tmp_path: Path) -> None:
     )
     found = pet_blood.read_plasma([path], frames=frames(), injected_s=0)
     assert found is not None
-    # from 0 rising to 10 at 60 s; the share falls from 1 at 0 to 0.5 at 120 s: 0.75 at 60 s; from 120 s on it is 2
-    edge = 60 * 7.5 / 2 + 60 * (7.5 + 2) / 2
-    assert found.integral[0] == pytest.approx(1e3 * (edge + 180 * 2))
-    assert found.integral[3] == pytest.approx(1e3 * (edge + (4950 - 120) * 2))
+    # rises from 0 to 10 at 60 s, falls by a factor exp(-t/65.5) to 4 at 120 s, stays; the share goes from 1 to 0.5
+    t = np.arange(0.025, 120, 0.05)
+    plasma = np.where(t < 60, t / 6, 10 * np.exp(-(t - 60) / 60 * np.log(2.5)))
+    edge = np.sum(plasma * (1 - t / 240)) * 0.05
+    assert found.integral[0] == pytest.approx(1e3 * (edge + 180 * 2), rel=2e-3)
+    assert found.integral[3] == pytest.approx(1e3 * (edge + (4950 - 120) * 2), rel=1e-3)
     np.testing.assert_allclose(found.blood[1:], 6e3)
 
 
@@ -273,6 +275,23 @@ def test_times_and_decay_are_those_of_the_injection(tmp_path: Path) -> None:
     found = pet_blood.read_plasma([path], frames=frames(), injected_s=60)
     assert found is not None
     assert found.integral[3] == pytest.approx((250 + 4850 * 5) * 2 ** (-60 / 1220.4))
+
+
+def test_plasma_that_falls_to_nothing_is_straight(tmp_path: Path) -> None:
+    table = {"time": [60.0, 120, 180], "plasma_radioactivity": [4.0, 2, 0], "metabolite_parent_fraction": [1.0, 1, 1]}
+    found = pet_blood.read_plasma([blood(tmp_path, table)], frames=frames(), injected_s=0)
+    assert found is not None
+    assert found.integral[3] == pytest.approx(1e3 * (120 + 180 + 60))
+
+
+def test_sparse_samples_of_a_falling_curve_have_its_area(tmp_path: Path) -> None:
+    times = np.array([0.0, 60, 120, 300, 600, 1200, 1800, 3000, 4200, 5400])
+    plasma = np.where(times < 60, 0, 20 * np.exp(-(times - 60) / 1500))
+    table = {"time": times, "plasma_radioactivity": plasma, "metabolite_parent_fraction": 1.0}
+    found = pet_blood.read_plasma([blood(tmp_path, table)], frames=frames(), injected_s=0)
+    assert found is not None
+    truth = 1e3 * (60 * 20 / 2 + 20 * 1500 * (1 - np.exp(-(4950 - 60) / 1500)))
+    assert found.integral[3] == pytest.approx(truth, rel=1e-3)
 
 
 def test_blood_without_metabolites_is_no_input(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 Curve = tuple[Array, Array]
+STEP_S = 5.0
 
 PLASMA, PARENT, BLOOD, INPUT = "plasma_radioactivity", "metabolite_parent_fraction", "whole_blood_radioactivity", "aif"
 """Columns of blood tables (PET-BIDS) and of the input functions that bloodstream writes."""
@@ -30,9 +31,10 @@ PLASMA, PARENT, BLOOD, INPUT = "plasma_radioactivity", "metabolite_parent_fracti
 def read_plasma(paths: Sequence[Path], *, frames: Frames, injected_s: float) -> Plasma | None:
     """Return the arterial input at the frames; None without plasma, or without the share of the parent compound.
 
-    Total plasma times the share of the parent, both linear between samples, the share 1 at the injection and constant
-    after its last sample. An input function (``_inputfunction.tsv``, column ``AIF``) is taken as it is. Activities
-    are corrected for decay to TimeZero, as PET-BIDS asks, and brought to the injection; negative ones count as 0.
+    Total plasma times the share of the parent. Plasma is linear between samples up to its peak and exponential after
+    it, as it falls; the share is linear, 1 at the injection and constant after its last sample. An input function
+    (``_inputfunction.tsv``, column ``AIF``) is taken as it is. Activities are corrected for decay to TimeZero, as
+    PET-BIDS asks, and brought to the injection; negative ones count as 0.
 
     Parameters
     ----------
@@ -71,16 +73,29 @@ def read_plasma(paths: Sequence[Path], *, frames: Frames, injected_s: float) -> 
 
 
 def _parent(found: Mapping[str, Curve]) -> Curve | None:
-    """Return plasma times the share of the parent compound at the times of either."""
+    """Return plasma times the share of the parent compound, at the times of either and every few seconds between."""
     if PLASMA not in found or PARENT not in found:
         return None
     (t_plasma, plasma), (t_parent, share) = found[PLASMA], found[PARENT]
     if t_parent[0] > 0:
         t_parent, share = np.append(0.0, t_parent), np.append(1.0, share)
-    times = np.union1d(t_plasma, t_parent)
-    # before its first sample plasma rises from 0 at the injection
-    rising = np.interp(times, np.append(0.0, t_plasma[t_plasma > 0]), np.append(0.0, plasma[t_plasma > 0]))
-    return times, rising * np.interp(times, t_parent, np.clip(share, 0, 1))
+    last = max(t_plasma[-1], t_parent[-1])
+    times = np.unique(np.concatenate([t_plasma, t_parent, np.arange(0.0, last, STEP_S)]))
+    return times, _falling(times, t_plasma, plasma) * np.interp(times, t_parent, np.clip(share, 0, 1))
+
+
+def _falling(times: Array, t_plasma: Array, plasma: Array) -> Array:
+    """Return plasma at ``times``: straight from 0 at the injection up to its peak, exponential after it.
+
+    A chord over a falling exponential lies above it: with samples ten minutes apart the integral was 3 % too large.
+    """
+    known, values = np.append(0.0, t_plasma[t_plasma > 0]), np.append(0.0, plasma[t_plasma > 0])
+    straight = np.interp(times, known, values)
+    after = (known >= known[values.argmax()]) & (values > 0)
+    if after.sum() < 2 or np.any(values[values.argmax() :] <= 0):
+        return np.asarray(straight)
+    curved = np.exp(np.interp(times, known[after], np.log(values[after])))
+    return np.where(times >= known[after][0], curved, straight)
 
 
 def _columns(path: Path, *, shift_s: float) -> dict[str, Curve]:

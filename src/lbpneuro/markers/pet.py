@@ -29,7 +29,7 @@ NO_DIRECTION = ("pgacc", "amcc", "striatum", *REFERENCES)
 
 RESCAN = (
     "from the noise of the frames in the window and the coefficient of variation between two scans of one person "
-    "(pet.rescan_cv) times the value"
+    "(pet.rescan_cv) times the value; interval of a log-normal error"
 )
 GROUP = (
     f"Thalamus and lumbar S1 higher in 9 pairs ({LOGGIA}, whole-brain reference), thalamus again in 15 against 18 "
@@ -233,9 +233,11 @@ def _reference_flags(data: Pet, reference: Place) -> list[Reason]:
 
 
 def _with_rescan(value: float, se_frames: float, *, cv: float, n: float, flags: Sequence[Reason]) -> Estimate:
-    """Return a value whose error joins the noise of the frames and that between scans."""
+    """Return a value whose error joins the noise of the frames and that between scans, which multiply it."""
     noise = se_frames if np.isfinite(se_frames) else 0.0
-    return Estimate.of(value, se=float(np.hypot(noise, cv * value)), n=n, flags=flags)
+    se = float(np.hypot(noise, cv * value))
+    ends = value * np.exp(np.array([-NORMAL, NORMAL]) * se / value)
+    return Estimate.of(value, se=se, ci=(float(ends[0]), float(ends[1])), n=n, flags=flags)
 
 
 # -------------------------------------------------------------------------------------------------------------- uptake
@@ -271,7 +273,7 @@ def _ratio(data: Pet, level: Place, *, reference: Place) -> Estimate:
         float(part)
         for part in window_ratio(data.curves[level], reference=data.curves[reference], overlap_s=data.overlap_s)
     )
-    if np.isnan(value):
+    if not value > 0:
         return Estimate.fail(Reason.INVALID_INPUT, n=data.n_window)
     flags = [*scan_flags(data), *_reference_flags(data, reference)]
     return _with_rescan(value, se, cv=data.settings["rescan_cv"]["suvr"], n=data.n_window, flags=flags)
@@ -293,7 +295,7 @@ def _uptake(data: Pet, level: Place) -> Estimate:
     value, se, _ = (
         float(part) for part in window_ratio(curve, reference=np.ones_like(curve), overlap_s=data.overlap_s)
     )
-    if np.isnan(value):
+    if not value > 0:
         return Estimate.fail(Reason.INVALID_INPUT, n=data.n_window)
     flags = [*scan_flags(data), *(_reference_flags(data, level) if level[0] in REFERENCES else [])]
     return _with_rescan(value, se, cv=data.settings["rescan_cv"]["suv"], n=data.n_window, flags=flags)
@@ -544,7 +546,7 @@ TSPO_SUV = _regional(
 )
 VOLUME_SE = (
     "noise of all frames propagated through the fit, its size from the residuals of MA1, and the coefficient of "
-    "variation between two scans of one person (pet.rescan_cv) times the value"
+    "variation between two scans of one person (pet.rescan_cv) times the value; interval of a log-normal error"
 )
 TSPO_VT_LOGAN = _regional(
     "tspo_vt_logan",
