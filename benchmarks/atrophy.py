@@ -58,6 +58,7 @@ from lbpneuro.simulate.warps import divergence_velocity, exponential, jacobian
 SHARED = ROOT.parent / "shared" / "data"
 REAL = {
     "studyforrest": "studyforrest/sub-02/anat/*_T1w.nii.gz",
+    "studyforrest 2 mm": "studyforrest_mini/sub-02/anat/*_T1w.nii.gz",
     "ds002748 sub-60": "ds002748_T1_dev/sub-60/anat/*_T1w.nii.gz",
     "coreg_qa": "coreg_qa/highres.nii.gz",
 }
@@ -318,6 +319,53 @@ def add(out: Path, entry: dict[str, Any]) -> None:
     print(entry["head"], entry["level"], entry.get("loss"), f"{entry['cpu_s']:.0f} s", flush=True)
 
 
+def variants(path: Path, folder: Path) -> Iterator[tuple[str, Path]]:
+    """Write one image with its axes in another order and direction, on larger voxels, and mirrored."""
+    import nibabel as nib
+    import nibabel.processing
+
+    image = nib.load(path)
+    values, affine = np.asarray(image.dataobj, dtype=np.float32), np.asarray(image.affine)
+    turned = np.ascontiguousarray(values.transpose(2, 0, 1)[:, ::-1])
+    order = np.zeros((4, 4))
+    order[[0, 1, 2, 3], [1, 2, 0, 3]] = 1
+    flip = np.diag([1.0, -1.0, 1.0, 1.0])
+    flip[1, 3] = turned.shape[1] - 1
+    larger = [1.25 * size for size in np.linalg.norm(affine[:3, :3], axis=0)]
+    coarse = nib.processing.resample_to_output(nib.Nifti1Image(values, affine), larger, order=3)
+    mirror = np.diag([-1.0, 1.0, 1.0, 1.0])
+    for name, array, matrix in (
+        ("turned", turned, affine @ order @ flip),
+        ("larger voxels", np.maximum(coarse.get_fdata(dtype=np.float32), 0), coarse.affine),
+        ("mirrored", values[::-1].copy(), mirror @ affine @ reversal(values.shape[0])),
+    ):
+        out = folder / f"{name.replace(' ', '-')}_T1w.nii.gz"
+        write_nifti(out, plain(array, matrix))
+        yield name, out
+
+
+def reversal(size: int) -> np.ndarray:
+    """Return the affine from the voxels of a first axis read backwards to those of the axis."""
+    matrix = np.diag([-1.0, 1.0, 1.0, 1.0])
+    matrix[0, 3] = size - 1
+    return matrix
+
+
+def invariances(path: Path, level_name: str, *, facts: dict[str, Any], folder: Path) -> Iterator[dict]:
+    """Process an image and its variants; yield the volumes of each (mL), left and right exchanged if mirrored."""
+    for name, image in (("first", path), *variants(path, folder)):
+        with ants_session():
+            anatomy, seconds = processed(Scanned(path=image, loss=0.0, scan=name), level_name)
+            found = volumes(anatomy, native(anatomy)[1])
+            sides = {"L": "R", "R": "L"} if name == "mirrored" else {}
+            swapped = {}
+            for where, values in found.items():
+                roi, _, hemi = where.rpartition("_")
+                swapped[f"{roi}_{sides.get(hemi, hemi)}"] = values
+            swapped["tiv_n/a"] = [anatomy.quality["brain_ml"]] * 2
+        yield {**facts, "level": level_name, "variant": name, "volumes": swapped, "cpu_s": seconds}
+
+
 def compare(scans: Iterator[Scanned], given: argparse.Namespace, facts: dict[str, Any]) -> None:
     rounds = WITHIN[given.within]
     if given.level == "within":
@@ -337,6 +385,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=5)
     parser.add_argument("--mm", type=float, default=1.0, help="voxels of the simulated heads (1)")
     parser.add_argument("--within", choices=WITHIN, default="fine", help="grid of the registration within persons")
+    parser.add_argument("--variants", action="store_true", help="turned, resampled and mirrored images, not changes")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "atrophy-heads.json")
     parser.add_argument("--page", action="store_true")
     given = parser.parse_args()
@@ -345,6 +394,12 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
+        if given.variants:
+            for name in given.real:
+                path = next(SHARED.glob(REAL[name]))
+                for entry in invariances(path, given.level, facts={"head": name, "kind": "real"}, folder=folder):
+                    add(given.out, entry)
+            return
         for number in given.simulated:
             scans = simulated(number, given.losses, seed=given.seed, folder=folder, voxel_mm=given.mm)
             facts = {"head": f"simulated {number}", "kind": "simulated"}
