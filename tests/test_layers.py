@@ -71,7 +71,8 @@ def test_a_marker_module_imports_no_sibling() -> None:
     for path in (SOURCE / "markers").glob("*.py"):
         for module, _ in imports(ast.parse(path.read_text())):
             if module.startswith("lbpneuro.markers."):
-                shared = {f"lbpneuro.markers.{name}" for name in ("descriptor", "bold", "edges", "tissue", "volume_gates")}
+                common = ("descriptor", "bold", "edges", "tissue", "volume_gates")
+                shared = {f"lbpneuro.markers.{name}" for name in common}
                 assert module in shared, f"{path.name} imports its sibling {module}"
 
 
