@@ -100,7 +100,8 @@ def brain_unbiased(head: AntsImage, *, mask: AntsImage, level: Level) -> AntsIma
     ANTs corrects inside the mask only, which leaves a step of more than twice the intensity at its edge.
     """
     box = box_around(mask, margin=1)
-    after = uncropped(unbiased(cropped(head, box), mask=cropped(mask, box), level=level), box, like=head).numpy()
+    part = unbiased(cropped(head, box), mask=cropped(mask, box), spacing_mm=level.bias_spacing_mm, level=level)
+    after = uncropped(part, box, like=head).numpy()
     inside, before = mask.numpy() > 0, head.numpy()
     known = inside & (before > 0)
     return on_grid(np.where(inside, after, before * np.median(after[known] / before[known])), head)

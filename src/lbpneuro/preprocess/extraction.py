@@ -96,7 +96,7 @@ def extract_brain(head: Head, *, target: Template, level: Level) -> tuple[AntsIm
     """
     import ants
 
-    coarse = unbiased(coarsened(head.image, level.extraction_mm), level=level)
+    coarse = unbiased(coarsened(head.image, level.extraction_mm), spacing_mm=level.head_bias_mm, level=level)
     near = widened(target.mask, NEAR_MM)
     affine = ants.registration(
         fixed=target.brain, moving=coarse, type_of_transform="antsRegistrationSyNQuickRepro[a]", mask=near

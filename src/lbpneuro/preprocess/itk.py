@@ -65,14 +65,17 @@ def coarsened(image: AntsImage, spacing_mm: float) -> AntsImage:
     return ants.resample_image(smooth, tuple(new), use_voxels=False, interp_type=0)
 
 
-def unbiased(image: AntsImage, *, level: Level, mask: AntsImage | None = None) -> AntsImage:
-    """Return ``image`` without its smooth multiplicative bias field (N4; https://doi.org/10.1109/TMI.2010.2046908)."""
+def unbiased(image: AntsImage, *, spacing_mm: float, level: Level, mask: AntsImage | None = None) -> AntsImage:
+    """Return ``image`` without its smooth multiplicative bias field (N4; https://doi.org/10.1109/TMI.2010.2046908).
+
+    The field is estimated on voxels of about ``spacing_mm``.
+    """
     import ants
 
     return ants.n4_bias_field_correction(
         image,
         mask=mask,
-        shrink_factor=max(1, round(level.bias_spacing_mm / min(image.spacing))),
+        shrink_factor=max(1, round(spacing_mm / min(image.spacing))),
         convergence={"iters": list(level.bias_iterations), "tol": 1e-7},
     )
 

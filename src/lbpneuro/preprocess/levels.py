@@ -14,8 +14,9 @@ class Level:
     ``anat_mm`` is the grid on which the T1w image is segmented, ``extraction_mm`` the one on which its brain is found,
     ``template_mm`` the grid of the template that it is registered to, and ``maps_mm`` that of the maps and of the
     normalised BOLD series in template space (grids of the template are subsets of its 1-mm one, so their spacing is a
-    whole number). Iterations of the registrations are given from the coarsest to the finest resolution, each half as
-    coarse as the one before, the last that of the grid.
+    whole number). The bias field is estimated on voxels of ``head_bias_mm``, once more inside the brain on those of
+    ``bias_spacing_mm``. Iterations of the registrations are given from the coarsest to the finest resolution, each
+    half as coarse as the one before, the last that of the grid.
     """
 
     name: str
@@ -24,6 +25,7 @@ class Level:
     template_mm: int
     maps_mm: int
     bias_iterations: tuple[int, ...] = (50, 50, 50, 50)
+    head_bias_mm: float = 12.0
     bias_spacing_mm: float = 4.0
     extraction_iterations: tuple[int, ...] = (40, 20, 10)
     normalisation_iterations: tuple[int, ...] = (100, 70, 50, 10)
