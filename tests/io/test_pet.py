@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.interpolate import PchipInterpolator
 
 from lbpneuro.errors import InputError, Reason, UnitError
 from lbpneuro.io import pet, pet_blood, pet_curves, pet_images
@@ -249,10 +250,12 @@ def test_parent_is_plasma_times_its_share(tmp_path: Path) -> None:
     )
     found = pet_blood.read_plasma([path], frames=frames(), injected_s=0)
     assert found is not None
-    # rises from 0 to 10 at 60 s, falls by a factor exp(-t/65.5) to 4 at 120 s, stays; the share goes from 1 to 0.5
+    # rises from 0 to 10 at 60 s, falls by a factor exp(-t/65.5) to 4 at 120 s, stays; the share goes from 1 to 0.5 and
+    # arrives there level, as it stays at 0.5
     t = np.arange(0.025, 120, 0.05)
     plasma = np.where(t < 60, t / 6, 10 * np.exp(-(t - 60) / 60 * np.log(2.5)))
-    edge = np.sum(plasma * (1 - t / 240)) * 0.05
+    share = PchipInterpolator([0, 120, 5400], [1, 0.5, 0.5])(t)
+    edge = np.sum(plasma * share) * 0.05
     assert found.integral[0] == pytest.approx(1e3 * (edge + 180 * 2), rel=2e-3)
     assert found.integral[3] == pytest.approx(1e3 * (edge + (4950 - 120) * 2), rel=1e-3)
     np.testing.assert_allclose(found.blood[1:], 6e3)

@@ -116,7 +116,7 @@ def test_volumes_are_those_of_kinfitr(
 ) -> None:
     """Means, spread and within-person variation in the authors' analysis (github tjerkaskij/agreement_kinfitr_pmod).
 
-    Theirs has a fitted delay and weights, and intervals as narrow as only more people than these ten give.
+    Theirs has a fitted delay and weights, and may have all twelve people of the study.
     """
     values = repeated(scans, lambda data: published(data, method=method, frames=frames, level=(roi, "n/a")))
     assert values.mean() == pytest.approx(mean, rel=0.05)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -275,3 +277,12 @@ def test_another_tracer_is_told_before_anything_is_read(simulated: Simulated, tm
     rows, sidecar = rows_of(config, [str(folder / "sub-01_pet.nii.gz")], tmp_path)
     assert set(rows["reason"]) == {"invalid_input"}
     assert "web page" in sidecar["Error"]["message"]
+
+
+def test_the_simulated_scan_is_valid_bids(simulated: Simulated) -> None:
+    validator = Path(sysconfig.get_path("scripts")) / "bids-validator-deno"
+    run = subprocess.run(
+        [validator, simulated[0].raw, "--format", "json"], capture_output=True, text=True, timeout=120, check=False
+    )
+    issues = json.loads(run.stdout)["issues"]["issues"]
+    assert [issue for issue in issues if issue["severity"] == "error"] == []

@@ -67,12 +67,17 @@ def metadata(tracer: Tracer, settings: PetSettings) -> dict[str, Any]:
     """Return the sidecar of the frames."""
     return {
         "Manufacturer": "simulated",
+        "ManufacturersModelName": "simulated",
         "Units": "kBq/mL",
         "BodyPart": "BRAIN",
         "TracerName": TRACER,
         "TracerRadionuclide": NUCLIDE,
         "InjectedRadioactivity": settings.dose_mbq,
         "InjectedRadioactivityUnits": "MBq",
+        "InjectedMass": 1.0,
+        "InjectedMassUnits": "ug",
+        "SpecificRadioactivity": settings.dose_mbq,
+        "SpecificRadioactivityUnits": "MBq/ug",
         "ModeOfAdministration": "bolus",
         "TimeZero": "13:00:00",
         "ScanStart": 0,
@@ -83,6 +88,12 @@ def metadata(tracer: Tracer, settings: PetSettings) -> dict[str, Any]:
         "ImageDecayCorrected": True,
         "ImageDecayCorrectionTime": 0,
         "AttenuationCorrection": "none: nothing attenuates in a simulation",
+        "ReconMethodName": "none",
+        "ReconMethodParameterLabels": ["none"],
+        "ReconMethodParameterUnits": ["none"],
+        "ReconMethodParameterValues": [0],
+        "ReconFilterType": "none",
+        "ReconFilterSize": 0,
     }
 
 
