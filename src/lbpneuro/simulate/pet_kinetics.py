@@ -43,7 +43,7 @@ def arterial_input(*, scale: float = 1.0, slow_per_min: float = 0.012) -> Input:
 
     ``scale`` multiplies both curves; ``slow_per_min`` is the rate of the slowest part of the plasma curve.
     """
-    times: Array = np.arange(0.0, 5400.0 + STEP_S, STEP_S)
+    times = np.asarray(np.arange(0.0, 5400.0 + STEP_S, STEP_S), dtype=np.float64)
     minutes = np.clip(times - 50.0, 0.0, None) / 60
     falling = 70 * np.exp(-4.0 * minutes) + 12 * np.exp(-0.35 * minutes) + 2.2 * np.exp(-slow_per_min * minutes)
     plasma = scale * np.where(times < 50, falling[0] * times / 50, falling)
