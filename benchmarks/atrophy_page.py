@@ -132,12 +132,18 @@ def figure(found: dict[str, Any], path: Path) -> None:
             numbers = row[f"recovered {region}"]
             if measure == "label" and numbers:
                 axes.plot(row["cpu_s"], 100 * numbers[0], marks[kind], color=colour, markersize=8)
-                axes.annotate(way, (row["cpu_s"], 100 * numbers[0]), xytext=(6, 4), textcoords="offset points", size=8)
+        if measure == "label" and row["recovered dlpfc_L"]:
+            place = (row["cpu_s"], 100 * row["recovered dlpfc_L"][0])
+            side = (-8, "right") if kind == "real" else (8, "left")
+            axes.annotate(
+                f"{way} ({kind})", place, xytext=(side[0], -3), textcoords="offset points", ha=side[1], size=8
+            )
     for region, colour in colours.items():
         axes.plot([], [], "o", color=colour, label={"dlpfc_L": "DLPFC"}.get(region, "thalamus"))
-    axes.plot([], [], "s", color="#777777", label="real head (else simulated)")
+    axes.plot([], [], "s", color="#777777", label="real head (circles: simulated)")
     axes.axhline(100, color="#777777", linewidth=1, linestyle="--")
-    axes.set(xscale="log", xlabel="CPU time (s)", ylabel="planted change found (%)")
+    axes.set(xscale="log", xlabel="CPU time (s)", ylabel="planted change found (%)", xlim=(10, 1000), ylim=(0, 115))
+    axes.set_xticks([10, 30, 100, 300, 1000], ["10", "30", "100", "300", "1000"])
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     path.parent.mkdir(parents=True, exist_ok=True)
