@@ -100,7 +100,7 @@ def test_every_marker_of_everybody_has_a_row(table: pd.DataFrame) -> None:
             row["marker"],
             *((column, row[column]) for column in next(m.index for m in MARKERS if m.name == row["marker"])),
         )
-        for row in table.to_dict("records")
+        for row in table.fillna(dict.fromkeys(INDEX_COLUMNS, "n/a")).to_dict("records")
     ]
     assert found == expected
 
