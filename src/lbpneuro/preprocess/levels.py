@@ -24,7 +24,7 @@ class Level:
     extraction_mm: int
     template_mm: int
     maps_mm: int
-    bias_iterations: tuple[int, ...] = (50, 50, 50, 50)
+    bias_iterations: tuple[int, ...] = (50, 50, 50)
     head_bias_mm: float = 12.0
     bias_spacing_mm: float = 4.0
     extraction_iterations: tuple[int, ...] = (40, 20, 10)
@@ -35,7 +35,7 @@ class Level:
 
 
 _ROWS = (
-    Level(name="draft", anat_mm=3.0, extraction_mm=3, template_mm=3, maps_mm=3, bias_spacing_mm=12.0),
+    Level(name="draft", anat_mm=3.0, extraction_mm=3, template_mm=3, maps_mm=3, bias_spacing_mm=6.0),
     Level(
         name="standard",
         anat_mm=1.0,
