@@ -94,13 +94,14 @@ def test_every_marker_of_everybody_has_a_row(table: pd.DataFrame) -> None:
         for marker in MARKERS
         for level in marker.levels(config)
     ]
+    without = dict.fromkeys(INDEX_COLUMNS, "n/a")
     found = [
         (
             row["participant_id"],
             row["marker"],
             *((column, row[column]) for column in next(m.index for m in MARKERS if m.name == row["marker"])),
         )
-        for row in table.fillna(dict.fromkeys(INDEX_COLUMNS, "n/a")).to_dict("records")
+        for row in table.astype(dict.fromkeys(INDEX_COLUMNS, object)).fillna(without).to_dict("records")
     ]
     assert found == expected
 
