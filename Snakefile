@@ -6,6 +6,7 @@ min_version("9.20")
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/structural.smk"
+include: "workflow/rules/change.smk"
 include: "workflow/rules/functional.smk"
 include: "workflow/rules/dynamic.smk"
 include: "workflow/rules/shift.smk"

@@ -19,6 +19,8 @@ class Reason(StrEnum):
     """
 
     NOT_ACQUIRED = "not_acquired"
+    FIRST_SESSION = "first_session"
+    SWITCHED_OFF = "switched_off"
     FILE_MISSING = "file_missing"
     INVALID_INPUT = "invalid_input"
     NO_DERIVATIVE = "no_derivative"
@@ -68,6 +70,7 @@ class Reason(StrEnum):
     ASYMMETRIC = "asymmetric"
     SKULL_STRIPPED = "skull_stripped"
     TISSUE_IN_NUCLEUS = "tissue_in_nucleus"
+    BRAIN_CHANGED = "brain_changed"
     MARGINAL_IMAGE = "marginal_image"
     MOVING_HEAD = "moving_head"
     GENOTYPE_UNKNOWN = "genotype_unknown"

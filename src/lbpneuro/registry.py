@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lbpneuro.markers import (
     bold,
+    change,
     connectivity,
     dynamic,
     networks,
@@ -19,6 +20,7 @@ from lbpneuro.markers.descriptor import Marker
 
 MARKERS: tuple[Marker, ...] = (
     *structural.MARKERS,
+    *change.MARKERS,
     *scan_anatomy.MARKERS,
     *connectivity.MARKERS,
     *networks.MARKERS,
@@ -32,6 +34,7 @@ MARKERS: tuple[Marker, ...] = (
 
 FAMILIES: dict[str, str] = {
     "structural": structural.TITLE,
+    "change": change.TITLE,
     "functional": bold.TITLE,
     "dynamic": dynamic.TITLE,
     "shift": shift.TITLE,

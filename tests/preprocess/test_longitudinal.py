@@ -78,6 +78,7 @@ def test_changes_by_hand():
         middle=Middle(shape=(6, 6, 6), origin_mm=np.array([1.0, 2.0, 3.0]), voxel_mm=2.0),
         to_first=np.eye(4),
         to_second=np.eye(4),
+        rigid_mm=0.0,
         correlation=1.0,
     )
     label, nothing = np.zeros((6, 6, 6)), np.zeros((6, 6, 6))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lbpneuro.errors import InputError
+from lbpneuro.io.change_plan import compared_files
 from lbpneuro.io.config import Config, config_hash
 from lbpneuro.io.files import read_json, write_json
 from lbpneuro.io.index import Row, index_dataset, matches, subject_folders, tree_signature
@@ -23,7 +24,7 @@ from lbpneuro.io.structural_plan import EMBEDDED, Who, available, choose, one_pe
 Plan = dict[str, Any]
 Unit = dict[str, Any]
 
-PLAN_VERSION = 5  # raised when the same tree gives another plan, so that no cache of an earlier version is used
+PLAN_VERSION = 6  # raised when the same tree gives another plan, so that no cache of an earlier version is used
 RUN_ENTITIES = ("task", "acq", "ce", "rec", "dir", "run")
 RATED_TASKS = ("task", "control_task")
 MOTION_FILES = ("_desc-confounds_timeseries.tsv", "_desc-confounds_regressors.tsv", "_desc-embedded_func.json")
@@ -63,6 +64,7 @@ def _derivatives(config: Config) -> dict[str, Path]:
 def _chosen_by(config: Config) -> list[Any]:
     """What else a plan depends on: settings, and folders that are not those of a participant."""
     tasks = [config["shift"][key] for key in RATED_TASKS]
+    compared = config["change"]["enabled"]
     structural = [config["structural"][key] for key in ("source", "allow_mixed_sources", "gm_maps")]
     watched = [folder for root in _derivatives(config).values() for folder in (root, *folders_to_watch(root))]
     changed = [folder.stat().st_mtime_ns for folder in watched]
@@ -70,6 +72,7 @@ def _chosen_by(config: Config) -> list[Any]:
         config["dataset"],
         config["functional"]["rois"],
         tasks,
+        compared,
         structural,
         changed,
         [row["path"] for row in _maps(config)],
@@ -207,6 +210,10 @@ def _units(
         unit = _unit(label, visit, source, anatomy=anatomy, config=config, out=out)
         anatomy = anatomy or [_planned(Path(path)) for path in unit["preprocess_anat"]]
         units.append(unit)
+    jobs = [unit["preprocess_anat"] for unit in units]
+    compared = compared_files([visit.own for visit in visits], jobs, config=config)
+    for unit, files in zip(units, compared, strict=True):
+        unit["files"]["change"], unit["absent"]["change"] = _present(files), _dangling(files)
     return units
 
 

@@ -18,6 +18,7 @@ from lbpneuro.registry import FAMILIES, method_version
 
 DATATYPES = {
     "structural": "anat",
+    "change": "anat",
     "functional": "func",
     "dynamic": "func",
     "shift": "func",
@@ -192,13 +193,14 @@ SHIFT_SETTINGS = tuple(
 SHARED_SETTINGS: Mapping[str, tuple[str, ...]] = {
     "functional": (*SERIES_SETTINGS, "run.random_seed"),
     "dynamic": ("functional.coverage_min", "functional.band_hz", "run.random_seed"),
+    "change": ("preprocess.level",),
     "shift": SHIFT_SETTINGS,
     "tms": ("mep", "run.random_seed"),
     "plasticity": ("mep",),
 }
 """What a family depends on besides its own section."""
 
-REGION_FAMILIES = ("structural", "functional", "shift", "pet")
+REGION_FAMILIES = ("structural", "change", "functional", "shift", "pet")
 ATLAS_FAMILIES = ("functional",)
 
 

@@ -21,6 +21,7 @@ from lbpneuro.io.images import Grid as ImageGrid
 from lbpneuro.io.images import place
 from lbpneuro.io.regions import Name, Region
 from lbpneuro.io.transforms import LPS, AntsImage, itk_image
+from lbpneuro.markers.change import LabelChange
 from lbpneuro.preprocess.itk import coarsened, grid_affine, on_grid
 from lbpneuro.preprocess.symmetric import (
     MAD_TO_SD,
@@ -46,6 +47,7 @@ RIGID_MM = 2.0
 MARGIN_MM = 9.0
 RIM_MM = 3.0
 REACH_MM = 100.0
+HEAD_MM = 80.0
 FEWEST_LABELS = 8
 SAME_HEAD = 0.9
 PERCENT = 100.0
@@ -68,8 +70,8 @@ class WithinPerson:
     """Two sessions in their middle, on the grid ``middle``.
 
     ``first`` and ``second`` are the Jacobian determinants (n_x, n_y, n_z) from the middle to the sessions, ``mean``
-    the mean of the two brains there, ``to_first`` and ``to_second`` the rigid affines (4, 4) in mm, and ``correlation``
-    that of the two images after the deformation.
+    the mean of the two brains there, ``to_first`` and ``to_second`` the rigid affines (4, 4) in mm, ``rigid_mm`` how
+    far these are from undoing each other, and ``correlation`` that of the two images after the deformation.
     """
 
     first: Array
@@ -78,6 +80,7 @@ class WithinPerson:
     middle: Middle
     to_first: Array
     to_second: Array
+    rigid_mm: float
     correlation: float
 
     @property
@@ -86,16 +89,6 @@ class WithinPerson:
         affine = np.diag([self.middle.voxel_mm] * 3 + [1.0])
         affine[:3, 3] = self.middle.origin_mm
         return affine
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LabelChange:
-    """Volume of a label in the two sessions (mL), and its change in percent of their mean, with its standard error."""
-
-    first_ml: float
-    second_ml: float
-    percent: float
-    se: float
 
 
 def session(image: AntsImage, mask: AntsImage) -> Session:
@@ -126,7 +119,8 @@ def within_person(first: Session, second: Session, *, rounds: Sequence[Round] = 
     QualityError
         If the two images do not look like one head.
     """
-    to_first, to_second = halfway(rigid_between(first, second), rigid_between(second, first))
+    forth, back = rigid_between(first, second), rigid_between(second, first)
+    to_first, to_second = halfway(forth, back)
     scans = [
         Scan(values=one.values, to_voxel=np.linalg.inv(one.affine) @ to_one)
         for one, to_one in ((first, to_first), (second, to_second))
@@ -152,6 +146,7 @@ def within_person(first: Session, second: Session, *, rounds: Sequence[Round] = 
         middle=middle,
         to_first=to_first,
         to_second=to_second,
+        rigid_mm=(left_over(back @ forth, of=first) + left_over(forth @ back, of=second)) / 2,
         correlation=correlation,
     )
 
@@ -168,6 +163,18 @@ def rigid_between(fixed: Session, moving: Session) -> Array:
     affine = np.eye(4)
     affine[:3, :3], affine[:3, 3] = (there[1:] - there[0]).T / REACH_MM, there[0]
     return affine
+
+
+def left_over(there_and_back: Array, *, of: Session) -> float:
+    """Return the root mean square displacement (mm) by an affine (4, 4) within 80 mm of the centre of the brain.
+
+    ``sqrt(R^2 / 5 tr(A'A) + |t + A c|^2)`` with ``[A, t]`` the affine less identity (Jenkinson 1999, FMRIB technical
+    report TR99MJ1).
+    """
+    rest = there_and_back - np.eye(4)
+    centre = of.affine @ np.append(np.argwhere(of.brain > 0).mean(axis=0), 1.0)
+    shift = rest @ centre
+    return float(np.sqrt(HEAD_MM**2 / 5 * np.sum(rest[:3, :3] ** 2) + shift[:3] @ shift[:3]))
 
 
 def halfway(forth: Array, back: Array) -> tuple[Array, Array]:

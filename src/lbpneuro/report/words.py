@@ -38,6 +38,8 @@ EVIDENCE_WORDS: dict[Evidence, str] = {
 
 _REASON_WORDS: dict[Reason, str] = {
     Reason.NOT_ACQUIRED: "the measurement was not acquired",
+    Reason.FIRST_SESSION: "there is no earlier session to compare with",
+    Reason.SWITCHED_OFF: "switched off in the settings",
     Reason.FILE_MISSING: "a file that the dataset names is not there",
     Reason.INVALID_INPUT: "an input file is not what it must be",
     Reason.NO_DERIVATIVE: "the preprocessed files are not there",
@@ -87,6 +89,7 @@ _REASON_WORDS: dict[Reason, str] = {
     Reason.ASYMMETRIC: "the two sides differ more than anatomy does",
     Reason.SKULL_STRIPPED: "the skull had been removed: the mask then used may follow the sulci",
     Reason.TISSUE_IN_NUCLEUS: "gray matter found in the nucleus, which is only a part of its volume",
+    Reason.BRAIN_CHANGED: "the whole brain changed by more than a brain does; the scanner may have",
     Reason.MARGINAL_IMAGE: "the quality of the image is marginal",
     Reason.MOVING_HEAD: "the head moved in the functional runs of the session, and so perhaps in this scan",
     Reason.GENOTYPE_UNKNOWN: "not comparable across people: the TSPO genotype (rs6971) is not known",

@@ -7,6 +7,7 @@ STEPS = {
     "preprocess-anat": "lbpneuro.steps.preprocess_anat",
     "preprocess-func": "lbpneuro.steps.preprocess_func",
     "structural": "lbpneuro.steps.structural",
+    "change": "lbpneuro.steps.change",
     "functional": "lbpneuro.steps.functional",
     "dynamic-states": "lbpneuro.steps.dynamic_states",
     "dynamic": "lbpneuro.steps.dynamic",
