@@ -344,8 +344,9 @@ def test_real_trees_are_planned(tmp_path: Path, real_data, name: str) -> None:
     (root,) = (path for path in (tmp_path / "raw").iterdir() if path.is_dir())
     plan = load_plan(settings(tmp_path, bids_dir=str(root)))
     assert plan["participants"] == sorted(path.name for path in root.glob("sub-*") if path.is_dir())
+    anatomies = [path for unit in plan["units"].values() for path in unit["preprocess_anat"]]
     for unit in plan["units"].values():
-        planned = [*unit["preprocess_anat"], *unit["preprocess_func"], *unit["meps"], *unit["files"]["dynamic"]]
+        planned = [*anatomies, *unit["preprocess_func"], *unit["meps"], *unit["files"]["dynamic"]]
         for family, files in unit["files"].items():
             assert all(Path(path).exists() or path in planned for path in files), family
         assert not any(Path(path).exists() for files in unit["absent"].values() for path in files)
@@ -408,3 +409,71 @@ def test_real_echoes_are_no_runs(tmp_path: Path, real_data) -> None:
     for unit in plan["units"].values():
         assert unit["preprocess_func"] == {}
         assert all("_echo-" in path for path in unit["files"]["functional"] + unit["absent"]["functional"])
+
+
+T1W = "sub-01/ses-{0}/anat/sub-01_ses-{0}_T1w.nii.gz"
+
+
+def compared(plan: dict) -> dict[str, set[str]]:
+    return {prefix.rpartition("-")[2]: names(unit["files"]["change"]) for prefix, unit in plan["units"].items()}
+
+
+def test_later_sessions_are_compared_with_the_first_one_that_has_an_image(tmp_path: Path) -> None:
+    func = ["sub-01/ses-a/func/sub-01_ses-a_task-rest_bold.nii.gz"]
+    tree(tmp_path / "raw", [*func, *(T1W.format(name) for name in "bcd")])
+    plan = load_plan(settings(tmp_path))
+    pair = [f"sub-01_ses-{{}}_{end}" for end in ("T1w.nii.gz", "desc-embedded_anat.json")]
+    both = {name: {text.format(ses) for text in pair for ses in ("b", name)} for name in "cd"}
+    assert compared(plan) == {"a": set(), "b": {"sub-01_ses-b_T1w.nii.gz"}, **both}
+    for name in "bcd":
+        (job,) = plan["units"][f"sub-01_ses-{name}"]["preprocess_anat"].values()
+        assert names(job) == {f"sub-01_ses-{name}_T1w.nii.gz"}
+
+
+def test_a_later_session_gets_the_files_of_both_and_one_session_costs_nothing(tmp_path: Path) -> None:
+    tree(tmp_path / "raw", ["sub-01/anat/sub-01_T1w.nii.gz"])
+    unit = load_plan(settings(tmp_path))["units"]["sub-01"]
+    assert names(unit["files"]["change"]) == {"sub-01_T1w.nii.gz"}
+    assert unit["absent"]["change"] == []
+
+
+def test_an_image_that_is_not_there_is_compared_with_nothing(tmp_path: Path) -> None:
+    root = tree(tmp_path / "raw", [T1W.format("a")])
+    absent = root / T1W.format("b")
+    absent.parent.mkdir(parents=True)
+    absent.symlink_to("../../../.git/annex/objects/nothing.nii.gz")
+    plan = load_plan(settings(tmp_path))
+    assert compared(plan) == {"a": {"sub-01_ses-a_T1w.nii.gz"}, "b": set()}
+    assert names(plan["units"]["sub-01_ses-b"]["absent"]["change"]) == {"sub-01_ses-b_T1w.nii.gz"}
+
+
+def test_comparing_can_be_switched_off(tmp_path: Path) -> None:
+    tree(tmp_path / "raw", [T1W.format(name) for name in "ab"])
+    config = settings(tmp_path)
+    on = load_plan(config)["signature"]
+    config["change"]["enabled"] = False
+    plan = load_plan(config)
+    assert plan["signature"] != on
+    assert compared(plan) == {name: {f"sub-01_ses-{name}_T1w.nii.gz"} for name in "ab"}
+
+
+@pytest.mark.parametrize(
+    ("raw", "mask", "expected"),
+    [
+        (["T1w"], "sub-01/ses-{0}/anat/sub-01_ses-{0}_desc-brain_mask.nii.gz", {"desc-brain_mask.nii.gz"}),
+        (["run-1_T1w", "run-2_T1w"], "sub-01/ses-{0}/anat/sub-01_ses-{0}_desc-brain_mask.nii.gz", set()),
+        (["T1w"], "sub-01/anat/sub-01_desc-brain_mask.nii.gz", set()),
+    ],
+    ids=["each session has its mask", "two images were averaged", "sessions were averaged"],
+)
+def test_the_mask_of_fmriprep_serves_where_it_lies_on_the_raw_image(
+    tmp_path: Path, raw: list[str], mask: str, expected: set[str]
+) -> None:
+    tree(tmp_path / "raw", [f"sub-01/ses-{s}/anat/sub-01_ses-{s}_{end}.nii.gz" for s in "ab" for end in raw])
+    stem = mask.replace("_desc-brain_mask.nii.gz", "_label-{1}_probseg.nii.gz")
+    maps = {stem.format(s, tissue) for s in "ab" for tissue in ("GM", "WM", "CSF")}
+    tree(tmp_path / "prep", sorted({*maps, *(mask.format(s) for s in "ab")}))
+    plan = load_plan(settings(tmp_path, derivatives={"fmriprep": str(tmp_path / "prep")}))
+    assert all(unit["preprocess_anat"] == {} for unit in plan["units"].values())
+    images = {f"sub-01_ses-{s}_{raw[0]}.nii.gz" for s in "ab"}
+    assert compared(plan)["b"] == images | {f"sub-01_ses-{s}_{end}" for s in "ab" for end in expected}

@@ -109,6 +109,8 @@ def test_whether_anybody_was_analysed(study: Study) -> None:
         ("functional", {"map_fwhm_mm": 7.0}, {"functional"}),
         ("shift", {"rating_sd_min": 7}, {"shift"}),
         ("structural", {"coverage_min": 0.7}, {"structural"}),
+        ("change", {"rigid_mm_max": 2}, {"change"}),
+        ("preprocess", {"level": "full"}, {"change"}),
         ("mep", {"hum": False}, {"tms", "plasticity"}),
         ("dynamic", {"people_min": 7}, {"dynamic"}),
         ("dynamic", {"window_s": 60}, {"functional", "dynamic"}),
@@ -144,7 +146,7 @@ def test_regions_rerun_the_families_that_use_them(study: Study, tmp_path: Path) 
     regions.write_bytes(regions.read_bytes() + b"\n")
     fresh = Study(mine.config, mine.plan, mine.config_path)
     again = {name for name in FAMILIES if fresh.trigger(name) != before[name]}
-    assert again == {"structural", "functional", "shift", "pet"}
+    assert again == {"structural", "change", "functional", "shift", "pet"}
 
 
 def test_who_is_in_the_study_and_settings_have_digests(study: Study) -> None:

@@ -12,12 +12,14 @@ from tests.workflow.study import tree
 TWO_SESSIONS = [name.replace("sub-01/", "sub-01/ses-a/").replace("sub-01_", "sub-01_ses-a_") for name in STUDY]
 TWO_SESSIONS += ["sub-01/ses-b/func/sub-01_ses-b_task-rest_run-1_bold.nii.gz"]
 TWO_SESSIONS += ["sub-01/ses-b/func/sub-01_ses-b_task-rest_run-2_bold.nii.gz"]
+TWO_HEADS = [f"sub-01/ses-{name}/anat/sub-01_ses-{name}_T1w.nii.gz" for name in "ab"]
 
 STUDIES = {
     "everything": (STUDY, {"preprocess_anat": 1, "preprocess_func": 1, "meps": 1, "dynamic_states": 1, "dynamic": 1}),
     "sessions and runs": (TWO_SESSIONS, {"preprocess_anat": 1, "preprocess_func": 3, "meps": 1, "structural": 2}),
     "anatomy only": (STUDY[:1], {"preprocess_anat": 1, "preprocess_func": 0, "meps": 0}),
     "TMS only": (STUDY[2:], {"preprocess_anat": 0, "preprocess_func": 0, "meps": 1, "dynamic_states": 0, "dynamic": 1}),
+    "two sessions of anatomy": (TWO_HEADS, {"preprocess_anat": 2, "change": 2, "preprocess_func": 0}),
     "BOLD without anatomy": (STUDY[1:2], {"preprocess_anat": 0, "preprocess_func": 1, "functional": 1}),
 }
 

@@ -236,8 +236,8 @@ CHANGE_BRAIN = _marker(
     "change_brain",
     long_name="Change of the whole brain between the sessions",
     description=(
-        "Change of the volume inside the mean brain mask in percent of the mean of both sessions. More than a percent is "
-        "rather a change of the scanner or a failed registration than one of the brain."
+        "Change of the volume inside the mean brain mask in percent of the mean of both sessions. More than a percent "
+        "is rather a change of the scanner or a failed registration than one of the brain."
     ),
     function=change_brain,
     bounds=(-200.0, 200.0),

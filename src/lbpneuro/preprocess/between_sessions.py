@@ -111,5 +111,3 @@ def _share_inside(weights: NDArray[np.floating[Any]], inside: NDArray[np.bool_])
     """Return the share of a label inside the brain, 0 where it lies outside the grid altogether."""
     total = float(weights.sum(dtype=np.float64))
     return float(weights[inside].sum(dtype=np.float64)) / total if total > 0 else 0.0
-
-
