@@ -17,8 +17,8 @@ from lbpneuro.markers.change import (
     change_brain,
     change_correlation,
     change_rigid,
-    gm_change,
-    gm_change_baseline,
+    label_change,
+    label_change_symmetric,
     nothing_compared,
     region_levels,
 )
@@ -27,6 +27,7 @@ from lbpneuro.markers.descriptor import Direction, evaluate
 CONFIG = read_config()
 SETTINGS = CONFIG["change"]
 DLPFC = ("dlpfc", "L")
+EMPTY = LabelChange(first_ml=0.0, second_ml=0.0, percent=np.nan, se=np.nan)
 
 
 def change(first: float = 10.0, second: float = 9.0, *, se: float = 1.0, **fields: Any) -> Change:
@@ -48,12 +49,12 @@ def change(first: float = 10.0, second: float = 9.0, *, se: float = 1.0, **field
 
 def test_changes_by_hand() -> None:
     """10 mL become 9: -1 of a mean of 9.5, and -10 % of the first."""
-    found = gm_change(change())[DLPFC]
+    found = label_change_symmetric(change())[DLPFC]
     assert found.value == pytest.approx(-100 / 9.5)
     assert (found.ci_low, found.ci_high) == pytest.approx((-100 / 9.5 - 1.96, -100 / 9.5 + 1.96), abs=1e-3)
     assert found.status is Status.OK
     assert found.n == 22
-    since = gm_change_baseline(change())[DLPFC]
+    since = label_change(change())[DLPFC]
     assert since.value == pytest.approx(-10)
 
 
@@ -61,27 +62,27 @@ def test_the_error_in_percent_of_the_first_is_the_slope_times_that_of_the_mean()
     step = 1e-4
     data = [change(10, second).labels[DLPFC].percent for second in (9.0, 9.0 + step)]
     slope = (step / 10 * 100) / (data[1] - data[0])
-    since = gm_change_baseline(change(se=0.7))[DLPFC]
+    since = label_change(change(se=0.7))[DLPFC]
     assert since.se == pytest.approx(0.7 * slope, rel=1e-4)
-    symmetric = gm_change(change(se=0.7))[DLPFC]
+    symmetric = label_change_symmetric(change(se=0.7))[DLPFC]
     for end, other in ((since.ci_low, symmetric.ci_low), (since.ci_high, symmetric.ci_high)):
         ratio = 1 + end / 100
         assert 200 * (ratio - 1) / (ratio + 1) == pytest.approx(other)
 
 
 def test_exchanging_the_sessions_changes_the_sign() -> None:
-    there, back = gm_change(change(10, 9))[DLPFC], gm_change(change(9, 10))[DLPFC]
+    there, back = label_change_symmetric(change(10, 9))[DLPFC], label_change_symmetric(change(9, 10))[DLPFC]
     assert there.value == -back.value
     assert there.ci_low == -back.ci_high
 
 
 def test_intervals_beyond_what_is_possible_are_open() -> None:
-    assert gm_change_baseline(change(1, 30, se=90.0))[DLPFC].ci_high == np.inf
+    assert label_change(change(1, 30, se=90.0))[DLPFC].ci_high == np.inf
     assert evaluate(MARKERS[0], change(1, 1e9), CONFIG)[DLPFC].status is Status.OK
 
 
 def test_without_a_standard_error_there_is_no_interval() -> None:
-    found = gm_change_baseline(change(se=np.nan))[DLPFC]
+    found = label_change(change(se=np.nan))[DLPFC]
     assert found.value == pytest.approx(-10)
     assert np.isnan([found.se, found.ci_low, found.ci_high]).all()
 
@@ -93,10 +94,11 @@ def test_without_a_standard_error_there_is_no_interval() -> None:
         ({"template_dice": np.nan}, Reason.TEMPLATE_MISFIT),
         ({"rigid_mm": 1.2}, Reason.FAILED_QC),
         ({"coverage": dict.fromkeys(region_levels(CONFIG), 0.4)}, Reason.COVERAGE_TOO_LOW),
+        ({"labels": dict.fromkeys(region_levels(CONFIG), EMPTY)}, Reason.COVERAGE_TOO_LOW),
     ],
 )
 def test_gates(fields: dict[str, Any], reason: Reason) -> None:
-    for function in (gm_change, gm_change_baseline):
+    for function in (label_change_symmetric, label_change):
         found = function(change(**fields))[DLPFC]
         assert (found.status, found.reasons) == (Status.FAIL, (reason,))
     assert change_correlation(change(**fields))[()].value == 0.98
@@ -108,7 +110,7 @@ def test_gates(fields: dict[str, Any], reason: Reason) -> None:
 )
 def test_caveats(fields: dict[str, Any], reason: Reason) -> None:
     data = change(**fields)
-    for function in (gm_change, gm_change_baseline):
+    for function in (label_change_symmetric, label_change):
         assert function(data)[DLPFC].reasons == (reason,)
         assert np.isfinite(function(data)[DLPFC].value)
     assert change_brain(data)[()].reasons == (reason,)
@@ -116,7 +118,7 @@ def test_caveats(fields: dict[str, Any], reason: Reason) -> None:
 
 def test_a_region_that_the_table_lacks_is_missing() -> None:
     data = change()
-    found = gm_change(replace(data, labels={DLPFC: data.labels[DLPFC]}))
+    found = label_change_symmetric(replace(data, labels={DLPFC: data.labels[DLPFC]}))
     assert found["thalamus", "R"].reasons == (Reason.REGION_ABSENT,)
     assert found["thalamus", "R"].status is Status.MISSING
     assert np.isfinite(found[DLPFC].value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -85,18 +86,18 @@ def region_levels(config: Mapping[str, Any]) -> list[Level]:
     return [(roi, hemi) for roi in config["change"]["rois"] for hemi in HEMISPHERES]
 
 
-def gm_change(data: Change) -> dict[Level, Estimate]:
+def label_change_symmetric(data: Change) -> dict[Level, Estimate]:
     """Return the change of the volume of every label in percent of the mean of both sessions."""
     return {level: _regional(data, level) for level in region_levels({"change": data.settings})}
 
 
-def gm_change_baseline(data: Change) -> dict[Level, Estimate]:
+def label_change(data: Change) -> dict[Level, Estimate]:
     """Return the change of the volume of every label in percent of that of the first session.
 
     With the change ``r`` in shares of the mean it is ``2 r / (2 - r)``; the error is that of ``r`` times
     ``4 / (2 - r)^2``, and the interval is the one of ``r`` in this unit.
     """
-    return {level: _of_first(estimate) for level, estimate in gm_change(data).items()}
+    return {level: _of_first(estimate) for level, estimate in label_change_symmetric(data).items()}
 
 
 def change_brain(data: Change) -> dict[Level, Estimate]:
@@ -142,9 +143,9 @@ def _regional(data: Change, level: Level) -> Estimate:
         return Estimate.fail(*reasons)
     if level not in data.labels:
         return Estimate.missing(Reason.REGION_ABSENT)
-    if not data.coverage[level] >= data.settings["coverage_min"]:
-        return Estimate.fail(Reason.COVERAGE_TOO_LOW)
     found = data.labels[level]
+    if not data.coverage[level] >= data.settings["coverage_min"] or math.isnan(found.percent):
+        return Estimate.fail(Reason.COVERAGE_TOO_LOW)
     return Estimate.of(found.percent, se=found.se, n=len(data.labels), flags=flags(data))
 
 
@@ -158,9 +159,9 @@ def _of_first(estimate: Estimate) -> Estimate:
 
 
 def _percent_of_first(percent: float) -> float:
-    """Return a change in percent of the mean as one in percent of the first; a volume at most doubles threefold."""
+    """Return a change in percent of the mean as one in percent of the first; 200 % is a first volume of 0."""
     share = percent / PERCENT
-    return PERCENT * 2 * share / (2 - share) if share < 2 else float("inf")
+    return PERCENT * 2 * share / (2 - share) if not share >= 2 else float("inf")
 
 
 def _whole(data: Change, value: float) -> dict[Level, Estimate]:
@@ -181,8 +182,9 @@ DIRECTION = (
 )
 WHAT = (
     "of the label between the first session of the person and this one, from the Jacobian determinant of a symmetric "
-    "registration of the two raw T1w images in their common middle. Rows belong to the later session; the first one "
-    "has none. Positive: larger now."
+    "registration of the two raw T1w images in their common middle; of cortex it is the volume of the whole label, "
+    "in which gray matter is not told from what else lies there. Rows belong to the later session; the first one has "
+    "none. Positive: larger now."
 )
 LABELS = "labels from which the standard error is taken"
 
@@ -212,22 +214,22 @@ def _regional_marker(name: str, **fields: Any) -> Marker:
     return _marker(name, **(regional | fields))
 
 
-GM_CHANGE = _regional_marker(
-    "gm_change",
+LABEL_CHANGE_SYMMETRIC = _regional_marker(
+    "label_change_symmetric",
     long_name="Change of regional volume",
     description=f"Change {WHAT} In percent of the mean of the two volumes: exchanging the sessions changes the sign.",
     tier=Tier.SECONDARY,
-    function=gm_change,
+    function=label_change_symmetric,
     bounds=(-200.0, 200.0),
     se_method=SE,
 )
 
-GM_CHANGE_BASELINE = _regional_marker(
-    "gm_change_baseline",
+LABEL_CHANGE = _regional_marker(
+    "label_change",
     long_name="Change of regional volume since the first session",
     description=f"Change {WHAT} In percent of the volume in the first session, as studies usually give it.",
     tier=Tier.EXPLORATORY,
-    function=gm_change_baseline,
+    function=label_change,
     bounds=(-100.0, float("inf")),
     se_method=f"{SE}; delta method, interval transformed",
 )
@@ -267,4 +269,4 @@ CHANGE_RIGID = _marker(
     bounds=(0.0, float("inf")),
 )
 
-MARKERS: tuple[Marker, ...] = (GM_CHANGE, GM_CHANGE_BASELINE, CHANGE_BRAIN, CHANGE_CORRELATION, CHANGE_RIGID)
+MARKERS: tuple[Marker, ...] = (LABEL_CHANGE_SYMMETRIC, LABEL_CHANGE, CHANGE_BRAIN, CHANGE_CORRELATION, CHANGE_RIGID)
