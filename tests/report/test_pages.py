@@ -25,6 +25,7 @@ PAGES = ("sub-01", "sub-02", "sub-03", "sub-04", "group")
 VOID = {"meta", "link", "img", "br", "input", "circle", "line", "rect", "path", "use"}
 LIMIT = 3_000_000
 LEADING = {f"gm_volume__{roi}__{hemi}" for roi in ("dlpfc", "thalamus") for hemi in "LR"}
+LEADING |= {f"label_change_symmetric__dlpfc__{hemi}" for hemi in "LR"}
 """In the table of their marker, and once more in the open."""
 
 

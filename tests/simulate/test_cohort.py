@@ -133,8 +133,8 @@ def test_truth_has_the_names_and_levels_of_the_registry(study_folder):
     index = {marker.name: marker.index for marker in MARKERS}
     planted = {(row["marker"], *(row[column] for column in index[row["marker"]])) for row in truth.to_dict("records")}
     assert planted <= registered
-    # simulated runs have one state, and PET is planted on request
-    plantable = [marker for marker in MARKERS if marker.family not in ("dynamic", "pet")]
+    # simulated runs have one state, PET is planted on request, and changes in raw heads only
+    plantable = [marker for marker in MARKERS if marker.family not in ("dynamic", "pet", "change")]
     leading = {(m.name, *level) for m in plantable for level in m.levels(config) if m.tier_at(level) == "primary"}
     assert leading <= planted
     assert {("gm_volume", *level) for level in LEVELS} <= planted

@@ -219,6 +219,7 @@ LABEL_CHANGE_SYMMETRIC = _regional_marker(
     long_name="Change of regional volume",
     description=f"Change {WHAT} In percent of the mean of the two volumes: exchanging the sessions changes the sign.",
     tier=Tier.SECONDARY,
+    tier_by_level={"dlpfc": Tier.PRIMARY},
     function=label_change_symmetric,
     bounds=(-200.0, 200.0),
     se_method=SE,
