@@ -207,7 +207,7 @@ def test_the_last_lines_of_a_run_say_what_failed_and_where_the_tables_are(study:
     out = analysed(study)
     assert cli.main([str(study / "raw"), str(out), "group", "--skip-bids-validation"]) == 1
     said = capsys.readouterr().out
-    assert "sub-02 shift: failed step_failed its job did not finish; see logs/sub-02" in said
+    assert "sub-02 functional: failed step_failed its job did not finish; see logs/sub-02" in said
     assert str(out / "markers_long.tsv") in said
     assert [level for level, _, _ in called] == ["group"]
 

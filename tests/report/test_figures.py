@@ -14,7 +14,7 @@ from matplotlib.patches import Ellipse
 from lbpneuro.errors import Reason, Status
 from lbpneuro.io.files import write_tsv
 from lbpneuro.registry import MARKERS
-from lbpneuro.report.figures import connections, dynamic, functional, pet, shift, structural, tms
+from lbpneuro.report.figures import change, connections, dynamic, functional, pet, shift, structural, tms
 from lbpneuro.report.study import Study
 from lbpneuro.report.visit import AbsentError, Visit
 from tests.report.study import anat as anat_files
@@ -29,7 +29,7 @@ from tests.report.test_marks import row
 def drawn(monkeypatch):
     """The figures that were drawn, in order."""
     figures: list[Figure] = []
-    for module in (tms, dynamic, connections, shift, pet):
+    for module in (tms, dynamic, connections, shift, pet, change):
         monkeypatch.setattr(module, "as_svg", lambda figure: figures.append(figure) or "")
     return figures
 
@@ -236,3 +236,21 @@ def test_uptake_is_drawn_with_its_window_and_references(tmp_path, drawn) -> None
     assert [each.get_label() for each in ratios.containers] == ["occipital cortex", "whole brain"]
     with pytest.raises(AbsentError):
         pet.plot_tspo_uptake(Visit(participant="sub-01", session="n/a", rows=(), files={"pet": files}))
+
+
+def test_changes_stand_by_region_and_side_with_what_is_known_of_their_intervals(drawn) -> None:
+    marker = NAMED["label_change_symmetric"]
+    values = {("dlpfc", "L"): (4.0, 1.0), ("dlpfc", "R"): (1.0, 1.0), ("thalamus", "L"): (-2.0, np.nan)}
+    rows = tuple(row(value, marker=marker, level=level, se=se) for level, (value, se) in values.items())
+    change.plot_gray_matter_changes(Visit(participant="sub-01", session="ses-2", rows=rows))
+    (panel,) = drawn[-1].axes
+    assert [label.get_text() for label in panel.get_yticklabels()] == ["dlpfc", "thalamus"]
+    left, right = panel.containers
+    assert (left.get_label(), right.get_label()) == ("L", "R")
+    np.testing.assert_allclose(left.lines[0].get_xdata(), [4, -2])
+    np.testing.assert_allclose(right.lines[0].get_ydata(), [0.15])
+    halves = [np.ptp(segment[:, 0]) / 2 for segment in left.lines[2][0].get_segments()]
+    np.testing.assert_allclose(halves, [2, 0], atol=1e-9)
+    with pytest.raises(AbsentError, match="no earlier session"):
+        alone = (row(np.nan, marker=marker, level=("dlpfc", "L"), reasons=(Reason.FIRST_SESSION,)),)
+        change.plot_gray_matter_changes(Visit(participant="sub-01", session="ses-1", rows=alone))
