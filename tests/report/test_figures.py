@@ -247,8 +247,8 @@ def test_changes_stand_by_region_and_side_with_what_is_known_of_their_intervals(
     assert [label.get_text() for label in panel.get_yticklabels()] == ["dlpfc", "thalamus"]
     left, right = panel.containers
     assert (left.get_label(), right.get_label()) == ("L", "R")
-    np.testing.assert_allclose(left.lines[0].get_xdata(), [4, -2])
-    np.testing.assert_allclose(right.lines[0].get_ydata(), [0.15])
+    np.testing.assert_allclose(left.lines[0].get_xdata().astype(float), [4, -2])
+    np.testing.assert_allclose(right.lines[0].get_ydata().astype(float), [0.15])
     halves = [np.ptp(segment[:, 0]) / 2 for segment in left.lines[2][0].get_segments()]
     np.testing.assert_allclose(halves, [2, 0], atol=1e-9)
     with pytest.raises(AbsentError, match="no earlier session"):

@@ -34,8 +34,8 @@ from lbpneuro.preprocess.templates import template
 GRID_MM = 1.0
 ROUNDS_OF = {"draft": COARSE_ROUNDS, "standard": ROUNDS, "full": ROUNDS}
 SIDES = ("L", "R")
-PARTS = ("hippocampus_anterior",)
-"""Labels that are a part of another one, which would count twice in the standard error."""
+PARTS = ("hippocampus_anterior", "acc", "amcc", "pgacc")
+"""Labels that are parts of others, which would count twice in the standard error."""
 BRAIN = ("whole_brain", "n/a")
 
 
