@@ -135,7 +135,7 @@ def estimate(marker: Marker, name: str, *, number: int, rng: np.random.Generator
 def drawables(name: str, base: Path, prefix: str) -> list[Path]:
     """Write what the family's step leaves to be drawn."""
     writers = {"structural": anat, "functional": func, "dynamic": dynamic, "shift": shift}
-    writers |= {"tms": tms, "plasticity": plasticity, "pet": pet}
+    writers |= {"tms": tms, "plasticity": plasticity, "pet": pet, "change": change}
     return writers[name](base, prefix) if name in writers else []
 
 
@@ -182,6 +182,20 @@ def anat(base: Path, prefix: str) -> list[Path]:
     moved = base / f"{prefix}_space-MNI152NLin2009cAsym_desc-preproc_T1w.nii.gz"
     write_nifti(moved, nib.Nifti1Image(image, affine))
     return [t1w, dseg, moved, *tissues(base, prefix)]
+
+
+def change(base: Path, prefix: str) -> list[Path]:
+    """The mean of two sessions with a region on each side."""
+    image, mm, affine = brain(3.0)
+    labels = np.zeros(image.shape, dtype=np.int16)
+    for number, x in enumerate((-40, 40), start=1):
+        labels[ball(mm, (x, 34, 28), 13)] = number
+    t1w, dseg = base / f"{prefix}_desc-change_T1w.nii.gz", base / f"{prefix}_desc-change_dseg.nii.gz"
+    write_nifti(t1w, nib.Nifti1Image(image, affine))
+    write_nifti(dseg, nib.Nifti1Image(labels, affine))
+    table = base / f"{prefix}_desc-change_dseg.tsv"
+    write_tsv(table, pd.DataFrame({"index": [1, 2], "name": ["dlpfc_L", "dlpfc_R"]}))
+    return [t1w, dseg]
 
 
 def tissues(base: Path, prefix: str) -> list[Path]:

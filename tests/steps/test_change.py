@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
@@ -101,7 +102,8 @@ def compared(root: Path, out: Path, sessions: tuple[str, str], truth: Truth) -> 
 @pytest.fixture(scope="module")
 def found(study: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, dict[str, Any]]:
     out = tmp_path_factory.mktemp("out")
-    return compared(study, out, ("ses-1", "ses-2"), Truth(out))
+    rows, sidecar = compared(study, out, ("ses-1", "ses-2"), Truth(out))
+    return rows, {**sidecar, "root": str(out)}
 
 
 def test_all_rows_are_there_with_intervals(found: tuple[pd.DataFrame, dict[str, Any]]) -> None:
@@ -118,6 +120,24 @@ def test_all_rows_are_there_with_intervals(found: tuple[pd.DataFrame, dict[str, 
     assert len(sidecar["Sources"]) == 4
     first, second = sidecar["VolumesML"]["dlpfc_L"]
     assert rows.loc[("label_change", "dlpfc", "L"), "value"] == pytest.approx(100 * (second / first - 1), abs=0.05)
+
+
+def test_the_mean_and_the_labels_are_written_on_one_grid(found: tuple[pd.DataFrame, dict[str, Any]]) -> None:
+    _, sidecar = found
+    names = [f"sub-01/ses-2/anat/sub-01_ses-2_desc-change_{end}" for end in ("T1w.nii.gz", "dseg.nii.gz", "dseg.tsv")]
+    assert sidecar["Outputs"] == names
+    root = Path(sidecar["root"])
+    mean, labels = (nib.load(root / name) for name in names[:2])
+    assert mean.shape == labels.shape
+    np.testing.assert_allclose(mean.affine, labels.affine)
+    table = pd.read_csv(root / names[2], sep="\t")
+    assert list(zip(table["roi"], table["hemi"], strict=True)) == region_levels(CONFIG)
+    drawn, voxel_ml = labels.get_fdata(), abs(np.linalg.det(labels.affine[:3, :3])) / 1000
+    for name in ("dlpfc_L", "thalamus_R"):
+        number = table.set_index("name").loc[name, "index"]
+        share = (drawn == number).sum() * voxel_ml / np.mean(sidecar["VolumesML"][name])
+        assert 0.5 < share < 1.2, name  # voxels of 4 mm that lie in the label by half
+    assert (mean.get_fdata()[drawn > 0] > 0).mean() > 0.95
 
 
 def test_a_planted_loss_is_found_on_another_grid(found: tuple[pd.DataFrame, dict[str, Any]]) -> None:

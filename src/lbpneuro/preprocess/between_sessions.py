@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from lbpneuro.preprocess.longitudinal import (
     within_person,
 )
 from lbpneuro.preprocess.progress import stage
+from lbpneuro.preprocess.symmetric import Array, Volume
 from lbpneuro.preprocess.templates import template
 
 GRID_MM = 1.0
@@ -37,6 +39,16 @@ SIDES = ("L", "R")
 PARTS = ("hippocampus_anterior", "acc", "amcc", "pgacc")
 """Labels that are parts of others, which would count twice in the standard error."""
 BRAIN = ("whole_brain", "n/a")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """The numbers of two sessions, and the mean of the brains and the labels (share of every voxel) in their middle."""
+
+    change: Change
+    mean: Volume
+    labels: dict[Name, Volume]
+    affine: Array
 
 
 def read_session(t1w: Path, mask: Path) -> Session:
@@ -64,7 +76,7 @@ def compared_regions(regions: Mapping[Name, Region]) -> dict[Name, Region]:
 
 def change_between(
     first: Session, second: Session, *, regions: Mapping[Name, Region], level: Level, settings: Mapping[str, Any]
-) -> Change:
+) -> Compared:
     """Return the change of every label from one session to another; to be run inside an ``ants_session``.
 
     Parameters
@@ -94,7 +106,7 @@ def change_between(
         moved = [warp(image, like=target.brain, transform=to_template) for image in (brain, mask)]
         labels = middle_regions(within, regions, transform=from_template)
     whole = label_changes(within, {BRAIN: inside.astype(np.float32)})[BRAIN]
-    return Change(
+    change = Change(
         labels=label_changes(within, labels),
         coverage={name: _share_inside(weights, inside) for name, weights in labels.items()},
         brain_percent=whole.percent,
@@ -105,6 +117,7 @@ def change_between(
         absent=None,
         settings=settings,
     )
+    return Compared(change=change, mean=within.mean, labels=labels, affine=within.affine)
 
 
 def _share_inside(weights: NDArray[np.floating[Any]], inside: NDArray[np.bool_]) -> float:

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lbpneuro.errors import InputError, Reason
-from lbpneuro.io.files import raise_upstream_error
+from lbpneuro.io.anatomy import NativeRegion, label_image, label_table
+from lbpneuro.io.files import raise_upstream_error, write_nifti, write_tsv
 from lbpneuro.io.index import entities
 from lbpneuro.io.regions import read_regions
-from lbpneuro.markers.change import Change, nothing_compared
-from lbpneuro.preprocess.between_sessions import change_between, compared_regions, read_session
+from lbpneuro.io.transforms import Grid
+from lbpneuro.markers.change import Change, nothing_compared, region_levels
+from lbpneuro.preprocess.between_sessions import Compared, change_between, compared_regions, read_session
+from lbpneuro.preprocess.derivatives import nifti
 from lbpneuro.preprocess.itk import ants_session
 from lbpneuro.preprocess.levels import level
 from lbpneuro.steps.command import Config, Measured, OutputFolder, family_step
@@ -41,12 +44,24 @@ def measure(files: list[Path], config: Config, out: OutputFolder) -> Measured:
     regions = compared_regions(read_regions(Path(config["functional"]["rois"])))
     with ants_session():
         sessions = [read_session(t1w, mask) for t1w, mask in pair]
-        found = change_between(*sessions, regions=regions, level=processing, settings=settings)
+        compared = change_between(*sessions, regions=regions, level=processing, settings=settings)
+    _write_pictures(compared, config, out)
+    found = compared.change
     return Measured(
         data=found,
         method=METHOD.format(first=first, level=processing.name),
         sidecar={"FirstSession": first, "TemplateDice": round(found.template_dice, 4), "VolumesML": _volumes(found)},
     )
+
+
+def _write_pictures(compared: Compared, config: Config, out: OutputFolder) -> None:
+    """Write the mean of the two brains and the reported labels in the space between the sessions."""
+    levels = [level for level in region_levels(config) if level in compared.labels]
+    shown = {level: NativeRegion(weights=compared.labels[level], start=(0, 0, 0)) for level in levels}
+    grid = Grid(affine=compared.affine, shape=compared.mean.shape)
+    write_nifti(out.file("anat", "T1w", ".nii.gz", desc="change"), nifti(compared.mean, compared.affine))
+    write_nifti(out.file("anat", "dseg", ".nii.gz", desc="change"), label_image(shown, grid=grid))
+    write_tsv(out.file("anat", "dseg", ".tsv", desc="change"), label_table(shown))
 
 
 def _volumes(found: Change) -> dict[str, list[float]]:

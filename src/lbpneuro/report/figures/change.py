@@ -1,4 +1,4 @@
-"""Figure of the change of gray matter between sessions."""
+"""Figures of the change of gray matter between sessions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import math
 from typing import TYPE_CHECKING
 
 from lbpneuro.report.canvas import BLUE, MUTED, RED, Drawing, as_svg, line_style, new_figure
+from lbpneuro.report.figures.structural import draw_regions
 from lbpneuro.report.rows import Row
+from lbpneuro.report.slices import read_volume
 from lbpneuro.report.visit import AbsentError, Visit
 
 if TYPE_CHECKING:
@@ -35,6 +37,13 @@ def plot_gray_matter_changes(visit: Visit) -> Drawing:
         panel.set(xlabel="change (%)", ylim=(len(names) - 0.5, -0.5))
         panel.legend(frameon=False, loc="best")
         return Drawing(as_svg(figure))
+
+
+def plot_change_overlay(visit: Visit) -> Drawing:
+    """Draw the outlines of the compared regions on the mean of the two sessions."""
+    labels = visit.file("change", desc="change", suffix="dseg", ext=".nii.gz")
+    mean = read_volume(visit.file("change", desc="change", suffix="T1w", ext=".nii.gz"))
+    return draw_regions(labels, mean, wanted=lambda _: True)
 
 
 def _side(panel: Axes, rows: list[Row], *, names: list[str], side: str) -> None:

@@ -57,11 +57,15 @@ def plot_sphere_overlay(visit: Visit) -> Drawing:
 def _regions(visit: Visit, wanted: Callable[[str], bool]) -> Drawing:
     """Draw the outlines of the wanted regions on slices through them, both sides in one colour."""
     labels_file = visit.file("structural", desc="roi", suffix="dseg", ext=".nii.gz")
+    return draw_regions(labels_file, _background(visit), wanted=wanted)
+
+
+def draw_regions(labels_file: Path, background: Volume, *, wanted: Callable[[str], bool]) -> Drawing:
+    """Draw the outlines of the wanted regions of a label image on a background, both sides in one colour."""
     labels = read_volume(labels_file)
     sides: dict[str, list[int]] = {}
     for label, name in region_names(labels_file, labels).items():
         sides.setdefault(_without_side(name), []).append(label)
-    background = _background(visit)
     masks = {roi: Volume(np.isin(labels.data, numbers), labels.affine) for roi, numbers in sides.items() if wanted(roi)}
     first_side = [Volume(labels.data == sides[roi][0], labels.affine) for roi in masks]
     colours = {level_words((roi,)): colour for roi, colour in zip(masks, cycle(COLOURS), strict=False)}
