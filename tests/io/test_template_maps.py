@@ -56,8 +56,10 @@ def test_displacements_are_small_smooth_and_described():
     field = np.asarray(image.dataobj, dtype=np.float32)
     assert field.shape == (49, 58, 49, 1, 3)
     length = np.linalg.norm(field, axis=-1)
-    assert 0.5 < np.median(length[length > 0.1]) < 2.5
-    assert length.max() < 8
+    moved = length[length > 0.1]
+    assert 0.5 < np.median(moved) < 1.5
+    assert np.percentile(moved, 99) < 4
+    assert moved.max() < 10
     assert max(np.abs(np.diff(field, axis=axis)).max() for axis in range(3)) < 4  # the spacing: no fold
     assert warp_path().stat().st_size < 500_000
     sidecar = json.loads(warp_path().with_name(warp_path().name.replace(".nii.gz", ".json")).read_text())
