@@ -109,6 +109,14 @@ def test_tissue_maps_of_a_derivative_without_bold_leave_the_bold_to_the_embedded
     assert names(job) == {"sub-01_task-rest_bold.nii.gz", "sub-01_desc-embedded_anat.json"}
 
 
+def test_a_raw_run_is_preprocessed_anew_when_its_sidecar_or_events_change(tmp_path: Path) -> None:
+    run, other = (f"sub-01/func/sub-01_task-{task}" for task in ("rest", "oneback"))
+    tree(tmp_path / "raw", [f"{run}_bold.nii.gz", f"{run}_bold.json", f"{run}_events.tsv", f"{other}_bold.json"])
+    (job,) = load_plan(settings(tmp_path))["units"]["sub-01"]["preprocess_func"].values()
+    assert Path(job[0]).name == "sub-01_task-rest_bold.nii.gz"
+    assert names(job[1:]) == {"sub-01_task-rest_bold.json", "sub-01_task-rest_events.tsv"}
+
+
 def test_rest_is_preferred_and_a_task_can_be_asked_for(tmp_path: Path) -> None:
     runs = [f"sub-01/func/sub-01_task-{task}_bold.nii.gz" for task in ("rest", "oneback")]
     tree(tmp_path / "raw", ["sub-01/anat/sub-01_T1w.nii.gz", *runs])

@@ -320,6 +320,7 @@ def _functional(
         str(base / f"{Path(row['path']).name.removesuffix(row['ext'])}_desc-embedded_func.json"): [
             row["path"],
             *(manifest["path"] for manifest in manifests),
+            *_timing(row, own),
         ]
         for row in runs
         if row["exists"] and "echo" not in row
@@ -406,6 +407,15 @@ def _companions(bold: Row, rows: Sequence[Row]) -> list[Row]:
         if _is_image(row, **mask)
         or (row.get("ext") == ".tsv" and row.get("desc") == "confounds" and matches(row, **run))
     ]
+
+
+def _timing(bold: Row, rows: Sequence[Row]) -> list[str]:
+    """The sidecar beside a raw run, which the index does not list, and its events: with them the run changes."""
+    path = Path(bold["path"])
+    sidecar = path.with_name(f"{path.name.removesuffix(bold['ext'])}.json")
+    events = [row for row in rows if matches(row, dataset="raw", suffix="events", ext=".tsv") and row["exists"]]
+    own = [row["path"] for row in events if _run(row) == _run(bold)]
+    return [*([str(sidecar)] if sidecar.is_file() else []), *own]
 
 
 def _recordings(bold: Row, rows: Sequence[Row]) -> list[Row]:

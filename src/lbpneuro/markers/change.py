@@ -173,7 +173,8 @@ def _whole(data: Change, value: float) -> dict[Level, Estimate]:
 SE = (
     "robust spread of the changes of all labels of both sides, scaled by the root of the volume: it supposes that most "
     "labels did not change, and leaves out what all share (calibration of the scanner) and what the registration "
-    "misses of a change (a tenth in the thalamus of a simulated head); how often the interval holds the true change was not studied"
+    "misses of a change (a tenth in the thalamus of a simulated head); how often the interval "
+    "holds the true change was not studied"
 )
 DIRECTION = (
     f"DLPFC on the left: thicker after treatment that helped in {SEMINOWICZ} (18 people; thickness, and without an "
