@@ -185,16 +185,22 @@ def anat(base: Path, prefix: str) -> list[Path]:
 
 
 def change(base: Path, prefix: str) -> list[Path]:
-    """The mean of two sessions with a region on each side."""
+    """The mean of two sessions with a cortical region and a nucleus on each side."""
     image, mm, affine = brain(3.0)
     labels = np.zeros(image.shape, dtype=np.int16)
-    for number, x in enumerate((-40, 40), start=1):
-        labels[ball(mm, (x, 34, 28), 13)] = number
+    places = {
+        "dlpfc_L": (-40, 34, 28),
+        "dlpfc_R": (40, 34, 28),
+        "thalamus_L": (-11, -18, 8),
+        "thalamus_R": (11, -18, 8),
+    }
+    for number, middle in enumerate(places.values(), start=1):
+        labels[ball(mm, middle, 9)] = number
     t1w, dseg = base / f"{prefix}_desc-change_T1w.nii.gz", base / f"{prefix}_desc-change_dseg.nii.gz"
     write_nifti(t1w, nib.Nifti1Image(image, affine))
     write_nifti(dseg, nib.Nifti1Image(labels, affine))
     table = base / f"{prefix}_desc-change_dseg.tsv"
-    write_tsv(table, pd.DataFrame({"index": [1, 2], "name": ["dlpfc_L", "dlpfc_R"]}))
+    write_tsv(table, pd.DataFrame({"index": [1, 2, 3, 4], "name": list(places)}))
     return [t1w, dseg]
 
 

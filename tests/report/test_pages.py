@@ -177,7 +177,7 @@ def test_all_figures_of_a_complete_participant_are_drawn(study):
     assert shown == [figure.name.replace("_", "-") for figure in wanted]
     assert "not drawn" not in page.text
     images = [a["src"] for a in page.all("img")]
-    assert len(images) == 8
+    assert len(images) == 9
     assert all(len(source) * 3 / 4 < 300_000 for source in images)
 
 

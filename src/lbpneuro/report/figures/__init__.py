@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lbpneuro.report.canvas import Drawing
-from lbpneuro.report.figures.change import plot_change_overlay, plot_gray_matter_changes
+from lbpneuro.report.figures.change import plot_change_nuclei, plot_change_overlay, plot_gray_matter_changes
 from lbpneuro.report.figures.connections import plot_connections, plot_networks
 from lbpneuro.report.figures.dynamic import plot_group_states, plot_states
 from lbpneuro.report.figures.functional import plot_motion_trace, plot_seed_map, plot_seed_on_epi
@@ -32,6 +32,7 @@ FIGURES: dict[str, Callable[[Visit], Drawing]] = {
     "template_fit": plot_template_fit,
     "gray_matter_changes": plot_gray_matter_changes,
     "change_overlay": plot_change_overlay,
+    "change_nuclei": plot_change_nuclei,
     "connections": plot_connections,
     "networks": plot_networks,
     "seed_on_epi": plot_seed_on_epi,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from lbpneuro.markers.tissue import NUCLEI
 from lbpneuro.report.canvas import BLUE, MUTED, RED, Drawing, as_svg, line_style, new_figure
 from lbpneuro.report.figures.structural import draw_regions
 from lbpneuro.report.rows import Row
@@ -40,10 +42,19 @@ def plot_gray_matter_changes(visit: Visit) -> Drawing:
 
 
 def plot_change_overlay(visit: Visit) -> Drawing:
-    """Draw the outlines of the compared regions on the mean of the two sessions."""
+    """Draw the outlines of the compared cortical regions on the mean of the two sessions."""
+    return _overlay(visit, lambda roi: roi not in NUCLEI)
+
+
+def plot_change_nuclei(visit: Visit) -> Drawing:
+    """Draw the outlines of the compared deep nuclei on the mean of the two sessions."""
+    return _overlay(visit, lambda roi: roi in NUCLEI)
+
+
+def _overlay(visit: Visit, wanted: Callable[[str], bool]) -> Drawing:
     labels = visit.file("change", desc="change", suffix="dseg", ext=".nii.gz")
     mean = read_volume(visit.file("change", desc="change", suffix="T1w", ext=".nii.gz"))
-    return draw_regions(labels, mean, wanted=lambda _: True)
+    return draw_regions(labels, mean, wanted=wanted)
 
 
 def _side(panel: Axes, rows: list[Row], *, names: list[str], side: str) -> None:
