@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,11 @@ import numpy as np
 import pandas as pd
 
 from lbpneuro.io.transforms import LPS, TransformRecord, write_composite
+
+
+def content(path: Path) -> bytes:
+    """What a file holds, unpacked: igzip packs the same bytes in another way once in many hundred times."""
+    return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
 
 
 def shifting(path: Path, mm: Sequence[float]) -> Path:

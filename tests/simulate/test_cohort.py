@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 import subprocess
@@ -21,13 +20,14 @@ from lbpneuro.registry import MARKERS
 from lbpneuro.simulate.anatomy import RESCAN_CV
 from lbpneuro.simulate.cohort import simulate_cohort
 from lbpneuro.simulate.stimulation import BLOCKS, MapSettings
+from tests.oracles.files import content
 
 COARSE = {"participants": 2, "resolution_mm": 8.0}
 
 
 def digests(folder: Path) -> dict[str, str]:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    return {str(path.relative_to(folder)): hashlib.sha256(content(path)).hexdigest() for path in files}
 
 
 @pytest.fixture(scope="module")
@@ -45,11 +45,8 @@ def errors_of(dataset: Path) -> list[dict]:
 
 
 def difference(one: Path, other: Path) -> str:
-    """Where two files differ: in how they are packed, or in which of their bytes."""
-    texts = [path.read_bytes() for path in (one, other)]
-    if one.suffix == ".gz":
-        texts = [gzip.decompress(text) for text in texts]
-    first, second = (np.frombuffer(text, dtype=np.uint8) for text in texts)
+    """In which bytes two files differ."""
+    first, second = (np.frombuffer(content(path), dtype=np.uint8) for path in (one, other))
     if first.size != second.size:
         return f"{first.size} and {second.size} bytes"
     places = np.flatnonzero(first != second)

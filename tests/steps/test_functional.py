@@ -18,6 +18,7 @@ from lbpneuro.io.regions import read_regions, region_weights
 from lbpneuro.markers.descriptor import Tier
 from lbpneuro.registry import family
 from lbpneuro.steps.functional import main
+from tests.oracles.files import content
 from tests.oracles.functional import AFFINE, SETTINGS, SHAPE, SPACE, coloured, confounds_table, write_run
 
 ROIS = Path(__file__).resolve().parents[2] / "config" / "rois.tsv"
@@ -304,7 +305,7 @@ def test_output_is_the_same_to_the_byte(tmp_path, study):
     ours = sorted(path for path in (tmp_path / "one").rglob("*") if path.is_file())
     assert len(ours) > 20
     for path in ours:
-        assert path.read_bytes() == (tmp_path / "two" / path.relative_to(tmp_path / "one")).read_bytes(), path.name
+        assert content(path) == content(tmp_path / "two" / path.relative_to(tmp_path / "one")), path.name
 
 
 def test_two_runs_of_which_one_cannot_be_read(tmp_path, study):

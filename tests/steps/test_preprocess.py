@@ -25,6 +25,7 @@ from lbpneuro.io.transforms import Grid, read_transform, source_coordinates
 from lbpneuro.preprocess import derivatives, levels
 from lbpneuro.steps import preprocess_anat, preprocess_func
 from tests.oracles import person
+from tests.oracles.files import content
 
 TINY = levels.Level(
     name="tiny",
@@ -251,10 +252,10 @@ def test_other_threads_and_another_hash_seed_give_the_same_bytes(study, tmp_path
     subprocess.run([sys.executable, "-c", AGAIN, repr(TINY), *files, *rest], env=environment, check=True)
     assert list(scratch.iterdir()) == []
     for path in sorted(study.anat.parent.iterdir()):
-        again = (out.parent / path.name).read_bytes()
+        again = content(out.parent / path.name)
         if path.suffix == ".json":
             again = again.replace(b"bids::sub-01/again/", b"bids::sub-01/")
-        assert again == path.read_bytes(), path.name
+        assert again == content(path), path.name
 
 
 def test_the_normalised_run_is_the_template_in_epi_contrast(study, someone):
@@ -308,7 +309,7 @@ def test_the_functional_step_repeats_to_the_byte(study, someone, tmp_path):
     again = study.out / "func2" / study.func.name
     study.run(preprocess_func, [study.raw / "func" / "sub-01_task-rest_bold.nii.gz", study.anat], again)
     for path in sorted(study.func.parent.iterdir()):
-        assert (again.parent / path.name).read_bytes() == path.read_bytes(), path.name
+        assert content(again.parent / path.name) == content(path), path.name
 
 
 @pytest.fixture

@@ -156,7 +156,7 @@ def gzip_writer(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_nifti(path: Path, image: nib.Nifti1Image) -> None:
-    """Write ``image`` as .nii.gz; the same image gives the same bytes."""
+    """Write ``image`` as .nii.gz; the same image gives the same bytes, packed alike but for rare exceptions of igzip."""
     with gzip_writer(path) as stream:
         stream.write(image.to_bytes())
 
