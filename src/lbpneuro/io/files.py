@@ -156,7 +156,7 @@ def gzip_writer(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_nifti(path: Path, image: nib.Nifti1Image) -> None:
-    """Write ``image`` as .nii.gz; the same image gives the same bytes, packed alike but for rare exceptions of igzip."""
+    """Write ``image`` as .nii.gz; the same image gives the same content, and but for rare cases the same packing."""
     with gzip_writer(path) as stream:
         stream.write(image.to_bytes())
 
