@@ -326,7 +326,7 @@ def simulate(argv: Sequence[str]) -> int:
     parser.add_argument("out", type=Path, help="folder to write: raw/, fmriprep/, truth.tsv")
     parser.add_argument("--participants", type=int, default=8, metavar="N", help="default 8, half with low back pain")
     parser.add_argument("--sessions", type=int, default=1, metavar="S", help="sessions per participant (default 1)")
-    parser.add_argument("--seed", type=int, default=1, metavar="K", help="same seed, same bytes (default 1)")
+    parser.add_argument("--seed", type=int, default=1, metavar="K", help="same seed, same data (default 1)")
     parser.add_argument("--effect", type=float, default=1.0, help="scale of the group differences; 0 is the null")
     parser.add_argument(
         "--resolution", type=float, metavar="MM", help="voxel size: 4, 2 or 1 (default 4; 1 with --raw-anat)"
@@ -334,7 +334,7 @@ def simulate(argv: Sequence[str]) -> int:
     parser.add_argument("--ratings", action="store_true", help="add a run in which pain is rated")
     parser.add_argument("--pet", action="store_true", help="add a dynamic TSPO-PET scan with arterial blood")
     parser.add_argument(
-        *("--structural-source",),
+        "--structural-source",
         nargs="+",
         default=(),
         choices=("cat12", "freesurfer", "fastsurfer"),
@@ -344,7 +344,7 @@ def simulate(argv: Sequence[str]) -> int:
         "--raw-anat", action="store_true", help="raw T1w images of whole heads and nothing else; one session per loss"
     )
     parser.add_argument(
-        *("--losses",),
+        "--losses",
         type=float,
         nargs="+",
         default=(0.0, 5.0, 10.0),

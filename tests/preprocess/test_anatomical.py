@@ -11,7 +11,7 @@ import pytest
 from lbpneuro.errors import Reason
 from lbpneuro.io.transforms import itk_image
 from lbpneuro.preprocess.anatomical import brain_unbiased, posteriors, scaled
-from lbpneuro.preprocess.anatomy_quality import AnatomyError, check_anatomy, template_quality, tissue_quality
+from lbpneuro.preprocess.anatomy_quality import WORDS, AnatomyError, check_anatomy, template_quality, tissue_quality
 from lbpneuro.preprocess.extraction import background, extract_brain, filled, is_skull_stripped, mask_ml, working_head
 from lbpneuro.preprocess.itk import ants_session, box_around, coarsened, cropped, uncropped
 from lbpneuro.preprocess.levels import LEVELS, Level
@@ -67,7 +67,12 @@ def test_implausible_segmentations_are_refused_with_their_numbers(change, words)
 
 
 def test_gates_that_cannot_be_seen_yet_do_not_apply():
-    check_anatomy({"brain_ml": 1500.0}, path=Path("T1w.nii.gz"))
+    """The volume of the brain is judged before anything else is known, and it alone is named."""
+    assert check_anatomy({"brain_ml": 1500.0}, path=Path("T1w.nii.gz")) is None
+    with pytest.raises(AnatomyError, match="brain") as caught:
+        check_anatomy({"brain_ml": 500.0}, path=Path("T1w.nii.gz"))
+    assert caught.value.quality == {"brain_ml": 500.0}
+    assert not [words for name, words in WORDS.items() if name != "brain_ml" and words in str(caught.value)]
 
 
 def test_the_largest_piece_is_kept_and_filled():

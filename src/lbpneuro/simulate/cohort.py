@@ -70,7 +70,7 @@ def simulate_cohort(
     sessions
         Visits per person; a single one is written without ``ses-``.
     seed
-        Equal seeds give equal bytes, whatever ``jobs`` is; participant 3 is the same in a cohort of any size.
+        Equal seeds give equal data, whatever ``jobs`` is; participant 3 is the same in a cohort of any size.
     effect
         Factor of all planted group differences; 0 plants none.
     resolution_mm

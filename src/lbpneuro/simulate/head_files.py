@@ -72,7 +72,7 @@ def simulate_heads(
         Planted loss of volume (%) of the left DLPFC and the right thalamus in every session, against the same person
         without it. A single one is written without ``ses-``; ``0, 0`` is a scan and a rescan.
     seed
-        Equal seeds give equal bytes, whatever ``jobs`` is.
+        Equal seeds give equal data, whatever ``jobs`` is.
     effect
         Factor of the planted group differences, which all sessions of a person share; 0 plants none.
     resolution_mm
