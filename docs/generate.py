@@ -179,8 +179,8 @@ TRIAL_TABLES_INTRODUCTION = """\
 The sensory and tactile tests are read from one table of trials per test:
 `sub-X[/ses-Y]/beh/sub-X[_ses-Y]_task-<task>[_run-<n>]_beh.tsv`, tab separated, `n/a` where a value is missing, with a
 JSON sidecar of the same name (or one for all, `task-<task>_beh.json` beside `dataset_description.json`). Every entry is
-checked against the JSON schema of its task; what does not pass is refused with the file, the line (the header is line 1)
-and the column.
+checked against the JSON schema of its task; what does not pass is refused with the file, the line (the header is line
+1) and the column.
 
 - Columns that are not listed here are passed over; one whose name is close to a listed one is refused as mistyped.
 - The unit of `value` stands in the column `unit`, or in the sidecar: `"value": {"Units": "kPa"}`. It is never guessed.
