@@ -118,6 +118,7 @@ def test_the_documented_table_is_what_the_kernels_say() -> None:
     assert all(f"[{float(low):.3f}, {float(high):.3f}]" in said for low, high in glass)
     assert f"{float(dppc2(before, after, r=0.3).value):.3f}" in rows["dppc2, any r"]
     d = -2.2 / np.sqrt((34 * np.sum(after.sd**2) + 35 / 2 * 2.2**2) / 69)
-    corrected, reach = d * float(hedges_correction(68)), 1.96 * np.sqrt(2 / 35 + d**2 / 140)
+    corrected = d * float(hedges_correction(68))
+    reach = 1.96 * np.sqrt(2 / 35 + corrected**2 / 140)
     said = f"{corrected:.3f} [{corrected - reach:.3f}, {corrected + reach:.3f}]"
     assert said in rows["SD ignoring the groups, 2.433"]
