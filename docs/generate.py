@@ -32,7 +32,7 @@ def doi_link(source: str) -> str:
 
 
 def marker_section(marker: Marker) -> Iterator[str]:
-    yield from (f"### `{marker.name}`", "", f"**{marker.long_name}** ({marker.unit}). {marker.description}", "")
+    yield from (f"### `{marker.name}`", "", f"**{marker.long_name}** ({marker.units}). {marker.description}", "")
     facts = {
         "Repeats over": ", ".join(marker.index),
         "Expected in low back pain": expected(marker)

@@ -19,6 +19,7 @@ from lbpneuro.steps import STEPS
 MARKERS = pytest.mark.parametrize("marker", registry.MARKERS, ids=lambda marker: marker.name)
 CONFIG = resolve(read_config())
 UNITS = {"1", "MBq", "kg", "g/mL", "mL/cm^3", "mL", "mL/L", "mm", "s", "cm^2", "uV", "ms", "Hz", "1/min", "%"}
+UNITS |= {"kPa", "log10(kPa)", "degC", "mA", "points", "points/stimulus"}
 
 
 def test_names_are_unique() -> None:
@@ -43,7 +44,7 @@ def test_every_text_is_there(marker: Marker) -> None:
 
 @MARKERS
 def test_the_unit_is_a_bids_unit(marker: Marker) -> None:
-    assert marker.unit in UNITS
+    assert {marker.unit, *marker.unit_by_level.values()} <= UNITS
 
 
 @MARKERS
@@ -87,7 +88,7 @@ def test_everything_is_derived_from_the_registry() -> None:
     described = long_dictionary(registry.MARKERS, registry.INDEX_COLUMNS)
     assert set(described["marker"]["Levels"]) == {marker.name for marker in registry.MARKERS}
     for marker in registry.MARKERS:
-        assert marker_dictionary(marker)["Units"] == marker.unit
+        assert marker_dictionary(marker)["Units"] == marker.units
 
 
 def test_the_four_headline_markers_are_primary() -> None:

@@ -7,13 +7,18 @@ from lbpneuro.markers import (
     change,
     connectivity,
     dynamic,
+    modulation,
     networks,
     pet,
     plasticity,
+    qst_z,
     scan_anatomy,
     scan_quality,
+    sensory,
     shift,
     structural,
+    summation,
+    thresholds,
     tms,
 )
 from lbpneuro.markers.descriptor import Marker
@@ -30,6 +35,10 @@ MARKERS: tuple[Marker, ...] = (
     *tms.MARKERS,
     *plasticity.MARKERS,
     *pet.MARKERS,
+    *thresholds.MARKERS,
+    *summation.MARKERS,
+    *modulation.MARKERS,
+    *qst_z.MARKERS,
 )
 
 FAMILIES: dict[str, str] = {
@@ -41,6 +50,7 @@ FAMILIES: dict[str, str] = {
     "tms": tms.TITLE,
     "plasticity": plasticity.TITLE,
     "pet": pet.TITLE,
+    "sensory": sensory.TITLE,
 }
 
 INDEX_COLUMNS: tuple[str, ...] = tuple(dict.fromkeys(column for marker in MARKERS for column in marker.index))

@@ -74,6 +74,7 @@ rule describe:
             "tms",
             "plasticity",
             "pet",
+            "sensory",
             "mep",
             "preprocess",
         ),

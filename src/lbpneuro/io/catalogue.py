@@ -41,7 +41,7 @@ def _part(family: str, markers: Sequence[Marker], *, full: bool) -> str:
 def _line(marker: Marker) -> str:
     """A marker on one line: name, tier, expected direction, what it is."""
     repeats = f" per {', '.join(marker.index)}" if marker.index else ""
-    unit = "" if marker.unit == "1" else f" [{marker.unit}]"
+    unit = "" if marker.unit == "1" else f" [{marker.units}]"
     return f"  {marker.name:20} {marker.tier:11} {marker.direction:9}  {marker.long_name}{unit}{repeats}\n"
 
 
@@ -60,7 +60,7 @@ def _cells(marker: Marker) -> list[str]:
 def _paragraph(marker: Marker) -> str:
     repeats = f", per {' and '.join(marker.index)}" if marker.index else ""
     return (
-        f"{marker.name} [{marker.unit}]{repeats}: {marker.long_name}\n"
+        f"{marker.name} [{marker.units}]{repeats}: {marker.long_name}\n"
         f"    expected in low back pain: {expected(marker)} ({marker.direction_source or 'no source'})\n"
         f"    tier {marker.tier}, definition {marker.evidence}, source {marker.doi or 'n/a'}\n"
     )

@@ -127,9 +127,17 @@ def resolve(config: Mapping[str, Any]) -> Config:
     structural = {
         **config["structural"],
         "gm_maps": _map_files(config["structural"]["gm_maps"]),
-        "reference": _reference_file(config["structural"]["reference"]),
+        "reference": _reference_file(config, "structural"),
     }
-    resolved = {**config, "dataset": dataset, "functional": functional, "dynamic": dynamic, "structural": structural}
+    sensory = {**config["sensory"], "reference": _reference_file(config, "sensory")}
+    resolved = {
+        **config,
+        "dataset": dataset,
+        "functional": functional,
+        "dynamic": dynamic,
+        "structural": structural,
+        "sensory": sensory,
+    }
     check_names(resolved)
     way = functional["template_transform"]
     functional["template_transform"] = str(Path(way).absolute()) if way else None
@@ -144,10 +152,11 @@ def _atlas_files(name: str, entry: Mapping[str, str | None]) -> dict[str, str | 
     return {key: str(Path(path).absolute()) if path else None for key, path in entry.items()}
 
 
-def _reference_file(path: str | None) -> str | None:
+def _reference_file(config: Mapping[str, Any], section: str) -> str | None:
     """Absolute path of the table of a reference cohort; ConfigError if it is not there."""
+    path = config[section]["reference"]
     if path and not Path(path).is_file():
-        raise ConfigError(f"setting `structural.reference`: there is no file {path}; `lbpneuro reference` writes one.")
+        raise ConfigError(f"setting `{section}.reference`: there is no file {path}; `lbpneuro reference` writes one.")
     return str(Path(path).absolute()) if path else None
 
 

@@ -153,4 +153,4 @@ def _family_text(
 def _marker_line(marker: Marker) -> str:
     source = f" Source: {marker.doi}." if marker.doi not in ("", "n/a") else ""
     status = "" if marker.evidence is Evidence.VERIFIED else f" Status of the definition: {marker.evidence}."
-    return f"- **{marker.long_name}** (`{marker.name}`, {marker.unit}). {marker.description}{source}{status}"
+    return f"- **{marker.long_name}** (`{marker.name}`, {marker.units}). {marker.description}{source}{status}"

@@ -137,7 +137,12 @@ def person_facts(config: Mapping[str, Any], participant: str) -> dict[str, Any]:
     """
     if not config["structural"]["reference"]:
         return {}
+    age, male = person_age_and_sex(config, participant)
+    return {"age": age, "male": male, "reference": read_reference(Path(config["structural"]["reference"]))}
+
+
+def person_age_and_sex(config: Mapping[str, Any], participant: str) -> tuple[float, float]:
+    """Return age (years) and sex (1 male, 0 female) of ``sub-<label>`` from participants.tsv; NaN where not known."""
     table = participants_table(Path(config["dataset"]["bids_dir"]), [participant])
     known = age_and_sex(table).iloc[0]
-    reference = read_reference(Path(config["structural"]["reference"]))
-    return {"age": float(known["age"]), "male": float(known["male"]), "reference": reference}
+    return float(known["age"]), float(known["male"])

@@ -25,6 +25,7 @@ DATATYPES = {
     "tms": "emg",
     "plasticity": "emg",
     "pet": "pet",
+    "sensory": "beh",
 }
 JOBS = ("preprocess_anat", "preprocess_func", "meps")
 

@@ -55,10 +55,11 @@ def marker_rows(
     method: str | Mapping[Level, str] | None = None,
 ) -> list[dict[str, Any]]:
     """Return the rows of one marker of one participant and session, one per level; ``method`` may differ by level."""
-    fixed = {"participant_id": participant, "session_id": session, "marker": marker.name, "unit": marker.unit}
+    fixed = {"participant_id": participant, "session_id": session, "marker": marker.name}
     return [
         {
             **fixed,
+            "unit": marker.unit_at(level),
             **dict(zip(marker.index, level, strict=True)),
             **_numbers(estimate),
             "source": source,
@@ -153,7 +154,7 @@ def marker_dictionary(marker: Marker) -> dict[str, Any]:
     entry = {
         "LongName": marker.long_name,
         "Description": marker.description,
-        "Units": marker.unit,
+        "Units": marker.units,
         "Family": marker.family,
         "Index": list(marker.index),
         "NCounts": marker.n_counts,
@@ -187,9 +188,10 @@ def data_dictionary(wide: pd.DataFrame, markers: Sequence[Marker]) -> dict[str, 
 def _column_entry(marker: Marker, levels: list[str]) -> dict[str, Any]:
     part = levels[-1] if levels and levels[-1] in WIDE_PARTS else "value"
     where = ", ".join(f"{column} {level}" for column, level in zip(marker.index, levels, strict=False))
+    level = tuple(each for each in levels if each not in WIDE_PARTS)
     if part == "value":
-        level = tuple(levels)
         at_level = {
+            "Units": marker.unit_at(level),
             "ExpectedDirection": str(marker.direction_at(level)),
             "Tier": str(marker.tier_at(level)),
             "Level": where,
@@ -200,7 +202,7 @@ def _column_entry(marker: Marker, levels: list[str]) -> dict[str, Any]:
         "Description": COLUMN_DICTIONARY[part],
     }
     if part == "se":
-        entry["Units"] = marker.unit
+        entry["Units"] = marker.unit_at(level)
     if part == "status":
         entry["Levels"] = {str(status): "" for status in Status}
     return entry

@@ -121,7 +121,7 @@ class Marker:
     level has one entry per name in ``index``; ``levels`` lists the levels expected under a configuration.
     ``doi`` is the source of the definition, ``direction_source`` that of the expected direction; where it is not
     the same at all levels, ``direction_by_level`` gives it by one entry of a level, such as the region; so does
-    ``tier_by_level`` for the tier.
+    ``tier_by_level`` for the tier, and ``unit_by_level`` for the unit.
     """
 
     name: str
@@ -142,6 +142,7 @@ class Marker:
     direction_source: str = ""
     direction_by_level: Mapping[str, Direction] = field(default_factory=dict, hash=False)
     tier_by_level: Mapping[str, Tier] = field(default_factory=dict, hash=False)
+    unit_by_level: Mapping[str, str] = field(default_factory=dict, hash=False)
     evidence: Evidence = Evidence.DESIGN
     se_method: str = ""
 
@@ -156,6 +157,16 @@ class Marker:
         """The tier in words, with the levels where it differs."""
         exceptions = [f"{entry}: {tier}" for entry, tier in self.tier_by_level.items()]
         return f"{self.tier}" + (f" ({', '.join(exceptions)})" if exceptions else "")
+
+    @property
+    def units(self) -> str:
+        """The unit, with the levels where it differs."""
+        exceptions = [f"{entry}: {unit}" for entry, unit in self.unit_by_level.items() if unit != self.unit]
+        return f"{self.unit}" + (f" ({', '.join(exceptions)})" if exceptions else "")
+
+    def unit_at(self, level: Level) -> str:
+        """Return the unit at a level."""
+        return next((self.unit_by_level[entry] for entry in level if entry in self.unit_by_level), self.unit)
 
     def tier_at(self, level: Level) -> Tier:
         """Return the tier at a level."""

@@ -135,7 +135,7 @@ class Row:
     @property
     def unit(self) -> str:
         """Unit for people: nothing for a pure number."""
-        return unit_words(self.marker.unit)
+        return unit_words(self.marker.unit_at(self.level))
 
     @property
     def why(self) -> str:
