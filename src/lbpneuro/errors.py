@@ -65,6 +65,7 @@ class Reason(StrEnum):
     MIXED_POLARITY = "mixed_polarity"
     INTENSITY_CHANGED = "intensity_changed"
     OUT_OF_BOUNDS = "out_of_bounds"
+    CENSORED_AT_LIMIT = "censored_at_limit"
     SHORT_SCAN = "short_scan"
     MODERATE_MOTION = "moderate_motion"
     ASYMMETRIC = "asymmetric"

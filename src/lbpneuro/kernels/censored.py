@@ -137,7 +137,7 @@ def _start(low: Array, high: Array, x: Array) -> tuple[Array, float, float]:
     of_mean = np.linalg.lstsq(x, np.ones(len(x)), rcond=None)[0]
     middle = _middle(low, high)
     centre = float(middle.mean()) if np.allclose(x @ of_mean, 1) else 0.0
-    return of_mean, centre, float(middle.std(ddof=0))
+    return np.asarray(of_mean), centre, float(middle.std(ddof=0))
 
 
 def _maximum(low: Array, high: Array, x: Array) -> tuple[Array, Array, float]:
