@@ -24,11 +24,13 @@ from lbpneuro.io.structural_plan import EMBEDDED, Who, available, choose, one_pe
 Plan = dict[str, Any]
 Unit = dict[str, Any]
 
-PLAN_VERSION = 7  # raised when the same tree gives another plan, so that no cache of an earlier version is used
+PLAN_VERSION = 8  # raised when the same tree gives another plan, so that no cache of an earlier version is used
 RUN_ENTITIES = ("task", "acq", "ce", "rec", "dir", "run")
 RATED_TASKS = ("task", "control_task")
 MOTION_FILES = ("_desc-confounds_timeseries.tsv", "_desc-confounds_regressors.tsv", "_desc-embedded_func.json")
 RATINGS = ("stim", "physio", "events", "beh")
+TRIAL_TASKS = {"sensory": ("ppt", "cpt", "tsp", "cpm")}
+"""Tasks whose trial tables a family reads."""
 TISSUES = ("GM", "WM", "CSF")
 MNI = "MNI152NLin2009cAsym"
 TEMPLATES = (MNI, "MNI152NLin6Asym")
@@ -242,6 +244,7 @@ def _unit(
         "tms": tables,
         "plasticity": tables,
         "pet": pet,
+        **{name: _trials(own, tasks, config=config) for name, tasks in TRIAL_TASKS.items()},
     }
     return {
         "prefix": prefix,
@@ -440,6 +443,15 @@ def _emg(own: Sequence[Row], shared: Sequence[Row], *, base: Path) -> tuple[list
     absent = [row for row in recordings if not row["exists"]]
     made = {path: files for path, files in jobs.items() if files[0] not in {row["path"] for row in absent}}
     return [*given, *(_planned(Path(path)) for path in made), *absent], made
+
+
+def _trials(own: Sequence[Row], tasks: Sequence[str], *, config: Config) -> list[Row]:
+    """Return the trial tables of tests, and the sidecars beside them and at the root, which decide about units."""
+    tables = [row for row in own if matches(row, dataset="raw", suffix="beh", ext=".tsv") and row.get("task") in tasks]
+    root = Path(config["dataset"]["bids_dir"])
+    beside = {Path(row["path"]).with_suffix(".json") for row in tables}
+    common = {root / f"task-{row['task']}_beh.json" for row in tables}
+    return [*tables, *(_planned(path) for path in sorted(beside | common) if path.is_file())]
 
 
 def _describes(row: Row, recording: Row) -> bool:
