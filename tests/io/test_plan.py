@@ -307,6 +307,32 @@ def test_tables_of_a_recording_are_inherited(tmp_path: Path) -> None:
     }
 
 
+def test_trial_tables_of_every_run_with_their_sidecars(tmp_path: Path) -> None:
+    beh = [
+        f"sub-01/ses-{ses}/beh/sub-01_ses-{ses}_task-{task}_beh" for ses in "12" for task in ("ppt_run-1", "ppt_run-2")
+    ]
+    files = [
+        f"{beh[0]}.tsv",
+        f"{beh[0]}.json",
+        f"{beh[1]}.tsv",
+        f"{beh[2]}.tsv",
+        "task-ppt_beh.json",
+        "task-cpm_beh.json",
+    ]
+    tree(tmp_path / "raw", [*files, "sub-01/ses-1/beh/sub-01_ses-1_task-nback_beh.tsv"])
+    units = load_plan(settings(tmp_path))["units"]
+    assert names(units["sub-01_ses-1"]["files"]["sensory"]) == {
+        "sub-01_ses-1_task-ppt_run-1_beh.tsv",
+        "sub-01_ses-1_task-ppt_run-1_beh.json",
+        "sub-01_ses-1_task-ppt_run-2_beh.tsv",
+        "task-ppt_beh.json",
+    }
+    assert names(units["sub-01_ses-2"]["files"]["sensory"]) == {
+        "sub-01_ses-2_task-ppt_run-1_beh.tsv",
+        "task-ppt_beh.json",
+    }
+
+
 def test_a_participant_without_data_stays_in_the_plan(tmp_path: Path) -> None:
     tree(tmp_path / "raw", ["sub-01/anat/sub-01_T1w.nii.gz"])
     (tmp_path / "raw" / "sub-02").mkdir()

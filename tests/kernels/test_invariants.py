@@ -301,6 +301,12 @@ CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
         "misfit": rng.uniform(0, 0.3, 9),
         "limit": 0.1,
     },
+    "psychophysics.pressure_kpa": lambda rng: {
+        "value": rng.uniform(1, 9, 5),
+        "unit": "N",
+        "probe_cm2": rng.uniform(0.5, 2, 5),
+    },
+    "psychophysics.rating_100": lambda rng: {"rating": rng.uniform(0, 10, (2, 5)), "low": 0.0, "high": 10.0},
     "reliability.intraclass_correlation": lambda rng: {"values": rng.standard_normal((9, 2)), "kind": "2,1"},
     "reliability.absolute_difference": lambda rng: {"values": rng.uniform(1, 2, (9, 2))},
     "reliability.within_person_cv": lambda rng: {"values": rng.uniform(1, 2, (9, 2))},

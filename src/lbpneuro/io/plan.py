@@ -24,12 +24,14 @@ from lbpneuro.io.structural_plan import EMBEDDED, Who, available, choose, one_pe
 Plan = dict[str, Any]
 Unit = dict[str, Any]
 
-PLAN_VERSION = 8  # raised when the same tree gives another plan, so that no cache of an earlier version is used
+PLAN_VERSION = 9  # raised when the same tree gives another plan, so that no cache of an earlier version is used
 RUN_ENTITIES = ("task", "acq", "ce", "rec", "dir", "run")
 RATED_TASKS = ("task", "control_task")
 MOTION_FILES = ("_desc-confounds_timeseries.tsv", "_desc-confounds_regressors.tsv", "_desc-embedded_func.json")
 RATINGS = ("stim", "physio", "events", "beh")
 EMG_TABLES = ("events", "channels", "electrodes")
+TRIAL_TASKS = {"sensory": ("ppt", "cpt", "tsp", "cpm")}
+"""Tasks whose trial tables a family reads."""
 TISSUES = ("GM", "WM", "CSF")
 MNI = "MNI152NLin2009cAsym"
 TEMPLATES = (MNI, "MNI152NLin6Asym")
@@ -245,6 +247,7 @@ def _unit(
         "tms": tables,
         "plasticity": tables,
         "pet": pet,
+        **{name: _trials(own, tasks, config=config) for name, tasks in TRIAL_TASKS.items()},
     }
     return {
         "prefix": prefix,
@@ -457,6 +460,15 @@ EMG_ENTITIES = (*RUN_ENTITIES, "recording")
 
 def _is_of_run(table: Row, recording: Row) -> bool:
     return all(table.get(key) in (None, recording.get(key)) for key in EMG_ENTITIES)
+
+
+def _trials(own: Sequence[Row], tasks: Sequence[str], *, config: Config) -> list[Row]:
+    """Return the trial tables of tests, and the sidecars beside them and at the root, which decide about units."""
+    tables = [row for row in own if matches(row, dataset="raw", suffix="beh", ext=".tsv") and row.get("task") in tasks]
+    root = Path(config["dataset"]["bids_dir"])
+    beside = {Path(row["path"]).with_suffix(".json") for row in tables}
+    common = {root / f"task-{row['task']}_beh.json" for row in tables}
+    return [*tables, *(_planned(path) for path in sorted(beside | common) if path.is_file())]
 
 
 def _describes(row: Row, recording: Row) -> bool:
