@@ -586,6 +586,7 @@ CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
         "draws": motor_map.draw_maps(fitted(rng), n_draws=20, rng=np.random.default_rng(3)),
         "bounds": (0.0, np.inf),
     },
+    "tangent.tangent_plane": lambda rng: {"points": np.column_stack([COORDS, rng.normal(60, 5, len(COORDS))])},
 }
 # of images, which are read as float32
 FROM_FLOAT32 = ("labels.", "quality.tsnr", "volumes.tissue", "volumes.regional", "volumes.coverage")
