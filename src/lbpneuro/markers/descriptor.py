@@ -97,7 +97,7 @@ class Estimate:
         """Return an empty value of which only bounds are known: a threshold above a device's maximum has ``low`` alone.
 
         The bounds stand in ``ci_low`` and ``ci_high``, infinite on the open side, so that statistics over people can
-        use what is known (docs/decisions/0028-censored-values.md).
+        use what is known (docs/decisions/0029-censored-values.md).
         """
         if not low <= high or (math.isinf(low) and math.isinf(high)):
             raise ValueError(f"a censored value needs a finite bound, low <= high; got {low} and {high}")
