@@ -97,33 +97,30 @@ def test_the_side_difference_needs_both_sides() -> None:
     assert thresholds.ppt_side_difference(empty)["lumbar",].reasons == (Reason.TOO_FEW_TRIALS,)
 
 
+def assert_bound(found: Estimate, *, low: float = -math.inf, high: float = math.inf) -> None:
+    assert math.isnan(found.value)
+    assert found.status is Status.FAIL
+    assert Reason.CENSORED_AT_LIMIT in found.reasons
+    assert (found.ci_low, found.ci_high) == (pytest.approx(low), pytest.approx(high))
+
+
 def test_a_trial_at_the_limit_makes_the_mean_a_lower_bound() -> None:
     found = thresholds.ppt(pressure(ppt={("lumbar", "L"): ramps(800, 900, 1000, limit=1000)}))["lumbar",]
-    assert found.value == pytest.approx(math.log10(900))
-    assert found.status is Status.FLAG
-    assert found.reasons[0] is Reason.CENSORED_AT_LIMIT
-    assert math.isnan(found.se)
-    assert math.isnan(found.ci_high)
-    assert found.ci_low < found.value
-
-
-def test_all_trials_at_the_limit_are_a_bound_of_the_limit() -> None:
-    found = thresholds.ppt(pressure(ppt={("lumbar", "L"): ramps(1000, 1000, limit=1000)}))["lumbar",]
-    assert (found.value, found.ci_low) == (3.0, 3.0)
-    assert math.isnan(found.ci_high)
+    assert_bound(found, low=math.log10(900))
+    assert found.n == 3
+    whole = thresholds.ppt(pressure(ppt={("lumbar", "L"): ramps(1000, 1000, limit=1000)}))["lumbar",]
+    assert_bound(whole, low=3.0)
+    assert_bound(thresholds.ppt(pressure(ppt={("lumbar", "L"): ramps(1000, limit=1000)}))["lumbar",], low=3.0)
 
 
 def test_a_trial_at_the_lowest_reading_makes_it_an_upper_bound_and_both_make_nothing() -> None:
     low, high = ramps(10, 20, lowest=10), ramps(500, 1000, limit=1000)
     data = pressure(ppt={("lumbar", "L"): low, ("tibialis", "L"): high})
-    local = only(thresholds.ppt_local(data))
-    assert math.isnan(local.ci_low)
-    assert local.ci_high > local.value
-    ratio = only(thresholds.ppt_local_remote_logratio(data))
-    assert math.isnan(ratio.ci_low)
+    assert_bound(only(thresholds.ppt_local(data)), high=math.log10(15))
+    assert_bound(only(thresholds.ppt_remote(data)), low=math.log10(750))
+    assert_bound(only(thresholds.ppt_local_remote_logratio(data)), high=math.log10(15 / 750))
     both = only(thresholds.ppt_local(pressure(ppt={("lumbar", "L"): low, ("lumbar", "R"): high})))
-    assert both.status is Status.FAIL
-    assert both.reasons == (Reason.CENSORED_AT_LIMIT,)
+    assert both == Estimate.fail(Reason.CENSORED_AT_LIMIT, n=4)
 
 
 def test_the_ratio_of_two_bounds_of_one_kind_is_unknown() -> None:
@@ -138,11 +135,6 @@ def test_bounds_add_as_bounds_do() -> None:
     assert Bound.LOWER.joined(Bound.UPPER) is Bound.UNKNOWN
     assert Bound.LOWER.turned is Bound.UPPER
     assert Bound.UNKNOWN.turned is Bound.UNKNOWN
-
-
-def test_a_censored_single_trial_is_its_own_limit() -> None:
-    found = thresholds.ppt(pressure(ppt={("lumbar", "L"): ramps(1000, limit=1000)}))["lumbar",]
-    assert (found.value, found.ci_low) == (3.0, 3.0)
 
 
 def test_trials_that_differ_much_few_trials_and_the_first_left_out() -> None:
@@ -171,21 +163,11 @@ def test_cold_pain_thresholds_are_not_logged() -> None:
     assert thresholds.cpt(data)["lumbar",].status is Status.MISSING
 
 
-def test_a_cold_threshold_at_the_cut_off_in_all_trials_is_no_value() -> None:
+def test_a_cold_threshold_at_the_cut_off_is_a_bound() -> None:
     found = thresholds.cpt(pressure(cpt={("hand", "L"): ramps(0, 0, 0, lowest=0)}))["hand",]
-    assert math.isnan(found.value)
-    assert found.status is Status.FAIL
-    assert found.reasons == (Reason.CENSORED_AT_LIMIT,)
-    assert found.ci_high == 0
-    assert found.n == 3
-
-
-def test_a_cold_threshold_at_the_cut_off_in_one_trial_is_an_upper_bound() -> None:
-    found = thresholds.cpt(pressure(cpt={("hand", "L"): ramps(4, 2, 0, lowest=0)}))["hand",]
-    assert found.value == 2
-    assert math.isnan(found.ci_low)
-    assert found.ci_high > 2
-    assert found.reasons == (Reason.CENSORED_AT_LIMIT,)
+    assert_bound(found, high=0)
+    assert (found.reasons, found.n) == ((Reason.CENSORED_AT_LIMIT,), 3)
+    assert_bound(thresholds.cpt(pressure(cpt={("hand", "L"): ramps(4, 2, 0, lowest=0)}))["hand",], high=2)
 
 
 # -------------------------------------------------------------------------------------------------- temporal summation
@@ -376,11 +358,12 @@ def test_what_allows_no_change(blocks: Any, limits: dict[str, bool], reason: Rea
 
 def test_a_conditioned_threshold_at_the_limit_is_at_least_so_much_inhibition() -> None:
     data = conditioned(([950, 950], [1000, 1000]), limits={"limited": True})
-    found = only(modulation.cpm_inhibition(data))
-    assert (found.value, found.ci_low) == (50, 50)
-    assert math.isnan(found.ci_high)
-    assert only(modulation.cpm_yarnitsky(data)).ci_high == -50
-    assert only(modulation.cpm_responder(data)).value == 1
+    assert_bound(only(modulation.cpm_inhibition(data)), low=50)
+    assert_bound(only(modulation.cpm_yarnitsky(data)), high=-50)
+    assert_bound(only(modulation.cpm_pct(data)), low=100 * 50 / 950)
+    responder = only(modulation.cpm_responder(data))
+    assert (responder.value, responder.status) == (1, Status.FLAG)
+    assert responder.reasons[0] is Reason.CENSORED_AT_LIMIT
     little = conditioned(([990], [1000]), limits={"limited": True})
     assert only(modulation.cpm_responder(little)).reasons == (Reason.CENSORED_AT_LIMIT,)
 
@@ -436,10 +419,10 @@ def test_cold_is_scored_in_degrees_and_wind_up_in_logarithms() -> None:
 
 
 def test_no_z_score_of_what_is_censored_or_has_no_norm() -> None:
-    limited = pressure(ppt={("hand", "L"): ramps(900, 1000, limit=1000)}, norms={("ppt", "hand"): norm()})
+    limited = pressure(ppt={("hand", "L"): ramps(800, 900, 1000, limit=1000)}, norms={("ppt", "hand"): norm()})
     assert qst_z.qst_z(limited)["ppt", "hand"].reasons == (Reason.CENSORED_AT_LIMIT,)
     assert only(qst_z.ppt_widespread(limited)).reasons == (Reason.CENSORED_AT_LIMIT,)
-    cold = pressure(cpt={("hand", "L"): ramps(0, lowest=0)}, norms={("cpt", "hand"): norm()})
+    cold = pressure(cpt={("hand", "L"): ramps(0, 0, 0, lowest=0)}, norms={("cpt", "hand"): norm()})
     assert qst_z.qst_z(cold)["cpt", "hand"].reasons == (Reason.CENSORED_AT_LIMIT,)
     place = {("hand", "L"): ramps(300, 300)}
     assert qst_z.qst_z(pressure(ppt=place))["ppt", "hand"].reasons == (Reason.NO_REFERENCE,)

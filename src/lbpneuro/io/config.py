@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -150,6 +150,19 @@ def _atlas_files(name: str, entry: Mapping[str, str | None]) -> dict[str, str | 
         if path and not Path(path).is_file():
             raise ConfigError(f"setting `functional.atlases.{name}.{key}`: there is no file {path}; check the path.")
     return {key: str(Path(path).absolute()) if path else None for key, path in entry.items()}
+
+
+def source_status(section: str) -> dict[str, str]:
+    """Return per setting of a section how far its default is verified: verified, unverified or design."""
+    return dict(_status(read_json(config_schema())["properties"][section]["properties"]))
+
+
+def _status(properties: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
+    for name, entry in properties.items():
+        if "properties" in entry:
+            yield from _status(entry["properties"], f"{path}{name}.")
+        else:
+            yield f"{path}{name}", entry.get("evidence", "design")
 
 
 def _reference_file(config: Mapping[str, Any], section: str) -> str | None:

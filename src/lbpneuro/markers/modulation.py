@@ -267,9 +267,10 @@ def _responder(found: Change, stimulus: str, settings: Mapping[str, Any]) -> Est
     limit = settings["responder_k_sem"] * sem
     value = found.threshold.mean.value
     answer = float(value > limit) - float(value < -limit)
-    if found.threshold.bound is Bound.LOWER and answer < 1:
+    bounded = found.threshold.bound is not Bound.NONE
+    if bounded and answer != {Bound.LOWER: 1, Bound.UPPER: -1}[found.threshold.bound]:
         return Estimate.fail(Reason.CENSORED_AT_LIMIT, n=len(found.changes))
-    kept = [*found.threshold.flags, *flags]
+    kept = [*found.threshold.flags, *flags, *([Reason.CENSORED_AT_LIMIT] if bounded else [])]
     return Estimate.of(answer, ci=(math.nan, math.nan), n=len(found.changes), flags=kept)
 
 

@@ -63,8 +63,6 @@ def z_estimate(estimate: Estimate, norm: Norm | Reason, parameter: Parameter) ->
         return Estimate(n=estimate.n, status=estimate.status, reasons=estimate.reasons)
     if isinstance(norm, Reason):
         return Estimate.fail(norm)
-    if Reason.CENSORED_AT_LIMIT in estimate.reasons:
-        return Estimate.fail(Reason.CENSORED_AT_LIMIT, n=norm.n)
     z, se = z_score(
         estimate.value, se=estimate.se, norm_mean=norm.mean, norm_sd=norm.sd, norm_n=norm.n, sign=parameter.gain
     )

@@ -144,16 +144,15 @@ class Threshold:
         )
 
     def estimate(self) -> Estimate:
-        """Return the value; a bound has an interval that is open on the side of the true value, and no error."""
+        """Return the value; of a bound no value but the bound, open on the side of the true value."""
         if self.bound is Bound.UNKNOWN:
             return Estimate.fail(Reason.CENSORED_AT_LIMIT, n=self.mean.n)
-        low, high = self.mean.interval()
-        if self.bound is Bound.NONE:
-            return Estimate.of(self.mean.value, se=self.mean.se, ci=(low, high), n=self.mean.n, flags=self.flags)
-        known = self.mean.value if math.isnan(low) else (low if self.bound is Bound.LOWER else high)
-        ci = (known, math.nan) if self.bound is Bound.LOWER else (math.nan, known)
-        flags = (Reason.CENSORED_AT_LIMIT, *self.flags)
-        return Estimate.of(self.mean.value, ci=ci, n=self.mean.n, flags=flags)
+        if self.bound is Bound.LOWER:
+            return Estimate.censored(low=self.mean.value, n=self.mean.n, flags=self.flags)
+        if self.bound is Bound.UPPER:
+            return Estimate.censored(high=self.mean.value, n=self.mean.n, flags=self.flags)
+        mean = self.mean
+        return Estimate.of(mean.value, se=mean.se, ci=mean.interval(), n=mean.n, flags=self.flags)
 
 
 def averaged(thresholds: Sequence[Threshold]) -> Threshold:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from lbpneuro.errors import Reason, Status
 from lbpneuro.markers.descriptor import Direction, Estimate, Evidence, Level, Marker, Tier
 from lbpneuro.markers.sensory import (
@@ -29,8 +27,8 @@ FACT_SHEET = (
     "no difference. They may mirror ongoing nociception, and have no prognostic value."
 )
 CENSORED = (
-    " Where a trial reached the limit of the device the mean is a bound, flagged, with an interval open on the side of "
-    "the true value."
+    " Where a ramp reached a limit of the device there is no value (censored_at_limit), but a bound: ci_low is the "
+    "mean with the limit in its place, below which the true one cannot lie; ci_high at the lowest reading."
 )
 
 
@@ -206,7 +204,7 @@ PPT_SIDE_DIFFERENCE = Marker(
 def cpt(data: SensoryData) -> dict[Level, Estimate]:
     """Return the cold pain threshold (degC) of every site: mean of the ramps, mean of the sides, not logged.
 
-    Where no ramp hurt above the cut-off the value is empty, and the interval says that it lies below.
+    Where a ramp reached the cut-off the value is empty, and the interval says that it lies below.
     """
     return {(site,): _cold(data, site) for site in _all_sites(data)}
 
@@ -215,14 +213,6 @@ def _cold(data: SensoryData, site: str) -> Estimate:
     threshold = site_threshold(data.cpt, site, data.settings["cpt"], log=False)
     if threshold is None:
         return absence(data.cpt, site)
-    sides = sides_of(data.cpt, site).values()
-    if all(bool(ramps.below[np.isfinite(ramps.values)].all()) for ramps in sides):
-        return Estimate(
-            ci_high=threshold.mean.value,
-            n=threshold.mean.n,
-            status=Status.FAIL,
-            reasons=(Reason.CENSORED_AT_LIMIT,),
-        )
     return threshold.estimate()
 
 

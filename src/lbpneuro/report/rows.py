@@ -133,6 +133,13 @@ class Row:
         return f"{number(self.ci_low, error=self.error)} to {number(self.ci_high, error=self.error)}"
 
     @property
+    def bound(self) -> str:
+        """What is known of a value beyond a limit; empty for any other row."""
+        if not math.isnan(self.value) or math.isfinite(self.ci_low) == math.isfinite(self.ci_high):
+            return ""
+        return f"above {number(self.ci_low)}" if math.isfinite(self.ci_low) else f"below {number(self.ci_high)}"
+
+    @property
     def unit(self) -> str:
         """Unit for people: nothing for a pure number."""
         return unit_words(self.marker.unit_at(self.level))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lbpneuro.io import meps
+from lbpneuro.io.config import source_status
 from lbpneuro.kernels.mep import CLIPPED
 from lbpneuro.markers.plasticity import Blocks
 from lbpneuro.steps.command import Config, Measured, OutputFolder, family_step
@@ -34,5 +35,5 @@ def measure(files: list[Path], config: Config, out: OutputFolder) -> Measured:
         slow=meps.sampled_slowly(metadata),
     )
     out.written.extend(meps.average_of(meps.tables_of_task(files, settings["task"])))
-    facts = {"SourceStatus": meps.source_status("plasticity"), "BoutPolarity": list(data.polarity)}
+    facts = {"SourceStatus": source_status("plasticity"), "BoutPolarity": list(data.polarity)}
     return Measured(data=data, method=METHOD, sidecar=facts)

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from lbpneuro.io import sensory
+from lbpneuro.io.config import source_status
 from lbpneuro.io.files import write_tsv
 from lbpneuro.io.provenance import dataset_roots, source_name
 from lbpneuro.io.reference_cohort import person_age_and_sex
@@ -42,6 +43,7 @@ def measure(files: list[Path], config: Config, out: OutputFolder) -> Measured:
         method_of=partial(how_scored, data),
         source=source_name(files, dataset_roots(config)),
         sidecar={
+            "SourceStatus": source_status("sensory"),
             "Devices": {task: asdict(sensory.device(trials)) for task, trials in tests.items()},
             "RejectedTrials": {task: trials.n_rejected for task, trials in tests.items()},
             "NotInSettings": sensory.not_in_settings(data),
