@@ -15,6 +15,7 @@ from lbpneuro.simulate.pet import PetSettings
 from lbpneuro.simulate.pet_files import pet_columns, write_pet
 from lbpneuro.simulate.rating import RatingSettings
 from lbpneuro.simulate.rating_files import write_rating
+from lbpneuro.simulate.sensory_files import write_sensory
 from lbpneuro.simulate.stimulation_files import write_motor_map, write_plasticity
 from lbpneuro.simulate.structural_files import WRITERS
 from lbpneuro.simulate.study import Study
@@ -23,7 +24,14 @@ from lbpneuro.simulate.truth import TruthRow, truth_table
 ModalityWriter = Callable[[Study, Visit], list[TruthRow]]
 Columns = tuple[dict[str, list[Any]], dict[str, Any]]
 
-MODALITIES: tuple[ModalityWriter, ...] = (write_imaging, write_rating, write_motor_map, write_plasticity, write_pet)
+MODALITIES: tuple[ModalityWriter, ...] = (
+    write_imaging,
+    write_rating,
+    write_motor_map,
+    write_plasticity,
+    write_pet,
+    write_sensory,
+)
 """What is measured at a visit: each writes its files and returns the values it planted. A new test is added here."""
 
 BIDS_VERSION = "1.11.0"
@@ -43,6 +51,8 @@ computation of markers; every value that the markers aim at is in truth.tsv, bes
 - emg: surface EMG of two back muscles during a TMS map (task-motormap), and of a hand muscle before, between and
   after two bouts of excitatory stimulation (task-plasticity; the pauses between the blocks were not recorded).
 - nibs: stimuli and coil positions after draft 6.3 of BEP037, which is not part of BIDS yet.
+- beh: trials of pressure and cold pain thresholds (task-ppt, task-cpt), temporal summation (task-tsp) and conditioned
+  pain modulation (task-cpm). Two examiners test, B finds higher pressure thresholds; the truth is that of the examiner.
 - phenotype: questionnaires.
 """
 

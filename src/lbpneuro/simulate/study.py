@@ -10,6 +10,7 @@ from lbpneuro.simulate.bold import BoldSettings
 from lbpneuro.simulate.emg import HAND, TRUNK, EmgSettings
 from lbpneuro.simulate.pet import PetSettings
 from lbpneuro.simulate.rating import RatingSettings
+from lbpneuro.simulate.sensory import SensorySettings
 from lbpneuro.simulate.stimulation import MapSettings, PlasticitySettings
 
 
@@ -29,6 +30,7 @@ class Study:
     plasticity: PlasticitySettings = field(default_factory=PlasticitySettings)
     trunk: EmgSettings = TRUNK
     hand: EmgSettings = HAND
+    sensory: SensorySettings = field(default_factory=SensorySettings)
     pet: PetSettings | None = None
     structural: tuple[str, ...] = ()
 
