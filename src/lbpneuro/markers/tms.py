@@ -72,11 +72,15 @@ def _muscles(
         if isinstance(fit, Estimate):
             found[level] = fit
             continue
-        own = functional(fit, level)
-        value, se, ci = fit.draws.estimate(lambda drawn, own=own: own(drawn[..., 0, :]), bounds=bounds(fit))
+        value, se, ci = fit.draws.estimate(_of_first(functional(fit, level)), bounds=bounds(fit))
         flags = [*maps.flags(level[1], level[0]), *maps.map_flags(fit)]
         found[level] = Estimate.of(value, se=se, ci=(ci[0], ci[1]), n=fit.n_trials, flags=flags)
     return found
+
+
+def _of_first(functional: Functional) -> Functional:
+    """A functional of maps (..., n_site) as one of the maps (..., 1, n_site) of a single muscle."""
+    return lambda drawn: functional(drawn[..., 0, :])
 
 
 def _pairs(maps: MotorMaps, reduction: Callable[[FittedSites], tuple[float, float, Array]]) -> dict[Level, Estimate]:
@@ -176,7 +180,7 @@ def overlap_chance(maps: MotorMaps) -> dict[Level, Estimate]:
 
 
 def _chance(_: float, null: Array) -> tuple[float, float, Array]:
-    return float(null.mean()), float(null.std(ddof=1)), np.percentile(null, [2.5, 97.5])
+    return float(null.mean()), float(null.std(ddof=1)), np.asarray(np.percentile(null, [2.5, 97.5]), dtype=float)
 
 
 def _shuffled(maps: MotorMaps, summary: Callable[[float, Array], tuple[float, float, Array]]) -> dict[Level, Estimate]:

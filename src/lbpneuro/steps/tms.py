@@ -52,6 +52,7 @@ def measure(files: list[Path], config: Config, out: OutputFolder) -> Measured:
             "Layout": {hemi: "walk" if each.walk else "grid" for hemi, each in maps.items()},
             "MusclePair": {"Muscles": list(data.pair), "Construct": construct(data.pair)},
             "CentreOfGravity_mm": mep_maps.centre_facts(data),
+            **_geometry(grids),
         },
     )
 
@@ -69,6 +70,11 @@ def write_drawables(
     write_tsv(out.file("emg", "meps", ".tsv", task=task, desc="sitemap"), sites)
     if any(each.walk for each in data.maps.values()):
         write_tsv(out.file("emg", "meps", ".tsv", task=task, desc="surface"), mep_maps.surface_table(data))
+
+
+def _geometry(grids: dict[str, meps.Grid]) -> dict[str, Any]:
+    planes = meps.plane_facts(grids)
+    return {"TangentPlane": planes} if planes else {}
 
 
 def hemisphere_map(
@@ -92,4 +98,5 @@ def hemisphere_map(
         clipped=meps.rejected_share(trials, "target_muscle", reason=CLIPPED),
         intensity_changed=meps.intensity_changed(trials, more_than=INTENSITY_APART_MSO),
         slow=meps.sampled_slowly(metadata),
+        other_frame=meps.frames_differ(metadata, each.muscles),
     )
