@@ -285,9 +285,9 @@ def _rule_words(name: str, rule: Rule) -> str:
 def _error(tool: Instrument) -> str:
     if tool.sem_evidence is None:
         return "uncertainty of prorated blanks; no standard error of measurement was found, scales.sem takes your own"
-    sems = sorted({f"{score.sem:g}" for score in tool.scores.values() if math.isfinite(score.sem)})
+    errors = sorted({f"{score.sem:g}" for score in tool.scores.values() if math.isfinite(score.sem)})
     return (
-        f"standard error of measurement {', '.join(sems)} ({tool.sem_source}; {tool.sem_evidence}) and that of "
+        f"standard error of measurement {', '.join(errors)} ({tool.sem_source}; {tool.sem_evidence}) and that of "
         "prorated blanks; scales.sem takes your own"
     )
 
