@@ -73,6 +73,24 @@ def test_pulse_outside_the_recording(run):
         emg.read_pulses(run[2], duration=recording.duration)
 
 
+def with_pairs(run, rows):
+    onsets = range(1, len(rows) + 1)
+    lines = ["onset\tduration\ttrial_type\tstim_type\tisi_ms", *(f"{t}\t0\tTMS\t{r}" for t, r in zip(onsets, rows))]
+    run[2].write_text("\n".join(lines) + "\n")
+    return run[2]
+
+
+def test_pairs_of_pulses(run):
+    path = with_pairs(run, ["single\tn/a", "paired\t2.5", "n/a\t10", "n/a\tn/a", "single\t3"])
+    pulses = emg.read_pulses(path, duration=100.0)
+    assert pulses["stim_type"].tolist() == ["single", "paired", "paired", "single", "single"]
+    assert pulses["isi_ms"].tolist() == [0, 2.5, 10, 0, 0]
+    with pytest.raises(InputError, match=r"row 3 is a pair of pulses without isi_ms.*\(1 such rows\)"):
+        emg.read_pulses(with_pairs(run, ["single\tn/a", "paired\tn/a"]), duration=100.0)
+    with pytest.raises(UnitError, match=r"row 2 has isi_ms 0.003; expected 0.5 to 500 ms"):
+        emg.read_pulses(with_pairs(run, ["paired\t0.003"]), duration=100.0)
+
+
 def test_table_without_pulse(run):
     edit(run[2], "TMS", "rest")
     with pytest.raises(InputError, match="no TMS pulse is listed"):

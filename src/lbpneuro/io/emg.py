@@ -28,6 +28,8 @@ LARGEST_CM = 15.0
 SFREQ_MIN = 1000.0
 SFREQ_GOOD = 2000.0
 EPOCH_S = (-0.35, 0.2)
+CONTRACTED_S = (-0.35, 0.35)
+"""Epochs of contracted muscles are longer: the background returns late after a silent period."""
 UNKNOWN_HEADER_UNITS = ("", "n/a", "Filtered")
 
 
@@ -236,19 +238,36 @@ def select_muscles(recording: Recording, muscles: Sequence[str], *, windows: Map
     return tuple(channel for channel in recording.channels if channel.muscle in muscles)
 
 
-EVENT_COLUMNS = ("nibs_position_id", "block", "intensity_mso", "hemisphere")
+EVENT_COLUMNS = (
+    "nibs_position_id",
+    "block",
+    "hemisphere",
+    "stim_type",
+    "isi_ms",
+    "intensity_mso",
+    "conditioning_mso",
+    "rmt_mso",
+    "amt_mso",
+)
+PAIRED = "paired"
+ISI_LARGEST_MS = 500.0
+ISI_SMALLEST_MS = 0.5
 
 
 def read_pulses(path: Path, *, duration: float) -> pd.DataFrame:
     """Return the TMS pulses of an ``*_events.tsv`` in temporal order: ``onset`` (s) and what else is known of them.
 
     Rows whose ``trial_type`` is not TMS are other events. ``site_id`` and ``site`` are read as position,
-    ``stimulus_intensity`` as intensity.
+    ``stimulus_intensity`` as intensity. ``isi_ms`` is the time between the pulses of a pair, 0 of a single pulse; it
+    decides on the ``stim_type`` where that is not given.
 
     Raises
     ------
     InputError
-        If there is no onset column, no pulse, or a pulse outside the recording of ``duration`` (s).
+        If there is no onset column, no pulse, or a pulse outside the recording of ``duration`` (s), or a pair has no
+        interval.
+    UnitError
+        If an interval can hardly be in ms.
     """
     import pandas as pd
 
@@ -268,8 +287,31 @@ def read_pulses(path: Path, *, duration: float) -> pd.DataFrame:
             f"{path}: row {outside[0] + 2} has onset {table.loc[outside[0], 'onset']}, outside the recording of "
             f"{duration:.3f} s ({len(outside)} such rows); give onsets in seconds from the start of the recording."
         )
-    kept = table.assign(onset=onset).sort_values("onset", kind="stable")
-    return kept.reindex(columns=["onset", *EVENT_COLUMNS]).reset_index(drop=True)
+    table = table.assign(onset=onset).reindex(columns=["onset", *EVENT_COLUMNS])
+    return _with_pairs(table, path).sort_values("onset", kind="stable").reset_index(drop=True)
+
+
+def _with_pairs(pulses: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """The pulses with ``stim_type`` (single, paired) and ``isi_ms`` (0 for single pulses), checked."""
+    import pandas as pd
+
+    isi = pd.to_numeric(pulses["isi_ms"], errors="coerce").astype(float)
+    kind = pulses["stim_type"].astype(object)
+    kind = kind.where(kind.notna(), np.where(isi.fillna(0) > 0, PAIRED, "single"))
+    paired = (kind == PAIRED).to_numpy()
+    unknown = pulses.index[paired & ~(isi > 0).to_numpy()]
+    if len(unknown):
+        raise InputError(
+            f"{path}: row {unknown[0] + 2} is a pair of pulses without isi_ms; give the time between its pulses in ms "
+            f"({len(unknown)} such rows)."
+        )
+    odd = pulses.index[paired & ~isi.between(ISI_SMALLEST_MS, ISI_LARGEST_MS).to_numpy()]
+    if len(odd):
+        raise UnitError(
+            f"{path}: row {odd[0] + 2} has isi_ms {isi[odd[0]]:g}; expected {ISI_SMALLEST_MS:g} to {ISI_LARGEST_MS:g} "
+            "ms. Intervals in seconds must be multiplied by 1000."
+        )
+    return pulses.assign(stim_type=kind, isi_ms=np.where(paired, isi, 0.0))
 
 
 def read_positions(path: Path) -> pd.DataFrame:
@@ -363,14 +405,18 @@ def _sides(x_mm: NDArray[np.float64]) -> NDArray[np.object_]:
 
 
 def read_epochs(
-    recording: Recording, channels: Sequence[Channel], *, onsets: NDArray[np.float64]
+    recording: Recording,
+    channels: Sequence[Channel],
+    *,
+    onsets: NDArray[np.float64],
+    window: tuple[float, float] = EPOCH_S,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return epochs (n_trial, n_channel, n_time) in volts, and times (n_time,) in seconds from the pulse.
 
-    Only the samples around the pulses are read. An epoch that leaves the recording is NaN.
+    Only the samples in ``window`` (s) around the pulses are read. An epoch that leaves the recording is NaN.
     """
     sfreq = recording.sfreq
-    first, last = round(EPOCH_S[0] * sfreq), round(EPOCH_S[1] * sfreq)
+    first, last = round(window[0] * sfreq), round(window[1] * sfreq)
     scale = np.array([channel.scale for channel in channels])[:, None]
     picks = [recording.raw.ch_names.index(channel.name) for channel in channels]
     epochs = np.full((len(onsets), len(channels), last - first + 1), np.nan)
