@@ -74,8 +74,8 @@ def test_pulse_outside_the_recording(run):
 
 
 def with_pairs(run, rows):
-    onsets = range(1, len(rows) + 1)
-    lines = ["onset\tduration\ttrial_type\tstim_type\tisi_ms", *(f"{t}\t0\tTMS\t{r}" for t, r in zip(onsets, rows))]
+    header = "onset\tduration\ttrial_type\tstim_type\tisi_ms"
+    lines = [header, *(f"{onset}\t0\tTMS\t{row}" for onset, row in enumerate(rows, start=1))]
     run[2].write_text("\n".join(lines) + "\n")
     return run[2]
 
