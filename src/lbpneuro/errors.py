@@ -64,6 +64,7 @@ class Reason(StrEnum):
     NO_PRIMING = "no_priming"
     MIXED_POLARITY = "mixed_polarity"
     INTENSITY_CHANGED = "intensity_changed"
+    OTHER_FRAME = "other_frame"
     OUT_OF_BOUNDS = "out_of_bounds"
     SHORT_SCAN = "short_scan"
     MODERATE_MOTION = "moderate_motion"

@@ -84,22 +84,18 @@ def test_onset_of_the_average_and_single_sweeps(tmp_path, settings):
     assert np.ptp(sweeps["multifidus_deep:3"]) == pytest.approx(table["p2p_uv"][4], rel=0.1)
 
 
-@pytest.mark.parametrize("onset_of", ["test", "conditioning"])
-def test_pairs_are_read_from_either_pulse(tmp_path, settings, onset_of):
-    """Interval of 10 ms, planted as single pulses: the response follows the second pulse whichever is in the events."""
+def test_pairs_are_read_from_their_first_pulse(tmp_path, settings):
+    """The response follows the second pulse, 10 ms after the one that the event marks."""
     files = write_emg_run(tmp_path / "raw", trials=8, amplitude=lambda *_: 400.0)
     rows = files[2].read_text().splitlines()
-    moved = [row.split("\t") for row in rows[1:]]
-    if onset_of == "conditioning":
-        moved = [[f"{float(cells[0]) - 0.010:.4f}", *cells[1:]] for cells in moved]
-    events = [f"{rows[0]}\tstim_type\tisi_ms", *("\t".join([*cells, "paired", "10"]) for cells in moved)]
+    cells = [row.split("\t") for row in rows[1:]]
+    moved = [[f"{float(onset) - 0.010:.4f}", *rest, "paired", "10", "48"] for onset, *rest in cells]
+    events = [f"{rows[0]}\tstim_type\tisi_ms\tconditioning_mso", *("\t".join(row) for row in moved)]
     files[2].write_text("\n".join(events) + "\n")
-    config = json.loads(settings.read_text())
-    config["mep"]["paired_onset"] = onset_of
-    settings.write_text(json.dumps(config))
     table, _ = run(files, settings, target(tmp_path))
     assert set(table["stim_type"]) == {"paired"}
     assert set(table["isi_ms"]) == {10}
+    assert set(table["conditioning_mso"]) == {48}
     np.testing.assert_allclose(table["p2p_corr_uv"].mean(), 400, rtol=0.05)
     np.testing.assert_allclose(table["latency_ms"], 20, atol=1.01)
 

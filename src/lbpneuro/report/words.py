@@ -83,6 +83,7 @@ _REASON_WORDS: dict[Reason, str] = {
     Reason.NO_PRIMING: "the first bout did not change excitability",
     Reason.MIXED_POLARITY: "the two bouts had different polarity",
     Reason.INTENSITY_CHANGED: "the stimulation intensity changed during the run",
+    Reason.OTHER_FRAME: "the muscles were recorded in different coordinate frames",
     Reason.OUT_OF_BOUNDS: "the value lies outside what is possible",
     Reason.SHORT_SCAN: "short scan",
     Reason.MODERATE_MOTION: "moderate head motion",

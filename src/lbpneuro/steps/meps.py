@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lbpneuro.errors import LbpneuroError
-from lbpneuro.io import emg, meps
+from lbpneuro.io import emg, meps, nibs
 from lbpneuro.io.files import read_json, write_tsv
 from lbpneuro.io.index import entities
 from lbpneuro.io.provenance import bids_uri, checksum, dataset_roots
@@ -45,24 +45,25 @@ def measure(files: Sequence[Path], config: Config, *, average: Path) -> tuple[An
     known = [channel.muscle for channel in recording.channels]
     muscles = meps.task_muscles(entities(path).get("task", ""), config, available=known)
     channels = emg.select_muscles(recording, muscles, windows=config["mep"]["windows_ms"])
-    pulses = emg.read_pulses(events_path, duration=recording.duration)
-    pulses = emg.place_pulses(pulses, emg.positions_among(files), origin=events_path)
+    stimulation = nibs.read_stimulation(files, events=events_path)
+    pulses = emg.read_pulses(events_path, duration=recording.duration, draft=stimulation.draft)
+    pulses = nibs.describe_pulses(pulses, stimulation, origin=events_path)
     settings = meps.mep_settings(channels, recording, config=config)
-    intervals = pulses["isi_ms"].to_numpy(dtype=float) / 1000
-    onsets = meps.response_onsets(pulses, config=config)
-    window = meps.epoch_window(settings, longest=float(intervals.max()))
-    epochs, times = emg.read_epochs(recording, channels, onsets=onsets, window=window)
+    intervals = emg.pair_intervals(pulses, origin=events_path)
+    window = meps.epoch_window(settings, longest=float(intervals.max(initial=0.0)))
+    epochs, times = emg.read_epochs(recording, channels, onsets=pulses["onset"].to_numpy(), window=window)
     limits = emg.channel_limits(channels)
     responses = measure_responses(
         epochs, times, sfreq=recording.sfreq, settings=settings, limits=limits, intervals=intervals
     )
-    table = meps.trial_table(pulses, channels, responses=responses)
+    table = meps.contralateral(meps.trial_table(pulses, channels, responses=responses), channels)
     write_tsv(average, meps.average_waveforms(table, responses))
     sweeps = meps.sweeps_path(average)
     write_plain_parquet(sweeps, meps.single_sweeps(table, responses))
     rng = np.random.default_rng(config["run"]["random_seed"])
     facts = {
         **meps.recording_sidecar(recording, config),
+        **stimulation.facts(),
         **meps.protocol(recording, [each for each in files if entities(each).get("suffix") == "nibs"]),
         "BackgroundCrossCorrelation": meps.background_crosstalk(responses, channels, settings=settings),
         "ResponseSpan_ms": meps.response_spans(responses, channels),
