@@ -134,6 +134,12 @@ def both_times(rng: np.random.Generator) -> dict[str, Any]:
     return {"before": two_groups(rng), "after": two_groups(rng), "r": np.array([0.1, 0.5, 0.8])}
 
 
+def beyond(rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Twenty values of which those above 1 are only known to be."""
+    values = rng.normal(0, 1, 20)
+    return {"lower": np.minimum(values, 1), "upper": np.where(values > 1, np.inf, values)}
+
+
 def pet_frames() -> dict[str, np.ndarray]:
     return {"start_s": np.arange(12) * 120.0, "duration_s": np.full(12, 120.0)}
 
@@ -151,6 +157,8 @@ CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
         "template": np.array([[0, 0, -4.0], [0, 1, 4]]),
     },
     "aqueduct.axis_at": lambda rng: {"points": np.array([[0, 0, -4.0], [0, 1, 4]]), "height_mm": np.arange(4.0)},
+    "censored.tobit": lambda rng: {**beyond(rng), "design": np.column_stack([np.ones(20), np.arange(20) % 2])},
+    "censored.gehan_test": lambda rng: {**beyond(rng), "first": np.arange(20) % 2 == 0},
     "correlation.unit_norm": lambda rng: {"projected": bold(rng)},
     "correlation.correlation": lambda rng: {"projected": bold(rng)},
     "correlation.seed_correlation": lambda rng: {"seed": bold(rng)[:, 0], "projected": bold(rng)},
