@@ -47,6 +47,7 @@ def measure(files: Sequence[Path], config: Config, *, average: Path) -> tuple[An
     pulses = nibs.describe_pulses(pulses, stimulation, origin=events_path)
     epochs, times = emg.read_epochs(recording, channels, onsets=pulses["onset"].to_numpy())
     settings = meps.mep_settings(channels, recording, config=config)
+    meps.check_windows(times, settings, path=path)
     limits = emg.channel_limits(channels)
     responses = measure_responses(epochs, times, sfreq=recording.sfreq, settings=settings, limits=limits)
     table = meps.contralateral(meps.trial_table(pulses, channels, responses=responses), channels)
