@@ -66,6 +66,7 @@ class Reason(StrEnum):
     INTENSITY_CHANGED = "intensity_changed"
     OTHER_FRAME = "other_frame"
     OUT_OF_BOUNDS = "out_of_bounds"
+    CENSORED_AT_LIMIT = "censored_at_limit"
     SHORT_SCAN = "short_scan"
     MODERATE_MOTION = "moderate_motion"
     ASYMMETRIC = "asymmetric"

@@ -196,7 +196,8 @@ def write_localite(folder: Path, places, *, space="RAS", kind="TriggerMarker", l
         cells = {f"data{row}{column}": float(row == column) for row in range(4) for column in range(4)}
         cells |= {f"data{row}3": value for row, value in enumerate(own)}
         matrix = "<Matrix4D " + " ".join(f'{key}="{value}"' for key, value in cells.items()) + "/>"
-        values = f'<ResponseValues><Value key="valueA" response="{60 + number}"/><Value key="amplitudeA" response="61"/></ResponseValues>'
+        logged = f'<Value key="valueA" response="{60 + number}"/><Value key="amplitudeA" response="61"/>'
+        values = f"<ResponseValues>{logged}</ResponseValues>"
         parts.append(
             f'<TriggerMarker description="" recordingTime="{1000 * number}">{values}{matrix}</TriggerMarker>'
             if kind == "TriggerMarker"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -346,7 +347,9 @@ def _write_signal(
     path = mne_bids.BIDSPath(**target.entities(), datatype="emg", suffix="emg", extension=".bdf", root=target.root)
     options: dict[str, Any] = {"format": "BDF", "allow_preload": True, "overwrite": True, "readme": False}
     options |= {"emg_placement": target.scheme, "physical_range": tuple(1e6 * end for end in limits)}
-    mne_bids.write_raw_bids(raw, path, verbose="error", **options)
+    with warnings.catch_warnings():  # the description is restored, and EMG is younger than what MNE-BIDS writes in it
+        warnings.filterwarnings("ignore", "Conflicting BIDSVersion", UserWarning)
+        mne_bids.write_raw_bids(raw, path, verbose="error", **options)
     whole = float(sfreq).is_integer()
     return (
         [] if whole else [f"The rate of {sfreq:g} Hz is no whole number; in BDF it is true to one part in a million."]
