@@ -20,6 +20,7 @@ MARKERS = pytest.mark.parametrize("marker", registry.MARKERS, ids=lambda marker:
 CONFIG = resolve(read_config())
 UNITS = {"1", "MBq", "kg", "g/mL", "mL/cm^3", "mL", "mL/L", "mm", "s", "cm^2", "uV", "ms", "Hz", "1/min", "%"}
 UNITS |= {"kPa", "log10(kPa)", "degC", "mA", "points", "points/stimulus"}
+UNITS |= {"uV*cm^2"}
 
 
 def test_names_are_unique() -> None:

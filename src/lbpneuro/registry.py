@@ -12,6 +12,7 @@ from lbpneuro.markers import (
     pet,
     plasticity,
     qst_z,
+    scales,
     scan_anatomy,
     scan_quality,
     sensory,
@@ -39,6 +40,7 @@ MARKERS: tuple[Marker, ...] = (
     *summation.MARKERS,
     *modulation.MARKERS,
     *qst_z.MARKERS,
+    *scales.MARKERS,
 )
 
 FAMILIES: dict[str, str] = {
@@ -51,6 +53,7 @@ FAMILIES: dict[str, str] = {
     "plasticity": plasticity.TITLE,
     "pet": pet.TITLE,
     "sensory": sensory.TITLE,
+    "scales": scales.TITLE,
 }
 
 INDEX_COLUMNS: tuple[str, ...] = tuple(dict.fromkeys(column for marker in MARKERS for column in marker.index))

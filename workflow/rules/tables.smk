@@ -75,6 +75,7 @@ rule describe:
             "plasticity",
             "pet",
             "sensory",
+            "scales",
             "mep",
             "preprocess",
         ),

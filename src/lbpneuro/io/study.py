@@ -26,6 +26,7 @@ DATATYPES = {
     "plasticity": "emg",
     "pet": "pet",
     "sensory": "beh",
+    "scales": "beh",
 }
 JOBS = ("preprocess_anat", "preprocess_func", "meps")
 

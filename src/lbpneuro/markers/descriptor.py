@@ -23,11 +23,16 @@ class Direction(StrEnum):
 
 
 class Tier(StrEnum):
-    """The place of a marker in an analysis plan; ``quality`` rows qualify the others."""
+    """The place of a marker in an analysis plan.
+
+    ``covariate`` rows describe the person and are no markers of the nervous system; ``quality`` rows qualify the
+    others.
+    """
 
     PRIMARY = "primary"
     SECONDARY = "secondary"
     EXPLORATORY = "exploratory"
+    COVARIATE = "covariate"
     QUALITY = "quality"
 
 
@@ -176,7 +181,7 @@ class Marker:
     def units(self) -> str:
         """The unit, with the levels where it differs."""
         exceptions = [f"{entry}: {unit}" for entry, unit in self.unit_by_level.items() if unit != self.unit]
-        return f"{self.unit}" + (f" ({', '.join(exceptions)})" if exceptions else "")
+        return "; ".join([self.unit, *exceptions])
 
     def unit_at(self, level: Level) -> str:
         """Return the unit at a level."""

@@ -97,7 +97,7 @@ PPT_LOCAL = Marker(
     family="sensory",
     function=ppt_local,
     direction=Direction.LOWER,
-    direction_source=f"{ALMEIDA} (no significant difference; the sign is that of single studies)",
+    direction_source=f"no significant difference ({ALMEIDA}); the sign is that of single studies",
     tier=Tier.SECONDARY,
     doi=PROTOCOL,
     fact_sheet=FACT_SHEET,
@@ -220,9 +220,9 @@ CPT = Marker(
     name="cpt",
     long_name="Cold pain threshold",
     description=(
-        "Temperature at which cold hurts, mean of the ramps and sides; not logged. A ramp that reached the cut-off "
-        "is no threshold: where all did the value is empty (censored_at_limit) and ci_high is the cut-off; where some "
-        "did the mean is an upper bound, flagged, with ci_low open."
+        "Temperature at which cold hurts, mean of the ramps and sides; not logged. A ramp that reached the cut-off is "
+        "no threshold: the value is then empty (censored_at_limit), and ci_high is the mean with the cut-off in its "
+        "place, above which the true one cannot lie."
     ),
     unit="degC",
     family="sensory",

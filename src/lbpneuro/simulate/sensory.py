@@ -89,7 +89,7 @@ def sensitivity(visit: Visit, settings: SensorySettings) -> Sensitivity:
     examiner = EXAMINERS[int(visit.passing("examiner").integers(len(EXAMINERS)))]
     general = settings.ppt_mean + settings.ppt_sd * rng.standard_normal() + settings.ppt_lbp * one.patient
     general += settings.ppt_women * (one.sex == "female") + settings.ppt_examiner * (examiner == EXAMINERS[1])
-    ppt = {}
+    ppt: dict[tuple[str, str], float] = {}
     for site, offset in settings.ppt_site.items():
         here = general + offset + settings.ppt_site_sd * rng.standard_normal()
         ppt |= {(site, side): here + settings.ppt_side_sd * rng.standard_normal() for side in "LR"}
@@ -116,14 +116,14 @@ def sensitivity(visit: Visit, settings: SensorySettings) -> Sensitivity:
 def sensory_truth(visit: Visit, settings: SensorySettings) -> list[TruthRow]:
     """Return the planted values of a visit, thresholds beyond the limit of the device as they truly are."""
     true = sensitivity(visit, settings)
-    sites = {site: np.mean([true.ppt[site, side] for side in "LR"]) for site in settings.ppt_site}
+    sites = {site: (true.ppt[site, "L"] + true.ppt[site, "R"]) / 2 for site in settings.ppt_site}
     local = sites[PAIN_LOCAL]
-    remote = np.mean([value for site, value in sites.items() if site != PAIN_LOCAL])
+    remote = float(np.mean([value for site, value in sites.items() if site != PAIN_LOCAL]))
     planted: list[tuple[str, float, dict[str, str]]] = [
         ("ppt_local", local, {}),
         ("ppt_remote", remote, {}),
         ("ppt_local_remote_logratio", local - remote, {}),
-        ("cpt", np.mean(list(true.cpt.values())), {"site": "hand"}),
+        ("cpt", float(np.mean(list(true.cpt.values()))), {"site": "hand"}),
         ("tsp_diff", true.rise, {"modality": "pinprick_256mN"}),
         ("tsp_slope", true.rise / (STIMULI - 1), {"modality": "pinprick_256mN"}),
     ]

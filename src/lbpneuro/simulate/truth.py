@@ -10,7 +10,21 @@ from lbpneuro.simulate.people import Visit
 if TYPE_CHECKING:
     import pandas as pd
 
-INDEX_COLUMNS = ("roi", "hemi", "edge", "network_a", "network_b", "muscle", "block", "site", "modality", "test_stimulus", "timing")
+INDEX_COLUMNS = (
+    "roi",
+    "hemi",
+    "edge",
+    "network_a",
+    "network_b",
+    "muscle",
+    "block",
+    "site",
+    "modality",
+    "test_stimulus",
+    "timing",
+    "subscale",
+    "window",
+)
 
 TruthRow = dict[str, Any]
 

@@ -17,6 +17,7 @@ STEPS = {
     "plasticity": "lbpneuro.steps.plasticity",
     "pet": "lbpneuro.steps.pet",
     "sensory": "lbpneuro.steps.sensory",
+    "scales": "lbpneuro.steps.scales",
     "participant-table": "lbpneuro.steps.participant_table",
     "participant-report": "lbpneuro.steps.participant_report",
     "cohort-tables": "lbpneuro.steps.cohort_tables",
