@@ -12,12 +12,12 @@ import pandas as pd
 import pytest
 from scipy.ndimage import map_coordinates
 
+from lbpneuro.io.composites import TransformRecord, write_composite
 from lbpneuro.io.config import read_config
 from lbpneuro.io.confounds import STRATEGIES, read_confounds
 from lbpneuro.io.files import expand_manifests
 from lbpneuro.io.run_files import group_runs
 from lbpneuro.io.template_maps import template_brain, tissue_maps
-from lbpneuro.io.transforms import TransformRecord, write_composite
 from lbpneuro.kernels.quality import fd_power
 from lbpneuro.preprocess.realign import rigid
 from lbpneuro.steps import functional, preprocess_func
