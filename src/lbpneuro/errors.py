@@ -65,6 +65,7 @@ class Reason(StrEnum):
     MIXED_POLARITY = "mixed_polarity"
     INTENSITY_CHANGED = "intensity_changed"
     OUT_OF_BOUNDS = "out_of_bounds"
+    DOUBTFUL_TIMING = "doubtful_timing"
     SHORT_SCAN = "short_scan"
     MODERATE_MOTION = "moderate_motion"
     ASYMMETRIC = "asymmetric"

@@ -176,6 +176,7 @@ def test_the_sidecar_says_how_slices_were_timed(bold, manifest):
     assert sidecar["SliceTimingCorrected"] is True
     assert sidecar["StartTime"] == pytest.approx((N_SLICE - 1) / N_SLICE)
     assert sidecar["Resolution"].startswith("4 mm")
+    assert (sidecar["MRAcquisitionType"], sidecar["RepetitionTimeExcitation"]) == ("2D", 1.9)  # the rows are flagged
     facts = json.loads(manifest.read_text())
     assert facts["SliceTiming"]["Corrected"] is True
     assert facts["SliceTiming"]["ReferenceTime"] == sidecar["StartTime"]

@@ -84,6 +84,7 @@ _REASON_WORDS: dict[Reason, str] = {
     Reason.MIXED_POLARITY: "the two bouts had different polarity",
     Reason.INTENSITY_CHANGED: "the stimulation intensity changed during the run",
     Reason.OUT_OF_BOUNDS: "the value lies outside what is possible",
+    Reason.DOUBTFUL_TIMING: "two repetition times in the sidecar of the run",
     Reason.SHORT_SCAN: "short scan",
     Reason.MODERATE_MOTION: "moderate head motion",
     Reason.ASYMMETRIC: "the two sides differ more than anatomy does",
