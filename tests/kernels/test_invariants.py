@@ -16,7 +16,17 @@ import numpy as np
 import pytest
 
 import lbpneuro.kernels
-from lbpneuro.kernels import correlation, mep, motor_map, nuisance, spectral, windows
+from lbpneuro.kernels import (
+    correlation,
+    effect_size,
+    mep,
+    mep_timing,
+    motor_map,
+    nuisance,
+    responders,
+    spectral,
+    windows,
+)
 
 Function = Callable[..., Any]
 BAND = (0.01, 0.08)
@@ -84,7 +94,7 @@ def epochs(rng: np.random.Generator, *, n_trial: int = 6) -> np.ndarray:
 
 
 def masks() -> np.ndarray:
-    return np.stack([mep.within(TIMES, WINDOW)] * 2)
+    return np.stack([mep_timing.within(TIMES, WINDOW)] * 2)
 
 
 def mep_settings() -> mep.MepSettings:
@@ -115,6 +125,21 @@ def people(rng: np.random.Generator) -> np.ndarray:
     return rng.standard_normal((20, 7))
 
 
+def two_groups(rng: np.random.Generator) -> effect_size.Groups:
+    """Summaries of three outcomes."""
+    return effect_size.groups(mean=rng.normal(0, 1, (2, 3)), sd=rng.uniform(1, 2, (2, 3)), n=[[20] * 3, [30] * 3])
+
+
+def both_times(rng: np.random.Generator) -> dict[str, Any]:
+    return {"before": two_groups(rng), "after": two_groups(rng), "r": np.array([0.1, 0.5, 0.8])}
+
+
+def beyond(rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Twenty values of which those above 1 are only known to be."""
+    values = rng.normal(0, 1, 20)
+    return {"lower": np.minimum(values, 1), "upper": np.where(values > 1, np.inf, values)}
+
+
 def pet_frames() -> dict[str, np.ndarray]:
     return {"start_s": np.arange(12) * 120.0, "duration_s": np.full(12, 120.0)}
 
@@ -132,6 +157,8 @@ CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
         "template": np.array([[0, 0, -4.0], [0, 1, 4]]),
     },
     "aqueduct.axis_at": lambda rng: {"points": np.array([[0, 0, -4.0], [0, 1, 4]]), "height_mm": np.arange(4.0)},
+    "censored.tobit": lambda rng: {**beyond(rng), "design": np.column_stack([np.ones(20), np.arange(20) % 2])},
+    "censored.gehan_test": lambda rng: {**beyond(rng), "first": np.arange(20) % 2 == 0},
     "correlation.unit_norm": lambda rng: {"projected": bold(rng)},
     "correlation.correlation": lambda rng: {"projected": bold(rng)},
     "correlation.seed_correlation": lambda rng: {"seed": bold(rng)[:, 0], "projected": bold(rng)},
@@ -175,6 +202,33 @@ CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
     "correlation.jackknife_se": lambda rng: {"statistic": lambda y: y.mean(axis=-2), "projected": bold(rng)},
     "correlation.autocorrelated_dimension": lambda rng: {"first": bold(rng), "second": bold(rng)},
     "correlation.until_noise": lambda rng: {"correlations": rng.uniform(-1, 1, (9, 3)), "limit": 0.2},
+    "effect_size.groups": lambda rng: {
+        "mean": rng.normal(0, 1, (2, 3)),
+        "sd": np.ones((2, 3)),
+        "n": np.full((2, 3), 9),
+    },
+    "effect_size.groups_of": lambda rng: {"first": rng.normal(0, 1, (9, 3)), "second": rng.normal(0, 1, (8, 3))},
+    "effect_size.hedges_correction": lambda rng: {"df": rng.uniform(2, 90, 5)},
+    "effect_size.pooled_sd": lambda rng: {"data": two_groups(rng)},
+    "effect_size.cohen_d": lambda rng: {"data": two_groups(rng)},
+    "effect_size.hedges_g": lambda rng: {"data": two_groups(rng)},
+    "effect_size.glass_delta": lambda rng: {"data": two_groups(rng)},
+    "effect_size.change_sd": both_times,
+    "effect_size.d_of_change": both_times,
+    "effect_size.dppc2": both_times,
+    "effect_size.effect_interval": lambda rng: {"effect": effect_size.hedges_g(two_groups(rng))},
+    "effect_size.d_of_difference": lambda rng: {
+        "difference": -1.0,
+        "interval": (-1.5, -0.4),
+        "n": np.array([130, 131]),
+    },
+    "effect_size.bootstrap_interval": lambda rng: {
+        "first": rng.standard_normal(12),
+        "second": rng.standard_normal(15),
+        "effect": lambda a, b: a.mean(axis=0) - b.mean(axis=0),
+        "rng": np.random.default_rng(3),
+        "n_resamples": 99,
+    },
     "labels.usable_voxels": lambda rng: {"series": bold(rng)},
     "labels.region_means": lambda rng: {"series": bold(rng), "weights": rng.uniform(0, 1, (2, 6))},
     "labels.label_weights": lambda rng: {"labels": rng.integers(0, 4, 6), "ids": np.array([3, 1])},
@@ -265,6 +319,12 @@ CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
         "misfit": rng.uniform(0, 0.3, 9),
         "limit": 0.1,
     },
+    "psychophysics.pressure_kpa": lambda rng: {
+        "value": rng.uniform(1, 9, 5),
+        "unit": "N",
+        "probe_cm2": rng.uniform(0.5, 2, 5),
+    },
+    "psychophysics.rating_100": lambda rng: {"rating": rng.uniform(0, 10, (2, 5)), "low": 0.0, "high": 10.0},
     "reliability.intraclass_correlation": lambda rng: {"values": rng.standard_normal((9, 2)), "kind": "2,1"},
     "reliability.absolute_difference": lambda rng: {"values": rng.uniform(1, 2, (9, 2))},
     "reliability.within_person_cv": lambda rng: {"values": rng.uniform(1, 2, (9, 2))},
@@ -296,6 +356,34 @@ CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
         "fwhm_voxels": (2.0, 2.0, 3.0),
     },
     "quality.block_jackknife_se": lambda rng: {"statistic": np.mean, "n_time": 90},
+    "reliable_change.standard_error_of_measurement": lambda rng: {
+        "sd": rng.uniform(1, 2, 3),
+        "reliability": rng.uniform(0, 1, 3),
+    },
+    "reliable_change.minimal_detectable_change": lambda rng: {"sem": rng.uniform(1, 2, 3)},
+    "reliable_change.reliable_change_index": lambda rng: {
+        "before": rng.standard_normal(9),
+        "after": rng.standard_normal(9),
+        "sem": 0.5,
+    },
+    "reliable_change.change_classes": lambda rng: {
+        "before": rng.standard_normal(9),
+        "after": rng.standard_normal(9),
+        "sem": 0.5,
+        "lower_is_better": True,
+    },
+    "reliable_change.cutoff_between": lambda rng: {"mean": (6.0, 0.0), "sd": (2.0, 1.0)},
+    "responders.responders": lambda rng: {
+        "before": rng.standard_normal(9),
+        "after": rng.standard_normal(9),
+        "mic": 1.0,
+    },
+    "responders.wilson": lambda rng: {"count": rng.integers(0, 9, 4), "n": np.full(4, 9)},
+    "responders.risk_difference": lambda rng: {"count": rng.integers(1, 9, (2, 4)), "n": np.full((2, 4), 9)},
+    "responders.risk_ratio": lambda rng: {"count": rng.integers(1, 9, (2, 4)), "n": np.full((2, 4), 9)},
+    "responders.number_needed": lambda rng: {
+        "difference": responders.risk_difference(rng.integers(1, 9, 2), np.array([9, 9]))
+    },
     "retroicor.peak_times": lambda rng: {
         "wave": np.sin(np.arange(900) * 0.5) + 0.1 * rng.standard_normal(900),
         "sampling_hz": 12.0,
@@ -439,7 +527,7 @@ CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
     },
     "plasticity.log_amplitude": lambda rng: {"p2p_uv": rng.lognormal(6, 0.5, (2, 20))},
     "plasticity.log_ratio": lambda rng: {"block_uv": rng.lognormal(6, 0.5, 20), "reference_uv": rng.lognormal(6, 1, 9)},
-    "mep.within": lambda rng: {**TIMED, "window": WINDOW},
+    "mep_timing.within": lambda rng: {**TIMED, "window": WINDOW},
     "mep.subtract_hum": lambda rng: {"epochs": epochs(rng), **TIMED, "frequency": 50.0, "window": QUIET},
     "mep.blank_pulse": lambda rng: {"epochs": epochs(rng), **TIMED, "window": (-0.002, 0.005)},
     "mep.subtract_decay": lambda rng: {"epochs": epochs(rng), **TIMED, "start": 0.005, "baseline": QUIET},
@@ -454,7 +542,42 @@ CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
     },
     "mep.response_span": lambda rng: {"epochs": epochs(rng), **TIMED, **RESPONSE},
     "mep.noise_peak_to_peak": lambda rng: {"epochs": epochs(rng), **TIMED, **RESPONSE},
-    "mep.onset_latency": lambda rng: {"epochs": epochs(rng), **TIMED, **RESPONSE, "present": np.ones((6, 2), bool)},
+    "mep.without_interval": lambda rng: {
+        "epochs": epochs(rng),
+        **TIMED,
+        "intervals": np.array([0, 0.1, 0.003, 0, 0.1, 0]),
+    },
+    "mep.rectified_mean": lambda rng: {"epochs": epochs(rng), "mask": masks()},
+    "mep.area_above_background": lambda rng: {
+        "epochs": epochs(rng),
+        **TIMED,
+        "spans": masks(),
+        "background_mean": rng.uniform(0, 1e-5, (6, 2)),
+    },
+    "mep.has_artefact_tail": lambda rng: {
+        "epochs": epochs(rng),
+        **TIMED,
+        "background": QUIET,
+        "blank": (-0.002, 0.005),
+    },
+    "mep_timing.smooth_rectified": lambda rng: {
+        "epochs": epochs(rng),
+        **TIMED,
+        "quiet": mep_timing.within(TIMES, QUIET),
+    },
+    "mep_timing.onset_latency": lambda rng: {
+        "epochs": epochs(rng),
+        **TIMED,
+        **RESPONSE,
+        "present": np.ones((6, 2), bool),
+    },
+    "mep_timing.average_latency": lambda rng: {"epochs": epochs(rng), **TIMED, **RESPONSE},
+    "mep_timing.silent_period": lambda rng: {
+        "epochs": epochs(rng),
+        **TIMED,
+        "onset": np.full((6, 2), 0.02),
+        "background": QUIET,
+    },
     "mep.touches_limits": lambda rng: {
         "epochs": epochs(rng),
         "mask": masks(),
@@ -508,6 +631,7 @@ CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
         "draws": motor_map.draw_maps(fitted(rng), n_draws=20, rng=np.random.default_rng(3)),
         "bounds": (0.0, np.inf),
     },
+    "tangent.tangent_plane": lambda rng: {"points": np.column_stack([COORDS, rng.normal(60, 5, len(COORDS))])},
 }
 # of images, which are read as float32
 FROM_FLOAT32 = ("labels.", "quality.tsnr", "volumes.tissue", "volumes.regional", "volumes.coverage")
@@ -607,6 +731,9 @@ def test_images_in_single_precision_give_float64(name: str) -> None:
         ("mep.band_pass", "epochs", 0, 0),
         ("mep.peak_to_peak", "epochs", 0, 0),
         ("mep.root_mean_square", "epochs", 0, 0),
+        ("mep.rectified_mean", "epochs", 0, 0),
+        ("mep.area_above_background", "epochs", 0, 0),
+        ("mep_timing.onset_latency", "epochs", 0, 0),
         ("mep.above_background", "amplitude", 0, 0),
         ("motor_map.active_map", "site_means", 0, 0),
         ("motor_map.share_of_maximum", "site_means", 0, 0),

@@ -61,6 +61,8 @@ class HemisphereMap:
         Whether the stimulator output differed by more than ``INTENSITY_APART_MSO`` between pulses.
     slow
         Whether the recording was sampled below the recommended rate.
+    other_frame
+        Whether the muscles were recorded in different runs whose coordinates are not known to be in one frame.
     """
 
     muscles: tuple[str, ...]
@@ -74,11 +76,14 @@ class HemisphereMap:
     clipped: Mapping[str, float] = field(default_factory=dict)
     intensity_changed: bool = False
     slow: bool = False
+    other_frame: bool = False
 
     def fault(self, muscles: Sequence[str]) -> Estimate | None:
         """Return why the recording allows no map of ``muscles``; None if it does."""
         if self.intensity_changed:
             return Estimate.fail(Reason.INTENSITY_CHANGED)
+        if self.other_frame and len(muscles) > 1:
+            return Estimate.fail(Reason.OTHER_FRAME)
         clipped = max(self.clipped.get(muscle, 0.0) for muscle in muscles)
         return Estimate.fail(Reason.CLIPPED) if clipped > CLIPPED_MAX else None
 

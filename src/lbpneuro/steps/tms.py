@@ -41,8 +41,13 @@ def measure(files: list[Path], config: Config, out: OutputFolder) -> Measured:
     return Measured(
         data=data,
         method=meps.map_method(columns),
-        sidecar={"SourceStatus": meps.source_status("tms"), "Amplitude": columns},
+        sidecar={"SourceStatus": meps.source_status("tms"), "Amplitude": columns, **_geometry(grids)},
     )
+
+
+def _geometry(grids: dict[str, meps.Grid]) -> dict[str, Any]:
+    planes = meps.plane_facts(grids)
+    return {"TangentPlane": planes} if planes else {}
 
 
 def hemisphere_map(
@@ -63,4 +68,5 @@ def hemisphere_map(
         clipped=meps.rejected_share(trials, "target_muscle", reason=CLIPPED),
         intensity_changed=meps.intensity_changed(trials, more_than=INTENSITY_APART_MSO),
         slow=meps.sampled_slowly(metadata),
+        other_frame=meps.frames_differ(metadata, each.muscles),
     )
