@@ -132,6 +132,33 @@ def epoch_window(settings: mep.MepSettings, *, longest: float) -> tuple[float, f
     return first - longest, last
 
 
+def check_windows(times: Array, settings: mep.MepSettings, *, longest: float, path: Path) -> None:
+    """Refuse epochs (n_time,) that do not reach over the windows in which background and responses are measured.
+
+    ``longest`` is the largest interval of paired pulses (s): their background is that before the first pulse.
+
+    Raises
+    ------
+    InputError
+        If a window leaves the epochs; what to set is said.
+    """
+    step = times[1] - times[0]
+    start, stop = times[0] - step, times[-1] + step
+    if settings.background[0] - longest < start:
+        latest = 5 * np.ceil((times[0] + longest) * 1e3 / 5)
+        raise InputError(
+            f"{path}: the epochs begin {-times[0] * 1e3:.0f} ms before the pulse, but the background is measured from "
+            f"{settings.background[0] * 1e3:g} ms; set `mep.background_ms: [{latest:g}, "
+            f"{settings.background[1] * 1e3:g}]`, or export longer epochs."
+        )
+    last = max(window[1] for window in settings.windows)
+    if last > stop:
+        raise InputError(
+            f"{path}: the epochs end {times[-1] * 1e3:.0f} ms after the pulse, but responses are measured up to "
+            f"{last * 1e3:g} ms; shorten the windows of `mep.windows_ms`, or export longer epochs."
+        )
+
+
 def _seconds(window_ms: Sequence[float]) -> tuple[float, float]:
     return window_ms[0] / 1000, window_ms[1] / 1000
 
