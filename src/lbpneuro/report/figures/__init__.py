@@ -13,6 +13,7 @@ from lbpneuro.report.figures.pet import plot_tspo_uptake
 from lbpneuro.report.figures.plasticity import plot_block_time_course, plot_plasticity_waveforms
 from lbpneuro.report.figures.qcfc import plot_motion_coupling
 from lbpneuro.report.figures.scales import plot_scale_scores
+from lbpneuro.report.figures.sensory import plot_body_map, plot_conditioning, plot_rating_trains
 from lbpneuro.report.figures.shift import plot_rating_response
 from lbpneuro.report.figures.structural import (
     plot_nuclei_overlay,
@@ -46,6 +47,9 @@ FIGURES: dict[str, Callable[[Visit], Drawing]] = {
     "block_time_course": plot_block_time_course,
     "plasticity_waveforms": plot_plasticity_waveforms,
     "tspo_uptake": plot_tspo_uptake,
+    "body_map": plot_body_map,
+    "rating_trains": plot_rating_trains,
+    "conditioning": plot_conditioning,
     "scale_scores": plot_scale_scores,
 }
 
