@@ -149,7 +149,14 @@ def estimate(marker: Marker, name: str, *, number: int, rng: np.random.Generator
 def drawables(name: str, base: Path, prefix: str) -> list[Path]:
     """Write what the family's step leaves to be drawn."""
     writers = {"structural": anat, "functional": func, "dynamic": dynamic, "shift": shift}
-    writers |= {"tms": tms, "plasticity": plasticity, "pet": pet, "change": change, "scales": scales}
+    writers |= {
+        "tms": tms,
+        "plasticity": plasticity,
+        "pet": pet,
+        "change": change,
+        "scales": scales,
+        "sensory": sensory,
+    }
     return writers[name](base, prefix) if name in writers else []
 
 
@@ -343,6 +350,37 @@ def scales(base: Path, prefix: str) -> list[Path]:
     path = base / f"{prefix}_desc-scales_scores.tsv"
     write_tsv(path, score_table(Phenotype(sheets=sheets, settings=settings)))
     return [path]
+
+
+def sensory(base: Path, prefix: str) -> list[Path]:
+    """Thresholds of which one each lies above and below a limit, two trains, and two repeats of conditioning."""
+    columns = ["test", "site", "side", "value", "ci_low", "ci_high", "n", "n_censored", "bound"]
+    places = [
+        ("ppt", "lumbar", "L", 300.0, 250.0, 360.0, 3, 0, "none"),
+        ("ppt", "lumbar", "R", 980.0, np.nan, np.nan, 3, 2, "lower"),
+        ("ppt", "tibialis", "L", 400.0, np.nan, np.nan, 1, 0, "none"),
+        ("ppt", "sternum", "n/a", 350.0, 300.0, 410.0, 3, 0, "none"),
+        ("cpt", "hand", "L", 0.0, np.nan, np.nan, 3, 3, "upper"),
+        ("cpt", "hand", "R", 9.0, 5.0, 13.0, 3, 0, "none"),
+    ]
+    trains = [("heat", train, stimulus, 20.0 + 5 * stimulus + train) for train in (1, 2) for stimulus in range(4)]
+    blocks = [
+        ("ppt", timing, repeat, block, value + repeat, 2)
+        for repeat in (1, 2)
+        for timing, pair in (("parallel", (250.0, 320.0)), ("sequential", (250.0, 260.0)))
+        for block, value in zip(("before", "conditioned"), pair, strict=True)
+    ]
+    tables = {
+        "desc-sites_thresholds": pd.DataFrame(places, columns=columns),
+        "desc-trains_ratings": pd.DataFrame(trains, columns=["modality", "train", "stimulus", "rating"]),
+        "desc-conditioning_stimuli": pd.DataFrame(
+            blocks, columns=["test_stimulus", "timing", "repeat", "block", "value", "n"]
+        ),
+    }
+    paths = {base / f"{prefix}_{name}.tsv": table for name, table in tables.items()}
+    for path, table in paths.items():
+        write_tsv(path, table)
+    return list(paths)
 
 
 def waves(column: str, sizes: dict[str, float], *, hemi: str = "L") -> pd.DataFrame:

@@ -14,13 +14,14 @@ from matplotlib.patches import Ellipse
 from lbpneuro.errors import Reason, Status
 from lbpneuro.io.files import write_tsv
 from lbpneuro.registry import MARKERS
-from lbpneuro.report.figures import change, connections, dynamic, functional, pet, shift, structural, tms
+from lbpneuro.report.figures import change, connections, dynamic, functional, pet, sensory, shift, structural, tms
 from lbpneuro.report.study import Study
 from lbpneuro.report.visit import AbsentError, Visit
 from tests.report.study import anat as anat_files
 from tests.report.study import dynamic as dynamic_files
 from tests.report.study import func, waves, write_states
 from tests.report.study import pet as pet_files
+from tests.report.study import sensory as sensory_files
 from tests.report.study import shift as shift_files
 from tests.report.test_marks import row
 
@@ -29,7 +30,7 @@ from tests.report.test_marks import row
 def drawn(monkeypatch):
     """The figures that were drawn, in order."""
     figures: list[Figure] = []
-    for module in (tms, dynamic, connections, shift, pet, change):
+    for module in (tms, dynamic, connections, shift, pet, change, sensory):
         monkeypatch.setattr(module, "as_svg", lambda figure: figures.append(figure) or "")
     return figures
 
@@ -236,6 +237,64 @@ def test_uptake_is_drawn_with_its_window_and_references(tmp_path, drawn) -> None
     assert [each.get_label() for each in ratios.containers] == ["occipital cortex", "whole brain"]
     with pytest.raises(AbsentError):
         pet.plot_tspo_uptake(Visit(participant="sub-01", session="n/a", rows=(), files={"pet": files}))
+
+
+def sensory_visit(folder, values: dict[tuple[str, ...], float] | None = None) -> Visit:
+    files = tuple(sensory_files(folder, "sub-01"))
+    rows = connected(values or {}).rows
+    return Visit(participant="sub-01", session="n/a", rows=rows, files={"sensory": files})
+
+
+def test_thresholds_beyond_a_limit_are_drawn_as_such(tmp_path, drawn) -> None:
+    note = sensory.plot_body_map(sensory_visit(tmp_path)).note
+    assert note == "Not on the drawing: sternum."
+    body, _bar, pressure, cold = drawn[-1].axes
+    spots = {line.get_marker(): line for line in body.lines}
+    assert set(spots) == {"o", "^"}
+    assert spots["^"].get_markerfacecolor() == "none"
+    assert spots["^"].get_xdata()[0] > sensory.GAP  # the right side is on the right of the back
+    assert {text.get_text() for text in body.texts} == {"front", "back", "L", "R", "300", ">980", "400"}
+    assert [label.get_text() for label in cold.get_yticklabels()] == ["hand, left", "hand, right"]
+    arrows = {panel: [each.xyann for each in panel.texts] for panel in (pressure, cold)}
+    assert [x for x, _ in arrows[pressure]] == [34]
+    assert [x for x, _ in arrows[cold]] == [-34]
+    assert len(cold.containers) == 1  # of the two sides only one has an interval
+
+
+def test_sites_are_coloured_by_z_score_where_there_is_a_norm(tmp_path, drawn) -> None:
+    sensory.plot_body_map(sensory_visit(tmp_path, {("qst_z", "ppt", "lumbar"): 2.5}))
+    body, bar, *_ = drawn[-1].axes
+    assert bar.get_xlabel().startswith("z-score")
+    colours = {line.get_xdata()[0]: line.get_markerfacecolor() for line in body.lines}
+    red, _, blue, _ = colours[sensory.GAP - 3.2]
+    assert red > blue
+    assert colours[5.8] == "none"  # no norm for this site
+
+
+def test_trains_have_the_mean_slope_and_conditioning_its_change(tmp_path, drawn) -> None:
+    values = {
+        ("tsp_slope", "heat"): 5.0,
+        ("tsp_diff", "heat"): 10.0,
+        ("cpm_inhibition", "ppt", "parallel"): 70.0,
+    }
+    shown = sensory_visit(tmp_path, values)
+    sensory.plot_rating_trains(shown)
+    (panel,) = drawn[-1].axes
+    assert panel.get_title(loc="left").startswith("heat: last - first 10")
+    fitted = panel.lines[-1].get_ydata()
+    np.testing.assert_allclose(fitted, [26.5, 31.5, 36.5])
+    sensory.plot_conditioning(shown)
+    (panel,) = drawn[-1].axes
+    np.testing.assert_allclose(panel.lines[-1].get_ydata(), [251.5, 321.5, 261.5])
+    assert [text.get_text() for text in panel.texts] == ["+70"]
+    assert [label.get_text() for label in panel.get_xticklabels()] == ["before", "during", "after"]
+
+
+def test_trains_that_were_rated_as_a_whole_are_not_drawn(tmp_path) -> None:
+    path = tmp_path / "sub-01_desc-trains_ratings.tsv"
+    write_tsv(path, pd.DataFrame({"modality": ["heat"], "train": [1], "stimulus": [np.nan], "rating": [30.0]}))
+    with pytest.raises(AbsentError, match="only whole trains"):
+        sensory.plot_rating_trains(Visit(participant="sub-01", session="n/a", rows=(), files={"sensory": (path,)}))
 
 
 def test_changes_stand_by_region_and_side_with_what_is_known_of_their_intervals(drawn) -> None:

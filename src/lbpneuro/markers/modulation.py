@@ -144,7 +144,7 @@ CPM_INHIBITION = Marker(
     direction=Direction.LOWER,
     direction_source=f"SMD -0.44 (-0.64 to -0.23): {MCPHEE}",
     tier=Tier.PRIMARY,
-    tier_by_level={SEQUENTIAL: Tier.SECONDARY},
+    tier_by_level=dict.fromkeys((SEQUENTIAL, *(name for name in SIGNS if name != "ppt")), Tier.SECONDARY),
     doi=YARNITSKY,
     fact_sheet=FACT_SHEET,
     n_counts="repeats of the conditioning stimulus",

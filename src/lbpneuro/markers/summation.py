@@ -57,6 +57,7 @@ TSP_DIFF = Marker(
     direction=Direction.HIGHER,
     direction_source=f"SMD 0.50 (0.29 to 0.72): {MCPHEE}",
     tier=Tier.PRIMARY,
+    tier_by_level=dict.fromkeys(("heat", "cuff", "electrical"), Tier.SECONDARY),
     doi=MCPHEE,
     fact_sheet=FACT_SHEET,
     n_counts="trains",
