@@ -437,16 +437,20 @@ def reference(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="lbpneuro reference",
         description="Regress gray-matter volumes of your own controls on intracranial volume, age and sex. The table "
-        "goes into the setting structural.reference of studies measured by the same method.",
+        "goes into the setting structural.reference of studies measured by the same method. With --sensory: means and "
+        "standard deviations of their sensory tests, for sensory.reference (20 people at least, one device).",
     )
     parser.add_argument("out", type=Path, metavar="OUT_DIR", help="output folder of a study with its cohort tables")
     parser.add_argument("table", type=Path, metavar="TSV", help="the table to write")
     parser.add_argument("--group", default="control", metavar="NAME", help="who: value of --column (default: control)")
     parser.add_argument("--column", default="group", metavar="COLUMN", help="of participants.tsv (default: group)")
+    parser.add_argument("--sensory", action="store_true", help="norms of the sensory tests, not of volumes")
     options = parser.parse_args(argv)
+    from lbpneuro.stats.qst_reference import write_norms
     from lbpneuro.stats.reference_cohort import write_reference
 
-    print(write_reference(options.out, options.table, column=options.column, group=options.group))
+    write = write_norms if options.sensory else write_reference
+    print(write(options.out, options.table, column=options.column, group=options.group))
     return 0
 
 

@@ -363,7 +363,7 @@ def test_a_conditioned_threshold_at_the_limit_is_at_least_so_much_inhibition() -
     assert_bound(only(modulation.cpm_pct(data)), low=100 * 50 / 950)
     responder = only(modulation.cpm_responder(data))
     assert (responder.value, responder.status) == (1, Status.FLAG)
-    assert responder.reasons[0] is Reason.CENSORED_AT_LIMIT
+    assert Reason.CENSORED_AT_LIMIT not in responder.reasons  # that it is a response is certain
     little = conditioned(([990], [1000]), limits={"limited": True})
     assert only(modulation.cpm_responder(little)).reasons == (Reason.CENSORED_AT_LIMIT,)
 

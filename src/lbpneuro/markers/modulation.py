@@ -270,7 +270,7 @@ def _responder(found: Change, stimulus: str, settings: Mapping[str, Any]) -> Est
     bounded = found.threshold.bound is not Bound.NONE
     if bounded and answer != {Bound.LOWER: 1, Bound.UPPER: -1}[found.threshold.bound]:
         return Estimate.fail(Reason.CENSORED_AT_LIMIT, n=len(found.changes))
-    kept = [*found.threshold.flags, *flags, *([Reason.CENSORED_AT_LIMIT] if bounded else [])]
+    kept = [*found.threshold.flags, *flags]
     return Estimate.of(answer, ci=(math.nan, math.nan), n=len(found.changes), flags=kept)
 
 
