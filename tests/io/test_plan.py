@@ -281,13 +281,16 @@ def test_trial_tables_of_a_derivative(tmp_path: Path) -> None:
     assert units["sub-02_ses-1"]["files"]["plasticity"] == [str(given / tables[1])]
     assert units["sub-01"]["meps"] == units["sub-02_ses-1"]["meps"] == {}
     assert [Path(path).name for path in units["sub-03"]["meps"]] == ["sub-03_task-plasticity_desc-trials_meps.tsv"]
+    assert str(given / tables[2]) in units["sub-03"]["files"]["tms"]
 
 
-def test_every_session_reads_the_trials_of_the_sham_session(tmp_path):
+def test_every_session_reads_the_trials_of_the_sham_session(tmp_path: Path) -> None:
     names = [f"sub-01/ses-{label}/emg/sub-01_ses-{label}_task-plasticity_meps.tsv" for label in ("a", "b", "sham")]
     tree(tmp_path / "raw", names)
     for sham, expected in ((None, 1), ("sham", 2)):
-        units = make_plan(config(tmp_path, plasticity={"sham_session": sham}))["units"]
+        config = settings(tmp_path)
+        config["plasticity"]["sham_session"] = sham
+        units = load_plan(config)["units"]
         found = {name: [Path(path).name for path in unit["files"]["plasticity"]] for name, unit in units.items()}
         assert {name: len(files) for name, files in found.items()} == {
             "sub-01_ses-a": expected,
@@ -295,7 +298,6 @@ def test_every_session_reads_the_trials_of_the_sham_session(tmp_path):
             "sub-01_ses-sham": 1,
         }
         assert all(len(unit["files"]["tms"]) == 1 for unit in units.values())
-    assert str(given / tables[2]) in units["sub-03"]["files"]["tms"]
 
 
 def test_tables_of_a_recording_are_inherited(tmp_path: Path) -> None:

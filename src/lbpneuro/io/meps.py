@@ -481,7 +481,7 @@ def _with_microvolts(table: pd.DataFrame, metadata: Mapping[str, Any], *, path: 
 def _require_columns(table: pd.DataFrame, path: Path) -> None:
     absent = [] if "p2p_uv" in table else ["p2p_uv"]
     if not {"block", "onset_s", "site_id", "x", "x_mm", "x_cm", "grid_x_cm", "grid_x_mm"} & set(table.columns):
-        absent.append("block (or site, x, y, or onset_s)")
+        absent.append("block (or site, x, y)")
     if absent:
         raise InputError(
             f"{path}: the columns {', '.join(absent)} are absent; a table of motor-evoked potentials needs p2p_uv, and "
