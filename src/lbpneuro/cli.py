@@ -30,6 +30,7 @@ sub-commands (each has its own --help):
   lbpneuro markers            the catalogue by family: tier, expected direction, what it is; --family NAME: sources
   lbpneuro reference OUT_DIR  a reference cohort from your own controls, for gray-matter volumes adjusted for head size
   lbpneuro effect-size        d, Hedges' g and Glass's delta of two groups, with intervals, from published numbers
+  lbpneuro trial OUT_DIR      arms of a trial: adjusted differences, mixed model, effect sizes, responders
   lbpneuro status OUT_DIR     done, failed (with reason) and missing, per participant and family
   lbpneuro selftest           simulate, analyse, and compare what was recovered with what was planted
 
@@ -56,6 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "recovery": recovery,
         "reference": reference,
         "effect-size": _command("effect_size"),
+        "trial": _command("trial"),
     }
     try:
         if arguments and arguments[0] in commands:
@@ -356,11 +358,21 @@ def simulate(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--look", choices=("whole", "defaced", "stripped"), default="whole", help="with --raw-anat: what of the head"
     )
+    parser.add_argument(
+        "--trial", action="store_true", help="a two-arm trial of questionnaires at three sessions, and nothing else"
+    )
     parser.add_argument("--nprocs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes")
     parser.add_argument("--if-missing", action="store_true", help="do nothing where the study already is")
     options = parser.parse_args(argv)
     if options.if_missing and (options.out / "truth.tsv").is_file():
         print(f"{options.out}: the simulated study is already there.")
+        return 0
+    if options.trial:
+        from lbpneuro.simulate.trial import simulate_trial
+
+        simulate_trial(options.out, people=options.participants, seed=options.seed, effect=options.effect)
+        print(f"{options.out}: {options.participants} people in two arms; try: lbpneuro trial {options.out} --arm arm ")
+        print("  --control usual_care --outcome nrs.nrs_7d_average rmdq.rmdq_total --covariate age")
         return 0
     shared = {"participants": options.participants, "seed": options.seed, "effect": options.effect}
     shared |= {"resolution_mm": options.resolution or (1.0 if options.raw_anat else 4.0)}
