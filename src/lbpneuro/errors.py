@@ -60,6 +60,7 @@ class Reason(StrEnum):
     TOO_FEW_SITES = "too_few_sites"
     NO_MAP = "no_map"
     CLIPPED = "clipped"
+    TOO_FEW_ITEMS = "too_few_items"
     NO_BASELINE = "no_baseline"
     NO_PRIMING = "no_priming"
     MIXED_POLARITY = "mixed_polarity"
@@ -94,6 +95,9 @@ class Reason(StrEnum):
     UNSTABLE_BACKGROUND = "unstable_background"
     FLOOR = "floor"
     CEILING = "ceiling"
+    ITEMS_MISSING = "items_missing"
+    STRAIGHT_LINING = "straight_lining"
+    TOTAL_DIFFERS = "total_differs"
     REDUCED_CONFOUNDS = "reduced_confounds"
     DRAFT_PROCESSING = "draft_processing"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from lbpneuro.errors import InputError, Reason, UnitError
@@ -70,6 +71,20 @@ def test_pulse_outside_the_recording(run):
     edit(run[2], "\n1.0\t", "\n1000.0\t")
     with pytest.raises(InputError, match=r"row 2 has onset 1000.0, outside the recording of .* \(1 such rows\)"):
         emg.read_pulses(run[2], duration=recording.duration)
+
+
+def pairs(**columns):
+    return pd.DataFrame({"onset": np.arange(1.0, 1 + len(columns["stim_type"])), **columns})
+
+
+def test_intervals_of_pairs():
+    kinds = ["single", "paired", None, "paired", "single"]
+    pulses = pairs(stim_type=kinds, isi_ms=[np.nan, 2.5, np.nan, 100, 3])
+    np.testing.assert_allclose(emg.pair_intervals(pulses, origin="e.tsv"), [0, 0.0025, 0, 0.1, 0])
+    with pytest.raises(InputError, match=r"the pair of pulses at 2.000 s has no isi_ms.*\(1 such\)"):
+        emg.pair_intervals(pairs(stim_type=["single", "paired"], isi_ms=[np.nan, np.nan]), origin="e.tsv")
+    with pytest.raises(UnitError, match=r"at 1.000 s has isi_ms 0.003; expected 0.5 to 500 ms"):
+        emg.pair_intervals(pairs(stim_type=["paired"], isi_ms=[0.003]), origin="e.tsv")
 
 
 def test_table_without_pulse(run):

@@ -418,11 +418,16 @@ def test_every_column_and_threshold_is_documented():
 
 def test_every_measure_stands_in_its_own_column_in_microvolts():
     """Two pulses, two channels; every measure has numbers of its own."""
-    names = ("p2p", "p2p_corrected", "rms", "background_rms", "rms_corrected", "shape", "latency")
+    names = ("p2p", "p2p_corrected", "rms", "background_rms", "rms_corrected", "shape", "background_mean", "area")
+    names += ("latency", "silent_period")
     values = {name: (10 * place + np.arange(4.0).reshape(2, 2)) * 1e-6 for place, name in enumerate(names, start=1)}
     responses = mep.Responses(
+        times=np.arange(3.0),
         epochs=np.zeros((2, 2, 3)),
+        unfiltered=np.zeros((2, 2, 3)),
         **values,
+        silent_reason=np.array([["", "no_silence"], ["", ""]]),
+        tail=np.zeros((2, 2), dtype=bool),
         spans=np.ones((2, 3), dtype=bool),
         rejected=np.array([["", "clipped"], ["", ""]]),
     )
@@ -434,10 +439,13 @@ def test_every_measure_stands_in_its_own_column_in_microvolts():
     assert table["trial"].tolist() == [1, 1, 2, 2]
     assert table["target_muscle"].tolist() == ["M", "L", "M", "L"]
     assert table["x_mm"].tolist() == [-30, -30, -20, -20]
-    columns = ("p2p_uv", "p2p_corr_uv", "rms_uv", "bg_rms_uv", "rms_corr_uv", "shape_uv")
+    columns = ("p2p_uv", "p2p_corr_uv", "rms_uv", "bg_rms_uv", "rms_corr_uv", "shape_uv", "bg_mean_uv")
     for place, name in enumerate(columns, start=1):
         np.testing.assert_allclose(table[name], 10 * place + np.arange(4), err_msg=name)
-    np.testing.assert_allclose(table["latency_ms"], (70 + np.arange(4)) * 1e-3)
+    np.testing.assert_allclose(table["area_uvms"], (80 + np.arange(4)) * 1e3)
+    np.testing.assert_allclose(table["latency_ms"], (90 + np.arange(4)) * 1e-3)
+    np.testing.assert_allclose(table["silent_period_ms"], (100 + np.arange(4)) * 1e-3)
+    assert table["silent_period_reason"].fillna("").tolist() == ["", "no_silence", "", ""]
     assert table["reject"].tolist() == [0, 1, 0, 0]
     assert table["reject_reason"].fillna("").tolist() == ["", "clipped", "", ""]
 

@@ -16,7 +16,17 @@ import numpy as np
 import pytest
 
 import lbpneuro.kernels
-from lbpneuro.kernels import correlation, effect_size, mep, motor_map, nuisance, responders, spectral, windows
+from lbpneuro.kernels import (
+    correlation,
+    effect_size,
+    mep,
+    mep_timing,
+    motor_map,
+    nuisance,
+    responders,
+    spectral,
+    windows,
+)
 
 Function = Callable[..., Any]
 BAND = (0.01, 0.08)
@@ -84,7 +94,7 @@ def epochs(rng: np.random.Generator, *, n_trial: int = 6) -> np.ndarray:
 
 
 def masks() -> np.ndarray:
-    return np.stack([mep.within(TIMES, WINDOW)] * 2)
+    return np.stack([mep_timing.within(TIMES, WINDOW)] * 2)
 
 
 def mep_settings() -> mep.MepSettings:
@@ -517,7 +527,7 @@ CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
     },
     "plasticity.log_amplitude": lambda rng: {"p2p_uv": rng.lognormal(6, 0.5, (2, 20))},
     "plasticity.log_ratio": lambda rng: {"block_uv": rng.lognormal(6, 0.5, 20), "reference_uv": rng.lognormal(6, 1, 9)},
-    "mep.within": lambda rng: {**TIMED, "window": WINDOW},
+    "mep_timing.within": lambda rng: {**TIMED, "window": WINDOW},
     "mep.subtract_hum": lambda rng: {"epochs": epochs(rng), **TIMED, "frequency": 50.0, "window": QUIET},
     "mep.blank_pulse": lambda rng: {"epochs": epochs(rng), **TIMED, "window": (-0.002, 0.005)},
     "mep.subtract_decay": lambda rng: {"epochs": epochs(rng), **TIMED, "start": 0.005, "baseline": QUIET},
@@ -532,7 +542,42 @@ CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
     },
     "mep.response_span": lambda rng: {"epochs": epochs(rng), **TIMED, **RESPONSE},
     "mep.noise_peak_to_peak": lambda rng: {"epochs": epochs(rng), **TIMED, **RESPONSE},
-    "mep.onset_latency": lambda rng: {"epochs": epochs(rng), **TIMED, **RESPONSE, "present": np.ones((6, 2), bool)},
+    "mep.without_interval": lambda rng: {
+        "epochs": epochs(rng),
+        **TIMED,
+        "intervals": np.array([0, 0.1, 0.003, 0, 0.1, 0]),
+    },
+    "mep.rectified_mean": lambda rng: {"epochs": epochs(rng), "mask": masks()},
+    "mep.area_above_background": lambda rng: {
+        "epochs": epochs(rng),
+        **TIMED,
+        "spans": masks(),
+        "background_mean": rng.uniform(0, 1e-5, (6, 2)),
+    },
+    "mep.has_artefact_tail": lambda rng: {
+        "epochs": epochs(rng),
+        **TIMED,
+        "background": QUIET,
+        "blank": (-0.002, 0.005),
+    },
+    "mep_timing.smooth_rectified": lambda rng: {
+        "epochs": epochs(rng),
+        **TIMED,
+        "quiet": mep_timing.within(TIMES, QUIET),
+    },
+    "mep_timing.onset_latency": lambda rng: {
+        "epochs": epochs(rng),
+        **TIMED,
+        **RESPONSE,
+        "present": np.ones((6, 2), bool),
+    },
+    "mep_timing.average_latency": lambda rng: {"epochs": epochs(rng), **TIMED, **RESPONSE},
+    "mep_timing.silent_period": lambda rng: {
+        "epochs": epochs(rng),
+        **TIMED,
+        "onset": np.full((6, 2), 0.02),
+        "background": QUIET,
+    },
     "mep.touches_limits": lambda rng: {
         "epochs": epochs(rng),
         "mask": masks(),
@@ -686,6 +731,9 @@ def test_images_in_single_precision_give_float64(name: str) -> None:
         ("mep.band_pass", "epochs", 0, 0),
         ("mep.peak_to_peak", "epochs", 0, 0),
         ("mep.root_mean_square", "epochs", 0, 0),
+        ("mep.rectified_mean", "epochs", 0, 0),
+        ("mep.area_above_background", "epochs", 0, 0),
+        ("mep_timing.onset_latency", "epochs", 0, 0),
         ("mep.above_background", "amplitude", 0, 0),
         ("motor_map.active_map", "site_means", 0, 0),
         ("motor_map.share_of_maximum", "site_means", 0, 0),

@@ -101,6 +101,70 @@ def hum_by_loop(trace, times, frequency, window, harmonics=3):
     return trace - design[:, 2:] @ weights[2:]
 
 
+def response_area_by_loop(trace, times, window, background):
+    inside = [abs(v) for v, t in zip(trace, times, strict=True) if window[0] - 1e-9 <= t <= window[1] + 1e-9]
+    quiet = [abs(v) for v, t in zip(trace, times, strict=True) if background[0] - 1e-9 <= t <= background[1] + 1e-9]
+    return (sum(inside) - len(inside) * sum(quiet) / len(quiet)) * (times[1] - times[0])
+
+
+def smoothed_by_loop(trace, times, background, width_s=0.001):
+    quiet = [v for v, t in zip(trace, times, strict=True) if background[0] - 1e-9 <= t <= background[1] + 1e-9]
+    level = sum(quiet) / len(quiet)
+    width = max(1, round(width_s / (times[1] - times[0])))
+    before, after = width // 2, (width - 1) // 2
+    padded = [0.0] * before + [abs(v - level) for v in trace] + [0.0] * after
+    return [sum(padded[i : i + width]) / width for i in range(len(trace))]
+
+
+def onset_by_loop(trace, times, window, background):
+    """The first of three milliseconds above 3 SD and 2 % of the peak, walked back to 2 SD and 1.5 %; None without."""
+    smooth = smoothed_by_loop(trace, times, background)
+    calm = [v for v, t in zip(smooth, times, strict=True) if background[0] - 1e-9 <= t <= background[1] + 1e-9]
+    mean = sum(calm) / len(calm)
+    sd = math.sqrt(sum((v - mean) ** 2 for v in calm) / (len(calm) - 1))
+    inside = [window[0] - 1e-9 <= t <= window[1] + 1e-9 for t in times]
+    peak = max([0.0, *(v - mean for v, there in zip(smooth, inside, strict=True) if there)])
+    length = max(1, round(0.003 / (times[1] - times[0])))
+    for start in range(len(times) - length + 1):
+        run = range(start, start + length)
+        if all(inside[i] and smooth[i] - mean > max(3 * sd, 0.02 * peak) for i in run):
+            place = start
+            while inside[place - 1] and smooth[place - 1] - mean > max(2 * sd, 0.015 * peak):
+                place -= 1
+            return times[place]
+    return None
+
+
+def silence_by_search(trace, times, onset, background):
+    """Every pair of a beginning and an end after the onset, one at a time; returns both times."""
+    quiet = [v for v, t in zip(trace, times, strict=True) if background[0] - 1e-9 <= t <= background[1] + 1e-9]
+    level = sum(quiet) / len(quiet)
+    half = sum(abs(v - level) for v in quiet) / len(quiet) / 2
+    gains = [half - abs(v - level) if t > onset else 0.0 for v, t in zip(trace, times, strict=True)]
+    best, found = -math.inf, (math.nan, math.nan)
+    for first in range(len(times)):
+        if not onset < times[first] <= onset + 0.04:
+            continue
+        total = 0.0
+        for last in range(first + 1, len(times)):
+            total += gains[last]
+            if total > best:
+                best, found = total, (times[first], times[last])
+    return found
+
+
+def contracted_epochs(rng, *, n_trial, silence_s, amplitude_uv=500.0, background_uv=25.0, sfreq=4000.0):
+    """Epochs (n_trial, 1, n_time) of a contracted muscle in volts: a response at 20 ms and a silence from there on."""
+    times = np.arange(round(-0.35 * sfreq), round(0.35 * sfreq) + 1) / sfreq
+    frequencies = np.fft.rfftfreq(times.size, 1 / sfreq)
+    gain = (frequencies / 60) ** 2 / (1 + (frequencies / 60) ** 2) / np.sqrt(1 + (frequencies / 160) ** 4)
+    noise = np.fft.irfft(np.fft.rfft(rng.standard_normal((2, n_trial, times.size))) * gain, times.size)
+    active, rest = noise / noise.std(ddof=0)
+    silent = (times >= 0.020) & (times < 0.020 + silence_s)
+    signal = np.where(silent, 0.0, background_uv * active) + 1.5 * rest + amplitude_uv * biphasic(times)
+    return signal[:, None] * 1e-6, times
+
+
 def biphasic(times, *, onset_s=0.020, duration_s=0.008):
     """A response of peak-to-peak 1 between onset and onset + duration."""
     share = (times - onset_s) / duration_s

@@ -28,6 +28,8 @@ VOLTS = {"V": 1.0, "mV": 1e-3, "uV": 1e-6, "µV": 1e-6, "μV": 1e-6}
 SFREQ_MIN = 1000.0
 SFREQ_GOOD = 2000.0
 EPOCH_S = (-0.35, 0.2)
+CONTRACTED_S = (-0.35, 0.35)
+"""Epochs of contracted muscles are longer: the background returns late after a silent period."""
 UNKNOWN_HEADER_UNITS = ("", "n/a", "Filtered")
 
 
@@ -251,7 +253,16 @@ def _no_such_muscle(recording: Recording, muscle: str) -> str:
 
 
 PULSE_TEXT = ("nibs_event_id", "site_id", "block", "hemisphere", "stim_type")
-PULSE_NUMBERS = ("intensity_mso", "isi_ms", "rmt_mso", "amt_mso", "x_mm", "y_mm", "z_mm")
+PULSE_NUMBERS = (
+    "intensity_mso",
+    "conditioning_mso",
+    "isi_ms",
+    "rmt_mso",
+    "amt_mso",
+    "x_mm",
+    "y_mm",
+    "z_mm",
+)
 STIM_TYPES = ("single", "paired", "train")
 
 
@@ -284,8 +295,42 @@ def read_pulses(path: Path, *, duration: float, draft: nibs.Draft | None = None)
             f"{duration:.3f} s ({len(outside)} such rows); give onsets in seconds from the start of the recording."
         )
     kept = table.assign(onset=onset).reindex(columns=["onset", *PULSE_TEXT, *PULSE_NUMBERS])
-    kept = kept.assign(**{name: numbers(kept[name], path) for name in PULSE_NUMBERS}, stim_type=_kinds(kept, path))
+    kept = kept.assign(**{name: numbers(kept[name], path) for name in PULSE_NUMBERS})
+    kept = kept.assign(stim_type=_kinds(kept, path))
     return kept.sort_values("onset", kind="stable").reset_index(drop=True)
+
+
+PAIRED = "paired"
+ISI_MS = (0.5, 500.0)
+"""Intervals between the pulses of a pair that are believed to be in ms."""
+
+
+def pair_intervals(pulses: pd.DataFrame, *, origin: Path) -> NDArray[np.float64]:
+    """Return the time between the two pulses of every pair (n_pulse,), in s; 0 for single pulses.
+
+    Raises
+    ------
+    InputError
+        If a pair has no interval.
+    UnitError
+        If an interval can hardly be in ms.
+    """
+    paired = (pulses["stim_type"] == PAIRED).to_numpy()
+    isi_ms = np.where(paired, pulses["isi_ms"].to_numpy(dtype=float), 0.0)
+    onset = pulses["onset"].to_numpy(dtype=float)
+    unknown = np.flatnonzero(np.isnan(isi_ms))
+    if unknown.size:
+        raise InputError(
+            f"{origin}: the pair of pulses at {onset[unknown[0]]:.3f} s has no isi_ms; give the time between "
+            f"its pulses in ms ({unknown.size} such)."
+        )
+    odd = np.flatnonzero(paired & ~((isi_ms >= ISI_MS[0]) & (isi_ms <= ISI_MS[1])))
+    if odd.size:
+        raise UnitError(
+            f"{origin}: the pair of pulses at {onset[odd[0]]:.3f} s has isi_ms {isi_ms[odd[0]]:g}; expected "
+            f"{ISI_MS[0]:g} to {ISI_MS[1]:g} ms ({odd.size} such). Intervals in seconds must be multiplied by 1000."
+        )
+    return isi_ms / 1e3
 
 
 def _renamed(table: pd.DataFrame, name: str, *candidates: str) -> pd.DataFrame:
@@ -317,18 +362,22 @@ def _kinds(pulses: pd.DataFrame, path: Path) -> pd.Series:
             f"{path}: row {wrong[0] + 2}, column stim_type: expected {', '.join(STIM_TYPES)}, found "
             f"{kinds[wrong[0]]!r}."
         )
-    return kinds.where(kinds.notna(), pulses["isi_ms"].notna().map({True: "paired", False: None}))
+    return kinds.where(kinds.notna(), (pulses["isi_ms"] > 0).map({True: PAIRED, False: None}))
 
 
 def read_epochs(
-    recording: Recording, channels: Sequence[Channel], *, onsets: NDArray[np.float64]
+    recording: Recording,
+    channels: Sequence[Channel],
+    *,
+    onsets: NDArray[np.float64],
+    window: tuple[float, float] = EPOCH_S,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return epochs (n_trial, n_channel, n_time) in volts, and times (n_time,) in seconds from the pulse.
 
-    Only the samples around the pulses are read. An epoch that leaves the recording is NaN.
+    Only the samples in ``window`` (s) around the pulses are read. An epoch that leaves the recording is NaN.
     """
     sfreq = recording.sfreq
-    first, last = round(EPOCH_S[0] * sfreq), round(EPOCH_S[1] * sfreq)
+    first, last = round(window[0] * sfreq), round(window[1] * sfreq)
     scale = np.array([channel.scale for channel in channels])[:, None]
     picks = [recording.raw.ch_names.index(channel.name) for channel in channels]
     epochs = np.full((len(onsets), len(channels), last - first + 1), np.nan)

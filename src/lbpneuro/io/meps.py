@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lbpneuro.errors import InputError, Reason, UnitError
-from lbpneuro.io.emg import SFREQ_GOOD, VOLTS, Channel, Recording
+from lbpneuro.io.emg import CONTRACTED_S, EPOCH_S, SFREQ_GOOD, VOLTS, Channel, Recording
 from lbpneuro.io.files import raise_upstream_error, read_json, read_tsv, write_json, write_tsv
 from lbpneuro.io.index import entities
 from lbpneuro.io.muscles import known_muscle
@@ -19,7 +19,7 @@ from lbpneuro.io.positions import numbers, sides, with_millimetres
 from lbpneuro.io.provenance import software_versions
 from lbpneuro.io.resources import config_schema
 from lbpneuro.io.sidecars import read_metadata
-from lbpneuro.kernels import mep, motor_map
+from lbpneuro.kernels import mep, mep_timing, motor_map
 from lbpneuro.kernels.tangent import TangentPlane, tangent_plane
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "stim_type": ("single or paired pulse.", ""),
     "isi_ms": ("Interval between the pulses of a pair; the response is that to the second.", "ms"),
     "intensity_mso": ("Stimulator output, of a pair that of the second pulse.", "%"),
+    "conditioning_mso": ("Stimulator output of the first pulse of a pair.", "%"),
     "rmt_mso": ("Resting motor threshold that the study states.", "%"),
     "amt_mso": ("Active motor threshold that the study states.", "%"),
     "p2p_uv": ("Peak-to-peak amplitude in the response window.", "uV"),
@@ -49,13 +50,25 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "bg_rms_uv": ("Root mean square in the background window.", "uV"),
     "bg_mean_uv": ("Mean of the rectified signal in the background window.", "uV"),
     "rms_corr_uv": ("Root mean square above the background; negative where the background had more.", "uV"),
-    "area_uvms": ("Area of the rectified response above the background.", "uV*ms"),
     "shape_uv": ("Share of the muscle's average response in the trial, as peak-to-peak; linear, signed.", "uV"),
+    "area_uvms": ("Area of the rectified signal above the background, where the RMS is taken; signed.", "uV*ms"),
     "latency_ms": ("Onset of the response from the pulse; n/a without a response.", "ms"),
+    "silent_period_ms": ("From the onset of the response to the return of the background (contracted muscles).", "ms"),
+    "silent_period_reason": ("Why there is no silent period: at_rest, no_response, no_silence, not_returned.", ""),
     "reject": ("1: the trial is not used.", ""),
     "reject_reason": ("Why the trial is not used.", ""),
 }
-TEXT = ("trial", "channel", "target_muscle", "hemisphere", "site_id", "block", "stim_type", "reject_reason")
+TEXT = (
+    "trial",
+    "channel",
+    "target_muscle",
+    "hemisphere",
+    "site_id",
+    "block",
+    "stim_type",
+    "silent_period_reason",
+    "reject_reason",
+)
 ALIASES = {
     "site": "site_id",
     "nibs_position_id": "site_id",
@@ -92,7 +105,7 @@ def mep_settings(channels: Sequence[Channel], recording: Recording, *, config: M
     """
     settings = config["mep"]
     task = entities(recording.path).get("task")
-    active = task == config["tms"]["task"] and config["tms"]["contraction"] == "active"
+    active = contracted(task or "", config)
     hum = recording.metadata.get("PowerLineFrequency") if settings["hum"] else None
     low, high = settings["active_bg_range_of_median"]
     return mep.MepSettings(
@@ -103,8 +116,20 @@ def mep_settings(channels: Sequence[Channel], recording: Recording, *, config: M
         hum=float(hum) if isinstance(hum, int | float) else None,
         correction=settings["bg_correction"],
         background_max=None if active else settings["rest_bg_rms_max_uv"] * 1e-6,
+        background_mads=None if active else settings["rest_bg_mads_max"],
         background_range=(low, high) if active else None,
     )
+
+
+def contracted(task: str, config: Mapping[str, Any]) -> bool:
+    """Return whether the muscles are contracted in a recording of ``task``."""
+    return task == config["tms"]["task"] and bool(config["tms"]["contraction"] == "active")
+
+
+def epoch_window(settings: mep.MepSettings, *, longest: float) -> tuple[float, float]:
+    """Return how much around a pulse is read (s); ``longest`` is the largest interval of paired pulses (s)."""
+    first, last = CONTRACTED_S if settings.contracted else EPOCH_S
+    return first - longest, last
 
 
 def _seconds(window_ms: Sequence[float]) -> tuple[float, float]:
@@ -128,9 +153,11 @@ OF_PULSES = (
     "stim_type",
     "isi_ms",
     "intensity_mso",
+    "conditioning_mso",
     "rmt_mso",
     "amt_mso",
 )
+"""Columns of the trial table that are those of the pulse."""
 
 
 def trial_table(pulses: pd.DataFrame, channels: Sequence[Channel], *, responses: mep.Responses) -> pd.DataFrame:
@@ -150,9 +177,13 @@ def trial_table(pulses: pd.DataFrame, channels: Sequence[Channel], *, responses:
             "p2p_corr_uv": responses.p2p_corrected.ravel() * 1e6,
             "rms_uv": responses.rms.ravel() * 1e6,
             "bg_rms_uv": responses.background_rms.ravel() * 1e6,
+            "bg_mean_uv": responses.background_mean.ravel() * 1e6,
             "rms_corr_uv": responses.rms_corrected.ravel() * 1e6,
             "shape_uv": responses.shape.ravel() * 1e6,
+            "area_uvms": responses.area.ravel() * 1e9,
             "latency_ms": responses.latency.ravel() * 1e3,
+            "silent_period_ms": responses.silent_period.ravel() * 1e3,
+            "silent_period_reason": [reason or None for reason in responses.silent_reason.ravel().tolist()],
             "reject": (responses.rejected != mep.KEPT).ravel().astype(int),
             "reject_reason": [reason or None for reason in responses.rejected.ravel().tolist()],
         },
@@ -171,28 +202,102 @@ def contralateral(table: pd.DataFrame, channels: Sequence[Channel]) -> pd.DataFr
     return table[~same_side]
 
 
-AVERAGE_COLUMNS = ("muscle", "hemisphere", "block", "time_ms", "mean_uv", "sem_uv", "n")
+AVERAGED_BY = ["target_muscle", "hemisphere", "block", "isi_ms"]
+AVERAGE_COLUMNS = ("muscle", "hemisphere", "block", "isi_ms", "time_ms", "mean_uv", "sem_uv", "n")
+LATENCY_DRAWS = 500
 
 
-def average_waveforms(table: pd.DataFrame, responses: mep.Responses, *, times: Array) -> pd.DataFrame:
+def _averaged(table: pd.DataFrame) -> Iterator[tuple[dict[str, Any], NDArray[np.intp]]]:
+    """The kept trials that are averaged: per muscle, hemisphere, block and interval; of a map those at the best site.
+
+    Yields what they have in common and their rows in the table.
+    """
+    for key, rows in table[table["reject"] == 0].groupby(AVERAGED_BY, dropna=False, sort=False):
+        yield dict(zip(AVERAGE_COLUMNS[:4], key, strict=True)), _best_site(rows).index.to_numpy()
+
+
+def average_waveforms(table: pd.DataFrame, responses: mep.Responses) -> pd.DataFrame:
     """Return mean responses of the kept trials in long form, with their standard error and number.
 
     Of a map, those at the site with the largest mean amplitude, per muscle and hemisphere; of other
-    protocols, those of each block.
+    protocols, those of each block and each interval of paired pulses.
     """
     import pandas as pd
 
-    shown = mep.within(times, AVERAGE_S)
-    waves = responses.epochs.reshape(-1, times.size)[:, shown] * 1e6
-    kept = table[table["reject"] == 0]
+    shown = mep_timing.within(responses.times, AVERAGE_S)
+    waves = responses.epochs.reshape(-1, responses.times.size)[:, shown] * 1e6
     parts = []
-    for (muscle, hemi, block), rows in kept.groupby(["target_muscle", "hemisphere", "block"], dropna=False, sort=False):
-        chosen = waves[_best_site(rows).index.to_numpy()]
-        labels = {"muscle": muscle, "hemisphere": hemi, "block": block, "time_ms": times[shown] * 1e3}
+    for labels, rows in _averaged(table):
+        chosen = waves[rows]
         error = chosen.std(axis=0, ddof=1) / np.sqrt(len(chosen)) if len(chosen) > 1 else np.nan
-        parts.append(pd.DataFrame({**labels, "mean_uv": chosen.mean(axis=0), "sem_uv": error, "n": len(chosen)}))
+        values = {"time_ms": responses.times[shown] * 1e3, "mean_uv": chosen.mean(axis=0), "sem_uv": error}
+        parts.append(pd.DataFrame({**labels, **values, "n": len(chosen)}))
     empty = pd.DataFrame(columns=list(AVERAGE_COLUMNS))
     return pd.concat(parts, ignore_index=True) if parts else empty
+
+
+def average_latencies(
+    table: pd.DataFrame, responses: mep.Responses, *, settings: mep.MepSettings, rng: np.random.Generator
+) -> list[dict[str, Any]]:
+    """Return the onset of the average responses to single pulses (ms), with bootstrap error and 95 % interval.
+
+    One entry per average of :func:`average_waveforms`. Trials are resampled ``LATENCY_DRAWS`` times; an average
+    without a response, or whose resamples lack one more than once in twenty times, has no latency.
+    """
+    n_channel = len(settings.windows)
+    found = []
+    for labels, rows in _averaged(table):
+        if labels["isi_ms"] > 0:
+            continue
+        trials, channels = rows // n_channel, rows % n_channel
+        n = len(trials)
+        draws = rng.multinomial(n, np.full(n, 1 / n), size=LATENCY_DRAWS) / n
+        window = mep_timing.within(responses.times, settings.windows[channels[0]])
+        onsets = mep_timing.average_latency(
+            responses.unfiltered[trials, channels][:, None],
+            responses.times,
+            masks=window[None],
+            background=settings.background,
+            weights=np.concatenate([np.full((1, n), 1 / n), draws]),
+        )[:, 0]
+        names = {"Muscle": labels["muscle"], "Hemisphere": labels["hemisphere"], "Block": labels["block"]}
+        present = {key: value if isinstance(value, str) else None for key, value in names.items()}
+        found.append({**present, **_spread(onsets[0] * 1e3, onsets[1:] * 1e3), "N": n})
+    return found
+
+
+RESAMPLES_WITH_RESPONSE = 0.95
+
+
+def _spread(value: float, draws: Array) -> dict[str, float | None]:
+    """An estimate with the standard deviation and the middle 95 % of its resamples; empty if many of them are."""
+    there = draws[np.isfinite(draws)]
+    if not np.isfinite(value) or len(there) < RESAMPLES_WITH_RESPONSE * len(draws):
+        return dict.fromkeys(("Latency_ms", "SE_ms", "Low_ms", "High_ms"))
+    low, high = np.quantile(there, [0.025, 0.975])
+    numbers = (value, there.std(ddof=1), low, high)
+    names = ("Latency_ms", "SE_ms", "Low_ms", "High_ms")
+    return {name: round(float(number), 4) for name, number in zip(names, numbers, strict=True)}
+
+
+MOST_SWEEPS = 60
+
+
+def single_sweeps(table: pd.DataFrame, responses: mep.Responses) -> pd.DataFrame:
+    """Return single responses to be looked at (uV), a column per muscle and trial, named ``muscle:trial``.
+
+    Every trial if there are at most ``MOST_SWEEPS`` per muscle, else as many, evenly over the run. The first
+    column is ``time_ms``.
+    """
+    import pandas as pd
+
+    shown = mep_timing.within(responses.times, AVERAGE_S)
+    waves = responses.epochs.reshape(-1, responses.times.size)[:, shown] * 1e6
+    columns: dict[str, Array] = {"time_ms": responses.times[shown] * 1e3}
+    for muscle, rows in table.groupby("target_muscle", sort=False):
+        chosen = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), MOST_SWEEPS)).round().astype(int))
+        columns |= {f"{muscle}:{table['trial'][row]}": waves[row] for row in rows.index.to_numpy()[chosen]}
+    return pd.DataFrame(columns).astype("float32")
 
 
 def _best_site(rows: pd.DataFrame) -> pd.DataFrame:
@@ -204,10 +309,11 @@ def _best_site(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def background_crosstalk(
-    responses: mep.Responses, channels: Sequence[Channel], *, times: Array, settings: mep.MepSettings
+    responses: mep.Responses, channels: Sequence[Channel], *, settings: mep.MepSettings
 ) -> list[dict[str, Any]]:
     """Return the largest background cross-correlation of each pair of channels at lags below 2 ms."""
-    quiet = responses.epochs[..., mep.within(times, settings.background)]
+    times = responses.times
+    quiet = responses.epochs[..., mep_timing.within(times, settings.background)]
     lag = max(1, int(CROSSTALK_LAG_S / (times[1] - times[0])))
     pairs = [(i, j) for i in range(len(channels)) for j in range(i + 1, len(channels))]
     peaks = [mep.cross_correlation_peak(quiet[:, i], quiet[:, j], max_lag=lag) for i, j in pairs]
@@ -217,9 +323,20 @@ def background_crosstalk(
     ]
 
 
-def response_spans(responses: mep.Responses, channels: Sequence[Channel], *, times: Array) -> dict[str, list[float]]:
+def artefact_tails(responses: mep.Responses, channels: Sequence[Channel]) -> dict[str, float]:
+    """Return the share of the kept trials whose artefact lasts into the response, per muscle."""
+    kept = responses.rejected == mep.KEPT
+    counts = np.maximum(kept.sum(axis=0), 1)
+    shares = (responses.tail & kept).sum(axis=0) / counts
+    found: dict[str, float] = {}
+    for channel, share in zip(channels, shares, strict=True):  # of a muscle recorded on both sides the worse
+        found[channel.muscle] = max(found.get(channel.muscle, 0.0), round(float(share), 4))
+    return found
+
+
+def response_spans(responses: mep.Responses, channels: Sequence[Channel]) -> dict[str, list[float]]:
     """Return onset and offset of the average response per muscle (ms), between which the RMS was taken."""
-    bounds = [times[np.flatnonzero(span)[[0, -1]]] * 1e3 for span in responses.spans]
+    bounds = [responses.times[np.flatnonzero(span)[[0, -1]]] * 1e3 for span in responses.spans]
     return {
         channel.muscle: [round(float(bound), 3) for bound in pair]
         for channel, pair in zip(channels, bounds, strict=True)
@@ -599,6 +716,14 @@ def unstable_background(each: Grid, *, limit: float = 0.30) -> NDArray[np.bool_]
     return out
 
 
+TAIL_SHARE_MAX = 0.5
+
+
+def has_artefact_tail(metadata: Mapping[str, Any], muscle: str) -> bool:
+    """Return whether the artefact lasts into the response in more than half of the trials of a muscle."""
+    return bool(metadata.get("ArtefactTail", {}).get(muscle, 0.0) > TAIL_SHARE_MAX)
+
+
 def has_crosstalk(metadata: Mapping[str, Any], muscles: Sequence[str], *, limit: float = 0.3) -> bool:
     """Return whether the metadata of a trial table give the pair a background cross-correlation above ``limit``."""
     pairs = metadata.get("BackgroundCrossCorrelation", [])
@@ -693,6 +818,12 @@ def average_of(tables: Sequence[Path]) -> list[Path]:
     return [path for path in map(average_path, tables) if path.exists()]
 
 
+def sweeps_path(average: Path) -> Path:
+    """Return where the single responses are, beside the mean waveforms ``average``."""
+    return average.with_name(average.name.replace("_desc-average_emg.tsv", "_desc-sweeps_emg.parquet"))
+
+
 def average_path(table: Path) -> Path:
     """Return where the mean waveforms of a trial table are."""
-    return table.with_name(table.name.removesuffix("_meps.tsv").removesuffix("_desc-trials") + "_desc-average_emg.tsv")
+    stem = table.name.removesuffix("_meps.tsv").removesuffix("_desc-trials")
+    return table.with_name(f"{stem}_desc-average_emg.tsv")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +67,7 @@ DRAFTS = (
 SECONDS = {"s": 1.0, "sec": 1.0, "second": 1.0, "seconds": 1.0, "ms": 1e-3, "millisecond": 1e-3, "milliseconds": 1e-3}
 PERCENT_OF_OUTPUT = re.compile(r"%|percent|mso|maximum stimulator output", re.IGNORECASE)
 NO_PULSES = ("train", "other")
-TEMPLATE_COLUMNS = ("stim_type", "isi_ms", "intensity_mso", "rmt_mso", "amt_mso")
+TEMPLATE_COLUMNS = ("stim_type", "isi_ms", "intensity_mso", "conditioning_mso", "rmt_mso", "amt_mso")
 POSITION_COLUMNS = ("site_id", "x_mm", "y_mm", "z_mm", "hemisphere")
 ELECTRODE = re.compile(r"^[A-Za-z]+(\d+)$")
 
@@ -149,7 +150,8 @@ def _templates(table: pd.DataFrame, draft: Draft, *, path: Path) -> pd.DataFrame
     columns = {
         "stim_type": kind,
         "isi_ms": _interval_ms(table, draft, metadata, path=path).where(kind == "paired"),
-        "intensity_mso": _intensity(table, draft, metadata, path=path),
+        "intensity_mso": _intensity(table, draft, metadata, path=path, pulse=-1),
+        "conditioning_mso": _intensity(table, draft, metadata, path=path, pulse=0).where(kind == "paired"),
         "rmt_mso": _threshold(table, "rMT", draft.rmt, metadata, path=path),
         "amt_mso": _threshold(table, "aMT", draft.amt, metadata, path=path),
     }
@@ -187,35 +189,38 @@ def _interval_ms(table: pd.DataFrame, draft: Draft, metadata: Mapping[str, Any],
     return pd.Series(np.nan, table.index)
 
 
-def _intensity(table: pd.DataFrame, draft: Draft, metadata: Mapping[str, Any], *, path: Path) -> pd.Series:
-    """The output (% of the maximum) of the last pulse of a stimulus, which is the test pulse of a pair."""
+def _intensity(table: pd.DataFrame, draft: Draft, metadata: Mapping[str, Any], *, path: Path, pulse: int) -> pd.Series:
+    """The output (% of the maximum) of the first (0) or last (-1) pulse; of a pair the last is the test."""
     import pandas as pd
 
     stated = table.get(draft.intensity, pd.Series(np.nan, table.index, dtype=object))
     each = table.get("pattern1_intensity", pd.Series(np.nan, table.index, dtype=object))
-    last = stated.where(stated.notna(), each).astype(object).map(_last, na_action="ignore").rename(draft.intensity)
-    values = numbers(last, path)
+    chosen = stated.where(stated.notna(), each).astype(object).map(partial(_of_pulse, pulse), na_action="ignore")
+    values = numbers(chosen.rename(draft.intensity), path)
     unit = _described(metadata, draft.intensity, "Units")
     in_percent = unit is None or bool(PERCENT_OF_OUTPUT.search(str(unit)))
     if not in_percent:
         return pd.Series(np.nan, table.index)
-    scaled = _scaled(table, metadata)
+    scaled = _scaled(table, metadata, pulse=pulse)
     return values.where(values.notna(), scaled)
 
 
-def _last(text: str) -> str:
-    return str(text).split("|")[-1].strip()
+def _of_pulse(pulse: int, text: str) -> str:
+    """The entry of one pulse in a list of them."""
+    return str(text).split("|")[pulse].strip()
 
 
-def _scaled(table: pd.DataFrame, metadata: Mapping[str, Any]) -> pd.Series:
+def _scaled(table: pd.DataFrame, metadata: Mapping[str, Any], *, pulse: int) -> pd.Series:
     """The output where only its reference and the multiple of it are given."""
     import pandas as pd
 
     if not {"intensity_reference", "intensity_scaling"} <= set(table.columns):
         return pd.Series(np.nan, table.index, dtype=float)
     values = {name: _reference(metadata, name) for name in ("rMT", "aMT", "1mV")}
-    reference = table["intensity_reference"].map(_last, na_action="ignore").map(values).astype(float)
-    factor = table["intensity_scaling"].map(_last, na_action="ignore")
+    reference = (
+        table["intensity_reference"].map(partial(_of_pulse, pulse), na_action="ignore").map(values).astype(float)
+    )
+    factor = table["intensity_scaling"].map(partial(_of_pulse, pulse), na_action="ignore")
     return reference * pd.to_numeric(factor, errors="coerce")
 
 

@@ -79,6 +79,7 @@ _REASON_WORDS: dict[Reason, str] = {
     Reason.TOO_FEW_SITES: "too few usable stimulation sites",
     Reason.NO_MAP: "no response above the background at any site",
     Reason.CLIPPED: "too many responses exceed the range of the amplifier",
+    Reason.TOO_FEW_ITEMS: "too many items were left blank",
     Reason.NO_BASELINE: "no usable baseline block",
     Reason.NO_PRIMING: "the first bout did not change excitability",
     Reason.MIXED_POLARITY: "the two bouts had different polarity",
@@ -113,6 +114,9 @@ _REASON_WORDS: dict[Reason, str] = {
     Reason.UNSTABLE_BACKGROUND: "unstable background contraction",
     Reason.FLOOR: "responses close to the floor",
     Reason.CEILING: "responses close to the ceiling",
+    Reason.ITEMS_MISSING: "some items were left blank",
+    Reason.STRAIGHT_LINING: "the same answer was ticked all the way down",
+    Reason.TOTAL_DIFFERS: "the total in the table is not that of its items",
     Reason.REDUCED_CONFOUNDS: "fewer confounds taken out, because the scan is short",
     Reason.DRAFT_PROCESSING: "draft preprocessing (coarse resolution)",
 }
