@@ -324,8 +324,8 @@ def report_status(out: Path) -> int:
 # -- sub-commands -----------------------------------------------------------------------------------------------------
 
 
-def simulate(argv: Sequence[str]) -> int:
-    """Write a simulated study."""
+def simulation_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``lbpneuro simulate``."""
     parser = argparse.ArgumentParser(prog="lbpneuro simulate", description="Write a BIDS study with known truth.")
     parser.add_argument("out", type=Path, help="folder to write: raw/, fmriprep/, truth.tsv")
     parser.add_argument("--participants", type=int, default=8, metavar="N", help="default 8, half with low back pain")
@@ -363,6 +363,12 @@ def simulate(argv: Sequence[str]) -> int:
     )
     parser.add_argument("--nprocs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes")
     parser.add_argument("--if-missing", action="store_true", help="do nothing where the study already is")
+    return parser
+
+
+def simulate(argv: Sequence[str]) -> int:
+    """Write a simulated study."""
+    parser = simulation_parser()
     options = parser.parse_args(argv)
     if options.if_missing and (options.out / "truth.tsv").is_file():
         print(f"{options.out}: the simulated study is already there.")

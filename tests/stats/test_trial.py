@@ -9,13 +9,14 @@ import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
 
-from lbpneuro.errors import ConfigError, InputError
+from lbpneuro.errors import InputError
 from lbpneuro.io.outcomes import Outcome
 from lbpneuro.simulate.trial import TrialModel, draw_trial
 from lbpneuro.stats.effect_size import Intervals
 from lbpneuro.stats.mixed import fit_mixed, robust_covariance
-from lbpneuro.stats.trial import Result, adjusted_difference, analyse, check_rules, favours, intention_to_treat
+from lbpneuro.stats.trial import Result, adjusted_difference, analyse, favours, intention_to_treat
 from lbpneuro.stats.trial_design import Design, Rules
+from lbpneuro.stats.trial_rules import outcome_rules
 
 SESSIONS = ("ses-1", "ses-2", "ses-3")
 PAIN = Outcome(name="pain", label="Pain", unit="1", better="lower")
@@ -323,6 +324,15 @@ def test_a_covariate_that_says_the_same_as_the_arm_is_named(trial) -> None:
     assert "depend on each other" in row(analysed(values, same), "ancova")["note"]
 
 
-def test_rules_without_an_outcome_are_refused() -> None:
-    with pytest.raises(ConfigError, match="rules for other"):
-        check_rules({"other": Rules()}, [PAIN])
+def test_rules_of_questionnaires_are_known_and_the_plan_counts_more() -> None:
+    names = ["pain_nrs__7d_average", "nrs.nrs_now", "rmdq", "odi.odi_total", "pcs__rumination", "gm_volume__dlpfc__L"]
+    outcomes = [Outcome(name=name, label="", unit="1", better="higher" if name[0] == "g" else "") for name in names]
+    entries = {"rmdq": {"mic": 4, "reliability": 0.9}, "pain_nrs": {"recovered": 1}}
+    rules = outcome_rules(entries, outcomes)
+    assert (rules["nrs.nrs_now"].mic, rules["nrs.nrs_now"].mic_share, rules["nrs.nrs_now"].recovered) == (2, 0.3, 0)
+    assert rules["pain_nrs__7d_average"].recovered == 1
+    assert (rules["rmdq"].mic, rules["rmdq"].sem, rules["rmdq"].reliability) == (4, None, 0.9)
+    assert rules["odi.odi_total"].sem == 6.5
+    assert "10.1007/s00586-019-06222-8" in rules["odi.odi_total"].source
+    assert (rules["pcs__rumination"].better, rules["pcs__rumination"].sem) == ("lower", None)
+    assert rules["gm_volume__dlpfc__L"] == Rules(better="higher")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lbpneuro.errors import ConfigError, InputError, LbpneuroError
+from lbpneuro.errors import InputError, LbpneuroError
 from lbpneuro.io.outcomes import Outcome
 from lbpneuro.kernels.censored import tobit
 from lbpneuro.kernels.effect_size import (
@@ -396,10 +396,3 @@ def intention_to_treat(result: Result, design: Design) -> list[str]:
         f"Values at {design.sessions[-1]}: {seen}.",
         assumed,
     ]
-
-
-def check_rules(rules: Mapping[str, Rules], outcomes: Sequence[Outcome]) -> None:
-    """Raise ConfigError if there are rules for an outcome that is not analysed."""
-    unknown = sorted(set(rules) - {outcome.name for outcome in outcomes})
-    if unknown:
-        raise ConfigError(f"rules for {', '.join(unknown)}, which is not among the outcomes.")

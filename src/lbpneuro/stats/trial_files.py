@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from lbpneuro.io.files import write_json, write_tsv
 from lbpneuro.io.outcomes import (
-    Outcome,
     chosen_group,
     read_covariates,
     read_groups,
@@ -18,9 +17,10 @@ from lbpneuro.io.outcomes import (
 from lbpneuro.io.provenance import checksum, software_versions
 from lbpneuro.io.tables import LONG_NAME, write_plain_parquet
 from lbpneuro.stats.effect_size import Intervals
-from lbpneuro.stats.trial import COLUMNS, ESTIMATORS, Result, analyse, check_rules, intention_to_treat
+from lbpneuro.stats.trial import COLUMNS, ESTIMATORS, Result, analyse, intention_to_treat
 from lbpneuro.stats.trial_design import Design, Rules
 from lbpneuro.stats.trial_people import ARM_COLUMNS, PEOPLE_COLUMNS
+from lbpneuro.stats.trial_rules import outcome_rules
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,19 +69,6 @@ def read_design(folder: Path, plan: Mapping[str, Any], table: pd.DataFrame) -> D
         seed=plan["seed"],
         resamples=plan["resamples"],
     )
-
-
-def outcome_rules(entries: Mapping[str, Mapping[str, Any]], outcomes: Sequence[Outcome]) -> dict[str, Rules]:
-    """Return what improvement means per outcome: the plan, and where it is silent what is known of the outcome.
-
-    A plan may name a marker; its rules then hold for all its levels.
-    """
-    rules = {}
-    for outcome in outcomes:
-        entry = entries.get(outcome.name) or entries.get(outcome.name.split("__")[0]) or {}
-        rules[outcome.name] = Rules(**{"better": outcome.better, **entry})
-    check_rules(rules, outcomes)
-    return rules
 
 
 def write_trial(
