@@ -17,7 +17,7 @@ NAME = "trial.tsv"
 ADJUSTED = ("mixed", "ancova", "ancova_tobit")
 """The adjusted difference that is shown: the first of these that has a value."""
 MODEL_WORDS = {"mixed": "mixed model", "ancova": "adjusted for baseline", "ancova_tobit": "adjusted, with a limit"}
-FAVOURS = {"neither": "no difference is possible"}
+FAVOURS = {"neither": "the interval holds no difference"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
