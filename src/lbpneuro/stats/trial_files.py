@@ -94,7 +94,7 @@ def write_trial(
             dictionary["estimator"]["Levels"] = ESTIMATORS
         about = {"Description": description, "Meaning": MEANING}
         write_json(folder / f"{name}.json", {**about, **dictionary, **shared})
-        write_plain_parquet(folder / f"{name}.parquet", _plain(table))
+        write_plain_parquet(folder / f"{name}.parquet", plain(table))
         write_tsv(folder / f"{name}.tsv", table)
 
 
@@ -104,7 +104,7 @@ def _told(rule: Rules) -> dict[str, Any]:
     return {key: value for key, value in asdict(rule).items() if value not in (None, "")}
 
 
-def _plain(table: pd.DataFrame) -> pd.DataFrame:
+def plain(table: pd.DataFrame) -> pd.DataFrame:
     """Return a table whose columns of numbers are float64, also where all are empty."""
     import pandas as pd
 
