@@ -69,6 +69,7 @@ class Reason(StrEnum):
     OTHER_FRAME = "other_frame"
     OUT_OF_BOUNDS = "out_of_bounds"
     CENSORED_AT_LIMIT = "censored_at_limit"
+    DOUBTFUL_TIMING = "doubtful_timing"
     SHORT_SCAN = "short_scan"
     MODERATE_MOTION = "moderate_motion"
     ASYMMETRIC = "asymmetric"

@@ -88,6 +88,7 @@ _REASON_WORDS: dict[Reason, str] = {
     Reason.OTHER_FRAME: "the muscles were recorded in different coordinate frames",
     Reason.OUT_OF_BOUNDS: "the value lies outside what is possible",
     Reason.CENSORED_AT_LIMIT: "the value lies beyond the limit of the device or assay",
+    Reason.DOUBTFUL_TIMING: "two repetition times in the sidecar of the run",
     Reason.SHORT_SCAN: "short scan",
     Reason.MODERATE_MOTION: "moderate head motion",
     Reason.ASYMMETRIC: "the two sides differ more than anatomy does",
