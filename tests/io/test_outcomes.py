@@ -131,8 +131,8 @@ def test_groups(study: Path) -> None:
     assert chosen_group(groups, "control", column="group") == "control"
     with pytest.raises(InputError, match="nobody is 'healthy'; found control, lbp"):
         chosen_group(groups, "healthy", column="group")
-    with pytest.raises(InputError, match=r"no column grop\. Did you mean group"):
-        read_groups(study, "grop")
+    with pytest.raises(InputError, match=r"no column grp\. Did you mean group"):
+        read_groups(study, "grp")
     path = study / "participants.tsv"
     path.write_text("participant_id\tgroup\nsub-01\ta\nsub-02\ta\n")
     with pytest.raises(InputError, match="two groups or more"):
