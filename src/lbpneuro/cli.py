@@ -328,7 +328,7 @@ def report_status(out: Path) -> int:
 # -- sub-commands -----------------------------------------------------------------------------------------------------
 
 
-def simulation_parser() -> argparse.ArgumentParser:
+def simulate_parser() -> argparse.ArgumentParser:
     """Return the parser of ``lbpneuro simulate``."""
     parser = argparse.ArgumentParser(prog="lbpneuro simulate", description="Write a BIDS study with known truth.")
     parser.add_argument("out", type=Path, help="folder to write: raw/, fmriprep/, truth.tsv")
@@ -365,6 +365,11 @@ def simulation_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--trial", action="store_true", help="a two-arm trial of questionnaires at three sessions, and nothing else"
     )
+    parser.add_argument(
+        "--template",
+        choices=("tms", "tms-navigated"),
+        help="write a template of a TMS study instead, to be replaced by your own recordings: OUT is the BIDS dataset",
+    )
     parser.add_argument("--nprocs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes")
     parser.add_argument("--if-missing", action="store_true", help="do nothing where the study already is")
     return parser
@@ -372,7 +377,7 @@ def simulation_parser() -> argparse.ArgumentParser:
 
 def simulate(argv: Sequence[str]) -> int:
     """Write a simulated study."""
-    parser = simulation_parser()
+    parser = simulate_parser()
     options = parser.parse_args(argv)
     if options.if_missing and (options.out / "truth.tsv").is_file():
         print(f"{options.out}: the simulated study is already there.")
@@ -383,6 +388,12 @@ def simulate(argv: Sequence[str]) -> int:
         simulate_trial(options.out, people=options.participants, seed=options.seed, effect=options.effect)
         print(f"{options.out}: {options.participants} people in two arms; try: lbpneuro trial {options.out} --arm arm ")
         print("  --control usual_care --outcome nrs.nrs_7d_average rmdq.rmdq_total --covariate age")
+        return 0
+    if options.template:
+        from lbpneuro.simulate.tms_template import write_template
+
+        write_template(options.out, navigated=options.template == "tms-navigated", seed=options.seed)
+        print(f"{options.out}: template of a TMS study; its README says what each file is.")
         return 0
     shared = {"participants": options.participants, "seed": options.seed, "effect": options.effect}
     shared |= {"resolution_mm": options.resolution or (1.0 if options.raw_anat else 4.0)}
