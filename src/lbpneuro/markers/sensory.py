@@ -115,11 +115,6 @@ class Bound(StrEnum):
     UPPER = "upper"
     UNKNOWN = "unknown"
 
-    @property
-    def turned(self) -> Bound:
-        """The bound of the negative value."""
-        return {Bound.LOWER: Bound.UPPER, Bound.UPPER: Bound.LOWER}.get(self, self)
-
     def joined(self, other: Bound) -> Bound:
         """The bound of the sum of two values."""
         if Bound.NONE in (self, other):
@@ -136,10 +131,14 @@ class Threshold:
     flags: tuple[Reason, ...] = ()
 
     def minus(self, other: Threshold) -> Threshold:
-        """Return the difference of two independent thresholds."""
+        """Return the difference of two independent thresholds.
+
+        Where either is a bound nothing is known of it: a bound minus a mean with an error of its own is none.
+        """
+        exact = self.bound is other.bound is Bound.NONE
         return Threshold(
             mean=combination([self.mean, other.mean], [1.0, -1.0]),
-            bound=self.bound.joined(other.bound.turned),
+            bound=Bound.NONE if exact else Bound.UNKNOWN,
             flags=(*self.flags, *other.flags),
         )
 
