@@ -29,6 +29,7 @@ sub-commands (each has its own --help):
   lbpneuro simulate OUT       write a study with known truth: raw BIDS, fMRIPrep-shaped derivatives, truth.tsv
   lbpneuro markers            the catalogue by family: tier, expected direction, what it is; --family NAME: sources
   lbpneuro reference OUT_DIR  a reference cohort from your own controls, for gray-matter volumes adjusted for head size
+  lbpneuro import-emg FILE    a recording with TMS pulses (EDF, BrainVision, Spike2, MATLAB, text ...) to EMG-BIDS
   lbpneuro effect-size        d, Hedges' g and Glass's delta of two groups, with intervals, from published numbers
   lbpneuro status OUT_DIR     done, failed (with reason) and missing, per participant and family
   lbpneuro selftest           simulate, analyse, and compare what was recovered with what was planted
@@ -56,6 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "recovery": recovery,
         "reference": reference,
         "effect-size": _command("effect_size"),
+        "import-emg": _command("import_emg"),
     }
     try:
         if arguments and arguments[0] in commands:
@@ -322,6 +324,10 @@ def report_status(out: Path) -> int:
 # -- sub-commands -----------------------------------------------------------------------------------------------------
 
 
+ADDED = ("excitability", "ratings", "pet")
+"""What a simulated study has on request only."""
+
+
 def simulate(argv: Sequence[str]) -> int:
     """Write a simulated study."""
     parser = argparse.ArgumentParser(prog="lbpneuro simulate", description="Write a BIDS study with known truth.")
@@ -334,6 +340,9 @@ def simulate(argv: Sequence[str]) -> int:
         "--resolution", type=float, metavar="MM", help="voxel size: 4, 2 or 1 (default 4; 1 with --raw-anat)"
     )
     parser.add_argument("--ratings", action="store_true", help="add a run in which pain is rated")
+    parser.add_argument(
+        "--excitability", action="store_true", help="add TMS runs with thresholds, recruitment curve, paired pulses"
+    )
     parser.add_argument("--pet", action="store_true", help="add a dynamic TSPO-PET scan with arterial blood")
     parser.add_argument(
         "--structural-source",
@@ -366,10 +375,10 @@ def simulate(argv: Sequence[str]) -> int:
     shared |= {"resolution_mm": options.resolution or (1.0 if options.raw_anat else 4.0)}
     shared |= {"jobs": options.nprocs, "progress": _progress}
     if options.raw_anat:
-        if options.sessions > 1 or options.ratings or options.pet or options.structural_source:
+        if options.sessions > 1 or options.structural_source or any(getattr(options, name) for name in ADDED):
             parser.error(
-                "--raw-anat writes one session per loss and raw images only: leave out --sessions, --ratings, --pet "
-                "and --structural-source."
+                "--raw-anat writes one session per loss and raw images only: leave out --sessions, "
+                f"{', '.join(f'--{name}' for name in ADDED)} and --structural-source."
             )
         from lbpneuro.simulate.head_files import simulate_heads
 
@@ -377,7 +386,7 @@ def simulate(argv: Sequence[str]) -> int:
         return 0
     from lbpneuro.simulate.cohort import simulate_cohort
 
-    chosen = [name for name, wanted in (("ratings", options.ratings), ("pet", options.pet)) if wanted]
+    chosen = [name for name in ADDED if getattr(options, name)]
     more = [*chosen, *options.structural_source]
     simulate_cohort(options.out, sessions=options.sessions, more=more, **shared)
     return 0

@@ -75,6 +75,7 @@ rule describe:
             "tms",
             "plasticity",
             "pet",
+            "scales",
             "mep",
             "preprocess",
         ),

@@ -94,6 +94,7 @@ def pulses(table: pd.DataFrame) -> Pulses | None:
     return Pulses(
         amplitude_uv=measured,
         corrected_uv=corrected if np.isfinite(corrected).any() else measured,
+        background_uv=table["bg_rms_uv"].to_numpy(dtype=float),
         intensity=table["intensity_mso"].to_numpy(dtype=float),
         isi_ms=np.nan_to_num(table["isi_ms"].to_numpy(dtype=float)),
         conditioning=table["conditioning_mso"].to_numpy(dtype=float),

@@ -18,6 +18,8 @@ from lbpneuro.io.config import Config, config_hash
 from lbpneuro.io.files import read_json, write_json
 from lbpneuro.io.index import Row, index_dataset, index_root, matches, subject_folders, tree_signature
 from lbpneuro.io.pet_plan import pet_files
+from lbpneuro.io.phenotype_plan import SUFFIX as PHENOTYPE
+from lbpneuro.io.phenotype_plan import index_phenotype, phenotype_state
 from lbpneuro.io.structural_index import folders_to_watch, index_maps, index_results
 from lbpneuro.io.structural_plan import EMBEDDED, Who, available, choose, one_per_tissue, raw_anatomy
 
@@ -79,6 +81,7 @@ def _chosen_by(config: Config) -> list[Any]:
         structural,
         changed,
         [row["path"] for row in _maps(config)],
+        phenotype_state(Path(config["dataset"]["bids_dir"])),
     ]
 
 
@@ -95,7 +98,8 @@ def _rows(config: Config, roots: Mapping[str, Path]) -> list[Row]:
     for name, root in roots.items():
         results = index_results(root, dataset=name, known=known) if name != "raw" else []
         rows += results or index_dataset(root, dataset=name)
-    return rows
+    labels = {row["sub"] for row in rows if row.get("sub")} | known
+    return [*rows, *index_phenotype(roots["raw"], known=rows, labels=labels)]
 
 
 def make_plan(config: Config, roots: Mapping[str, Path]) -> Plan:
@@ -171,13 +175,15 @@ def _allows(wanted: Any, found: str | None) -> bool:
 class Visit:
     """The files of one session of a participant, and those that no session claims.
 
-    ``once`` are those of the latter that count with this session; ``inherited`` are tables at the root of the dataset.
+    ``once`` are those of the latter that count with this session, ``undated`` all of them at the first session;
+    ``inherited`` are tables at the root of the dataset.
     """
 
     session: str | None
     own: Sequence[Row]
     shared: Sequence[Row]
     once: Sequence[Row]
+    undated: Sequence[Row] = ()
     inherited: Sequence[Row] = ()
 
 
@@ -190,7 +196,9 @@ def _visits(rows: Sequence[Row], inherited: Sequence[Row]) -> list[Visit]:
         # Derivatives that average the anatomy over sessions have no session: one measurement, counted once.
         once = [row for row in shared if row.get("datatype") == "anat"] if session and session == sessions[0] else []
         own = [row for row in rows if row.get("ses") == session]
-        visits.append(Visit(session=session, own=[*own, *once], shared=shared, once=once, inherited=inherited))
+        undated = shared if session and session == sessions[0] else []
+        every = {"shared": shared, "once": once, "undated": undated, "inherited": inherited}
+        visits.append(Visit(session=session, own=[*own, *once], **every))
     return visits
 
 
@@ -248,6 +256,7 @@ def _unit(
         "tms": tables,
         "plasticity": tables,
         "pet": pet,
+        "scales": [row for row in [*own, *visit.undated] if row.get("suffix") == PHENOTYPE],
         **{name: _trials(own, tasks, config=config) for name, tasks in TRIAL_TASKS.items()},
     }
     return {

@@ -23,11 +23,16 @@ class Direction(StrEnum):
 
 
 class Tier(StrEnum):
-    """The place of a marker in an analysis plan; ``quality`` rows qualify the others."""
+    """The place of a marker in an analysis plan.
+
+    ``covariate`` rows describe the person and are no markers of the nervous system; ``quality`` rows qualify the
+    others.
+    """
 
     PRIMARY = "primary"
     SECONDARY = "secondary"
     EXPLORATORY = "exploratory"
+    COVARIATE = "covariate"
     QUALITY = "quality"
 
 

@@ -25,6 +25,7 @@ CLIPPED_MAX = 0.20
 """Share of clipped pulses beyond which amplitudes have no value: the largest responses are those that are lost."""
 REJECTED_FLAG = 0.30
 INTENSITY_APART_MSO = 0.5
+BACKGROUND_TIMES = 4.0
 PLATEAU_SHARE = 0.88
 """Share of the plateau that the largest intensity must reach: the logistic two widths above its midpoint."""
 CURVE_RESPONSE = 2.0
@@ -52,12 +53,14 @@ CURVE_SE = "least squares on log amplitudes with HC3 errors, Student's t"
 class Pulses:
     """Trials of one muscle (n_pulse,): amplitudes in uV, intensities in % of the maximum output, times in ms.
 
-    ``amplitude_uv`` is peak to peak, ``corrected_uv`` the same above that of noise. ``isi_ms`` is 0 for single pulses.
-    ``kept`` and ``clipped`` mark trials that are used, and that left the range of the amplifier.
+    ``amplitude_uv`` is peak to peak, ``corrected_uv`` the same above that of noise, ``background_uv`` the RMS before.
+    ``isi_ms`` is 0 for single pulses. ``kept`` and ``clipped`` mark trials that are used, and that left the range of
+    the amplifier.
     """
 
     amplitude_uv: Array
     corrected_uv: Array
+    background_uv: Array
     intensity: Array
     isi_ms: Array
     conditioning: Array
@@ -70,6 +73,11 @@ class Pulses:
     def single(self) -> Mask:
         """Kept single pulses."""
         return self.kept & (self.isi_ms == 0)
+
+    def above_background(self, response_uv: float) -> Mask:
+        """Return which responses of a contracted muscle exceed noise by ``response_uv`` and by four background RMS."""
+        background = np.nan_to_num(self.background_uv)
+        return (self.corrected_uv >= response_uv) & (self.corrected_uv > BACKGROUND_TIMES * background)
 
     @property
     def many_rejected(self) -> bool:
@@ -124,7 +132,12 @@ class Excitability:
     @cached_property
     def resting(self) -> dict[Level, Threshold]:
         """The logistic fit of the responses at rest."""
-        fits = {level: _threshold(each.rest, self.settings["response_uv"]) for level, each in self.trials.items()}
+        limit = self.settings["response_uv"]
+        fits = {
+            level: _threshold(each.rest, each.rest.amplitude_uv >= limit)
+            for level, each in self.trials.items()
+            if each.rest is not None
+        }
         return {level: fit for level, fit in fits.items() if fit}
 
     @cached_property
@@ -140,8 +153,12 @@ class Excitability:
     @cached_property
     def contracted(self) -> dict[Level, Threshold]:
         """The logistic fit of the responses of the contracted muscle."""
-        response_uv = self.settings["response_active_uv"]
-        fits = {level: _threshold(each.active, response_uv) for level, each in self.trials.items()}
+        limit = self.settings["response_active_uv"]
+        fits = {
+            level: _threshold(each.active, each.active.above_background(limit))
+            for level, each in self.trials.items()
+            if each.active is not None
+        }
         return {level: fit for level, fit in fits.items() if fit}
 
     def protocols(self, level: Level) -> NDArray[np.str_]:
@@ -178,13 +195,9 @@ def _known_single(pulses: Pulses) -> Mask:
     return pulses.single & np.isfinite(pulses.intensity) & np.isfinite(pulses.amplitude_uv)
 
 
-def _threshold(pulses: Pulses | None, response_uv: float) -> Threshold | None:
-    if pulses is None:
-        return None
+def _threshold(pulses: Pulses, answered: Mask) -> Threshold | None:
     used = _known_single(pulses)
-    if not used.any():
-        return None
-    return logistic_threshold(pulses.intensity[used], pulses.amplitude_uv[used] >= response_uv, limits=OUTPUT_PCT)
+    return logistic_threshold(pulses.intensity[used], answered[used], limits=OUTPUT_PCT) if used.any() else None
 
 
 def muscle_levels(config: Mapping[str, Any]) -> list[Level]:
@@ -497,7 +510,8 @@ def _marker(
 
 THRESHOLD_TEXT = (
     "Stimulator output (% of the maximum) at which the {state} muscle responds half of the time: 50 % point of a "
-    "logistic regression of responses of {limit} uV peak to peak or more on intensity. If none or all intensities "
+    "logistic regression of responses on intensity; a response is {limit} peak to peak or more{more}. If none or all "
+    "intensities "
     "evoke responses, the bounds are in the interval."
 )
 INF = float("inf")
@@ -506,7 +520,7 @@ MARKERS: tuple[Marker, ...] = (
     _marker(
         rmt,
         long_name="Resting motor threshold",
-        description=THRESHOLD_TEXT.format(state="resting", limit=50),
+        description=THRESHOLD_TEXT.format(state="resting", limit="50 uV", more=""),
         unit="%",
         se_method=PROFILE,
         direction=Direction.CONTESTED,
@@ -516,7 +530,9 @@ MARKERS: tuple[Marker, ...] = (
     _marker(
         amt,
         long_name="Active motor threshold",
-        description=THRESHOLD_TEXT.format(state="contracted", limit=200),
+        description=THRESHOLD_TEXT.format(
+            state="contracted", limit="200 uV", more=" above noise, and more than four times the background RMS"
+        ),
         unit="%",
         se_method=PROFILE,
         direction=Direction.CONTESTED,

@@ -264,7 +264,7 @@ def leading(rows: Iterable[Row]) -> list[Row]:
     families = {row.marker.family for row in primary(listed)}
     chosen = set()
     for row in listed:
-        if row.marker.family not in families and row.tier is not Tier.QUALITY:
+        if row.marker.family not in families and row.tier not in (Tier.QUALITY, Tier.COVARIATE):
             families.add(row.marker.family)
             chosen.add(row.marker.name)
     return [row for row in listed if row.tier is Tier.PRIMARY or row.marker.name in chosen]
@@ -353,15 +353,15 @@ class Layout:
 def layout(rows: Iterable[Row]) -> Layout:
     """Return where each row is shown.
 
-    Primary and secondary markers (without any of them all markers) come first, exploratory ones are folded away, and
-    markers with more than ``MANY_LEVELS`` levels stand side by side with those of the same levels; the levels that lead
-    such a marker are shown in the open too. A family of nothing but such markers has its tables only.
+    Primary and secondary markers and covariates (without any of them all markers) come first, exploratory ones are
+    folded away, and markers with more than ``MANY_LEVELS`` levels stand side by side with those of the same levels; the
+    levels that lead such a marker are shown in the open too. A family of nothing but such markers has its tables only.
     """
     listed = list(rows)
     many = [name for name, own in _by_name(listed).items() if len({row.level for row in own}) > MANY_LEVELS]
     few = [row for row in listed if row.marker.name not in many or row.marker.name == ASKED_FOR or _leads(row)]
     tiers = {row.tier for row in few}
-    first = tiers & {Tier.PRIMARY, Tier.SECONDARY} or tiers
+    first = tiers & {Tier.PRIMARY, Tier.SECONDARY, Tier.COVARIATE} or tiers
     shown = tuple(row for row in few if row.tier in first or row.marker.name == ASKED_FOR)
     folded = tuple(row for row in few if row not in shown)
     crossed = [row for row in listed if row.marker.name in many and row.marker.name != ASKED_FOR]

@@ -9,12 +9,16 @@ from typing import Any
 from lbpneuro import __version__
 from lbpneuro.errors import InputError
 from lbpneuro.io.files import write_json, write_text, write_tsv
+from lbpneuro.markers.instrument import instruments
+from lbpneuro.simulate.excitability import ExcitabilitySettings
+from lbpneuro.simulate.excitability_files import write_excitability
 from lbpneuro.simulate.imaging_files import write_imaging
-from lbpneuro.simulate.people import PHENOTYPES, Person, Visit, participants_table, person
+from lbpneuro.simulate.people import Person, Visit, participants_table, person
 from lbpneuro.simulate.pet import PetSettings
 from lbpneuro.simulate.pet_files import pet_columns, write_pet
 from lbpneuro.simulate.rating import RatingSettings
 from lbpneuro.simulate.rating_files import write_rating
+from lbpneuro.simulate.scales import TOOLS, scale_table, scale_truth
 from lbpneuro.simulate.stimulation_files import write_motor_map, write_plasticity
 from lbpneuro.simulate.structural_files import WRITERS
 from lbpneuro.simulate.study import Study
@@ -23,7 +27,14 @@ from lbpneuro.simulate.truth import TruthRow, truth_table
 ModalityWriter = Callable[[Study, Visit], list[TruthRow]]
 Columns = tuple[dict[str, list[Any]], dict[str, Any]]
 
-MODALITIES: tuple[ModalityWriter, ...] = (write_imaging, write_rating, write_motor_map, write_plasticity, write_pet)
+MODALITIES: tuple[ModalityWriter, ...] = (
+    write_imaging,
+    write_rating,
+    write_motor_map,
+    write_plasticity,
+    write_excitability,
+    write_pet,
+)
 """What is measured at a visit: each writes its files and returns the values it planted. A new test is added here."""
 
 BIDS_VERSION = "1.11.0"
@@ -42,6 +53,8 @@ computation of markers; every value that the markers aim at is in truth.tsv, bes
 - pet: dynamic PET with a TSPO tracer and arterial blood, in a study made with PET.
 - emg: surface EMG of two back muscles during a TMS map (task-motormap), and of a hand muscle before, between and
   after two bouts of excitatory stimulation (task-plasticity; the pauses between the blocks were not recorded).
+  A study made with excitability has runs with thresholds, a recruitment curve and paired pulses, too
+  (task-excitability, task-excitabilityactive).
 - nibs: stimuli and coil positions after draft 6.3 of BEP037, which is not part of BIDS yet.
 - phenotype: questionnaires.
 """
@@ -76,9 +89,10 @@ def simulate_cohort(
     resolution_mm
         Voxel size of the images (1 to 8 mm); the BOLD runs are never finer than 2 mm.
     more
-        What everybody has besides: ``ratings``, a second run in which pain is rated (twice the time and size of the
-        images); ``pet``, a dynamic TSPO-PET scan with arterial blood, body mass and genotype; ``cat12``, ``freesurfer``
-        and ``fastsurfer``, what these programs would have made of the T1w images, each in a folder of its own.
+        What everybody has besides: ``excitability``, thresholds, recruitment curve and paired pulses; ``ratings``, a
+        second run in which pain is rated (twice the time and size of the images); ``pet``, a dynamic TSPO-PET scan with
+        arterial blood, body mass and genotype; ``cat12``, ``freesurfer`` and ``fastsurfer``, what these programs would
+        have made of the T1w images, each in a folder of its own.
     jobs
         Number of processes.
     progress
@@ -94,6 +108,7 @@ def simulate_cohort(
         root=Path(out),
         voxel_mm=float(resolution_mm),
         rating=RatingSettings() if "ratings" in more else None,
+        excitability=ExcitabilitySettings() if "excitability" in more else None,
         pet=PetSettings() if "pet" in more else None,
         structural=tuple(program for program in WRITERS if program in more),
     )
@@ -102,6 +117,7 @@ def simulate_cohort(
     visits = [Visit(one, number, seed) for one in people for number in numbers]
     write_descriptions(study)
     write_people(study.raw, people, more=pet_columns(people, seed=seed) if study.pet else None)
+    write_phenotype(study.raw / "phenotype", visits)
     rows: list[TruthRow] = []
     for done, planted in enumerate(each_visit(write_visit, study, visits, jobs=jobs), start=1):
         rows += planted
@@ -147,7 +163,7 @@ def _alone(write: Callable[[Any, Visit], list[TruthRow]], study: Any, visit: Vis
 
 def write_visit(study: Study, visit: Visit) -> list[TruthRow]:
     """Write everything measured at one visit; return the planted values."""
-    return [row for write in MODALITIES for row in write(study, visit)]
+    return [*(row for write in MODALITIES for row in write(study, visit)), *scale_truth(visit)]
 
 
 def write_descriptions(study: Study) -> None:
@@ -170,12 +186,16 @@ def write_descriptions(study: Study) -> None:
 
 
 def write_people(raw: Path, people: Sequence[Person], *, more: Columns | None = None) -> None:
-    """Write participants, with ``more`` columns and their dictionary, and questionnaires."""
+    """Write participants, with ``more`` columns, and their dictionary."""
     who, about = participants_table(people)
     columns, described = more or ({}, {})
-    for path, (table, dictionary) in (
-        ("participants", (who.assign(**columns), {**about, **described})),
-        *((f"phenotype/{name}", table(people)) for name, table in PHENOTYPES.items()),
-    ):
-        write_tsv(raw / f"{path}.tsv", table)
-        write_json(raw / f"{path}.json", dictionary)
+    write_tsv(raw / "participants.tsv", who.assign(**columns))
+    write_json(raw / "participants.json", {**about, **described})
+
+
+def write_phenotype(folder: Path, visits: Sequence[Visit]) -> None:
+    """Write the questionnaires of all visits and their dictionaries."""
+    for name in TOOLS:
+        table, about = scale_table(instruments()[name], visits)
+        write_tsv(folder / f"{name}.tsv", table)
+        write_json(folder / f"{name}.json", about)

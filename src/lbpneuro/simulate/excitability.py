@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -118,15 +118,20 @@ def planned(visit: Visit, settings: ExcitabilitySettings, *, contracted: bool) -
     onset = np.cumsum(settings.interval_s * rng.uniform(0.9, 1.1, len(table))).round(3)
     scatter = np.exp(settings.trial_sd * rng.standard_normal(len(table)))
     responses = muscle.geometric_mean(table["intensity_mso"].to_numpy()) * table["ratio"].to_numpy() * scatter
-    entered = {"rmt_mso": np.round(rest.intensity_of(RESPONSE_UV)), "amt_mso": np.round(active.intensity_of(RESPONSE_ACTIVE_UV))}
+    entered = {
+        "rmt_mso": np.round(rest.intensity_of(RESPONSE_UV)),
+        "amt_mso": np.round(active.intensity_of(RESPONSE_ACTIVE_UV)),
+    }
     return table.drop(columns="ratio").assign(onset=onset, amplitude_uv=responses, **entered)
 
 
-def _pairs(rng: np.random.Generator, rest: Muscle, active: Muscle, *, settings: ExcitabilitySettings) -> list[dict]:  # type: ignore[type-arg]
+def _pairs(
+    rng: np.random.Generator, rest: Muscle, active: Muscle, *, settings: ExcitabilitySettings
+) -> list[dict[str, Any]]:
     """Test pulses and pairs of all protocols in random order."""
     test = round(TEST_SHARE * rest.intensity_of(RESPONSE_UV))
     weak = round(CONDITIONING_SHARE * active.intensity_of(RESPONSE_ACTIVE_UV))
-    rows = [{"stim_type": "single", "ratio": 1.0}] * settings.pairs
+    rows: list[dict[str, Any]] = [{"stim_type": "single", "ratio": 1.0}] * settings.pairs
     for name, isi in settings.isi_ms.items():
         first = test if name == "lici" else weak
         pair = {"stim_type": "paired", "isi_ms": isi, "conditioning_mso": float(first), "ratio": rest.ratio[name]}
