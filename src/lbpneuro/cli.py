@@ -20,7 +20,7 @@ LEVELS = ("participant", "group")
 GROUP_RULES = ("participant_table", "participant_report", "cohort_tables", "describe", "group_report", "group")
 AMONG_FINISHED = "dynamic_rows"
 FINISHED_RULES = ("dynamic_states", "dynamic", AMONG_FINISHED)
-SHOWN_FAILURES = 10
+SHOWN_FAILURES = 20
 INTERRUPTED = 130
 SECONDS_TO_STOP = 20
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -470,42 +470,19 @@ def mep_latency_average(data: Excitability) -> dict[Level, Estimate]:
     return found
 
 
-def _marker(
-    function: Callable[[Excitability], Mapping[Level, Estimate]],
-    *,
-    long_name: str,
-    description: str,
-    unit: str,
-    n_counts: str = "kept trials",
-    se_method: str,
-    direction: Direction = Direction.NOT_APPLICABLE,
-    direction_source: str = "",
-    tier: Tier = Tier.EXPLORATORY,
-    bounds: tuple[float, float],
-    evidence: Evidence = Evidence.UNVERIFIED,
-    doi: str = GUIDELINE,
-) -> Marker:
-    """A marker of this family: per muscle and hemisphere, named like its function."""
-    return Marker(
-        name=function.__name__,
-        long_name=long_name,
-        description=description,
-        unit=unit,
-        family="excitability",
-        function=function,
-        direction=direction,
-        direction_source=direction_source,
-        tier=tier,
-        doi=doi,
-        fact_sheet=FACT_SHEET,
-        n_counts=n_counts,
-        version="1",
-        bounds=bounds,
-        index=("muscle", "hemi"),
-        levels=muscle_levels,
-        evidence=evidence,
-        se_method=se_method,
-    )
+_marker = partial(
+    Marker,
+    family="excitability",
+    fact_sheet=FACT_SHEET,
+    tier=Tier.EXPLORATORY,
+    direction=Direction.NOT_APPLICABLE,
+    doi=GUIDELINE,
+    n_counts="kept trials",
+    version="1",
+    index=("muscle", "hemi"),
+    levels=muscle_levels,
+    evidence=Evidence.UNVERIFIED,
+)
 
 
 THRESHOLD_TEXT = (
@@ -518,7 +495,8 @@ INF = float("inf")
 
 MARKERS: tuple[Marker, ...] = (
     _marker(
-        rmt,
+        name="rmt",
+        function=rmt,
         long_name="Resting motor threshold",
         description=THRESHOLD_TEXT.format(state="resting", limit="50 uV", more=""),
         unit="%",
@@ -528,7 +506,8 @@ MARKERS: tuple[Marker, ...] = (
         bounds=OUTPUT_PCT,
     ),
     _marker(
-        amt,
+        name="amt",
+        function=amt,
         long_name="Active motor threshold",
         description=THRESHOLD_TEXT.format(
             state="contracted", limit="200 uV", more=" above noise, and more than four times the background RMS"
@@ -540,7 +519,8 @@ MARKERS: tuple[Marker, ...] = (
         bounds=OUTPUT_PCT,
     ),
     _marker(
-        rmt_entered,
+        name="rmt_entered",
+        function=rmt_entered,
         long_name="Resting motor threshold of the laboratory",
         description="The threshold that was determined during the session and stands in the events or the NIBS table.",
         unit="%",
@@ -550,7 +530,8 @@ MARKERS: tuple[Marker, ...] = (
         bounds=OUTPUT_PCT,
     ),
     _marker(
-        amt_entered,
+        name="amt_entered",
+        function=amt_entered,
         long_name="Active motor threshold of the laboratory",
         description="The threshold that was determined during the session and stands in the events or the NIBS table.",
         unit="%",
@@ -560,7 +541,8 @@ MARKERS: tuple[Marker, ...] = (
         bounds=OUTPUT_PCT,
     ),
     _marker(
-        curve_s50,
+        name="curve_s50",
+        function=curve_s50,
         long_name="Midpoint of the recruitment curve",
         description=(
             "Stimulator output at half the plateau of the logistic (Boltzmann) growth of the geometric mean amplitude."
@@ -571,7 +553,8 @@ MARKERS: tuple[Marker, ...] = (
         evidence=Evidence.DESIGN,
     ),
     _marker(
-        curve_threshold,
+        name="curve_threshold",
+        function=curve_threshold,
         long_name="Threshold of the recruitment curve",
         description="Stimulator output where the steepest tangent of the recruitment curve meets its floor.",
         unit="%",
@@ -580,7 +563,8 @@ MARKERS: tuple[Marker, ...] = (
         evidence=Evidence.DESIGN,
     ),
     _marker(
-        curve_slope,
+        name="curve_slope",
+        function=curve_slope,
         long_name="Slope of the recruitment curve",
         description="Steepest slope of the recruitment curve: plateau over four times its width.",
         unit="uV/%",
@@ -589,7 +573,8 @@ MARKERS: tuple[Marker, ...] = (
         evidence=Evidence.DESIGN,
     ),
     _marker(
-        curve_plateau,
+        name="curve_plateau",
+        function=curve_plateau,
         long_name="Plateau of the recruitment curve",
         description=(
             "Amplitude above the floor at which the recruitment curve levels off; empty if the largest intensity "
@@ -602,7 +587,8 @@ MARKERS: tuple[Marker, ...] = (
         evidence=Evidence.DESIGN,
     ),
     _marker(
-        sici,
+        name="sici",
+        function=sici,
         long_name="Short-interval intracortical inhibition (ratio)",
         description=(
             "Mean response after a conditioning pulse below the threshold, 1 to 6 ms before, over the mean without; "
@@ -617,7 +603,8 @@ MARKERS: tuple[Marker, ...] = (
         bounds=(0.0, INF),
     ),
     _marker(
-        icf,
+        name="icf",
+        function=icf,
         long_name="Intracortical facilitation (ratio)",
         description=(
             "Mean response after a conditioning pulse below the threshold, 7 to 20 ms before, over the mean without."
@@ -628,7 +615,8 @@ MARKERS: tuple[Marker, ...] = (
         bounds=(0.0, INF),
     ),
     _marker(
-        lici,
+        name="lici",
+        function=lici,
         long_name="Long-interval intracortical inhibition (ratio)",
         description=(
             "Mean response after a conditioning pulse above the threshold, 50 to 200 ms before, over the mean without."
@@ -639,7 +627,8 @@ MARKERS: tuple[Marker, ...] = (
         bounds=(0.0, INF),
     ),
     _marker(
-        sicf,
+        name="sicf",
+        function=sicf,
         long_name="Short-interval intracortical facilitation (ratio)",
         description=(
             "Mean response to pairs whose first pulse is no weaker than the second, 1 to 6 ms apart, over that to "
@@ -651,7 +640,8 @@ MARKERS: tuple[Marker, ...] = (
         bounds=(0.0, INF),
     ),
     _marker(
-        mep_amplitude,
+        name="mep_amplitude",
+        function=mep_amplitude,
         long_name="Resting response amplitude",
         description=(
             "Mean peak-to-peak response (above that of noise) of the resting muscle to single pulses of one intensity."
@@ -661,7 +651,8 @@ MARKERS: tuple[Marker, ...] = (
         bounds=(0.0, INF),
     ),
     _marker(
-        mep_latency,
+        name="mep_latency",
+        function=mep_latency,
         long_name="Response latency, single trials",
         description="Mean onset of single responses of the resting muscle after the pulse.",
         unit="ms",
@@ -671,7 +662,8 @@ MARKERS: tuple[Marker, ...] = (
         evidence=Evidence.DESIGN,
     ),
     _marker(
-        mep_latency_average,
+        name="mep_latency_average",
+        function=mep_latency_average,
         long_name="Response latency, average response",
         description=(
             "Onset of the average of rectified responses of the resting muscle, which single trials do not blur."
@@ -682,7 +674,8 @@ MARKERS: tuple[Marker, ...] = (
         evidence=Evidence.DESIGN,
     ),
     _marker(
-        silent_period,
+        name="silent_period",
+        function=silent_period,
         long_name="Silent period",
         description=(
             "Mean time from the onset of the response of the contracted muscle to the return of its background."
