@@ -199,7 +199,7 @@ SHARED_SETTINGS: Mapping[str, tuple[str, ...]] = {
     "shift": SHIFT_SETTINGS,
     "excitability": ("mep",),
     "tms": ("mep", "run.random_seed"),
-    "plasticity": ("mep",),
+    "plasticity": ("mep", "run.random_seed"),
 }
 """What a family depends on besides its own section."""
 
