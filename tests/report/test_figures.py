@@ -11,7 +11,7 @@ from matplotlib.patches import Ellipse
 
 from lbpneuro.errors import Reason, Status
 from lbpneuro.io.files import write_tsv
-from lbpneuro.registry import MARKERS
+from lbpneuro.registry import MARKERS, family
 from lbpneuro.report.figures import change, connections, dynamic, functional, pet, plasticity, shift, structural, tms
 from lbpneuro.report.study import Study
 from lbpneuro.report.visit import AbsentError, Visit
@@ -19,6 +19,7 @@ from tests.report.study import anat as anat_files
 from tests.report.study import dynamic as dynamic_files
 from tests.report.study import func, waves, write_states
 from tests.report.study import pet as pet_files
+from tests.report.study import plasticity as plasticity_files
 from tests.report.study import shift as shift_files
 from tests.report.test_marks import row
 
@@ -27,7 +28,7 @@ from tests.report.test_marks import row
 def drawn(monkeypatch):
     """The figures that were drawn, in order."""
     figures: list[Figure] = []
-    for module in (tms, dynamic, connections, shift, pet, change):
+    for module in (tms, plasticity, dynamic, connections, shift, pet, change):
         monkeypatch.setattr(module, "as_svg", lambda figure: figures.append(figure) or "")
     return figures
 
@@ -259,7 +260,7 @@ def test_changes_stand_by_region_and_side_with_what_is_known_of_their_intervals(
 
 def test_smudging_shows_four_values_and_the_overlap_by_chance(tmp_path, drawn):
     rows = tuple(
-        tms_row(name, level, value=value)
+        row(value, marker=next(each for each in family("tms") if each.name == name), level=level, se=0.025)
         for name, level, value in (
             ("overlap_min", ("L",), 0.6),
             ("overlap_chance", ("L",), 0.2),
@@ -278,18 +279,13 @@ def test_smudging_shows_four_values_and_the_overlap_by_chance(tmp_path, drawn):
         tms.plot_smudging(Visit(participant="sub-01", session="n/a", rows=rows[1:2], config=config))
 
 
-def tms_row(name, level, *, value):
-    marker = next(each for each in family("tms") if each.name == name)
-    filled = {"participant": "sub-01", "session": "n/a", "n": 42.0, "source": "", "method": "", "version": "1"}
-    interval = {"se": 0.025, "ci_low": value - 0.05, "ci_high": value + 0.05}
-    return Row(marker=marker, level=level, value=value, **interval, status=Status.OK, reasons=(), **filled)
-
-
 def test_a_walk_is_drawn_as_its_surface(tmp_path, drawn):
     x, y = np.meshgrid(np.arange(-40.0, 1, 2), np.arange(-20.0, 21, 2))
     surface = pd.DataFrame({"x_mm": x.ravel(), "y_mm": y.ravel(), "hemisphere": "L"})
     surface["mean_uv"] = 300 * np.exp(-((surface["x_mm"] + 20) ** 2 + surface["y_mm"] ** 2) / 200)
-    pulses = pd.DataFrame({"site_id": range(40), "x_mm": -1.0 * np.arange(40), "y_mm": 3.0, "hemisphere": "L", "share": 0.5})
+    pulses = pd.DataFrame(
+        {"site_id": range(40), "x_mm": -1.0 * np.arange(40), "y_mm": 3.0, "hemisphere": "L", "share": 0.5}
+    )
     muscles = ("multifidus_deep", "longissimus")
     paths = [tmp_path / f"sub-01_task-motormap_desc-{name}_meps.tsv" for name in ("sitemap", "surface")]
     for path, table in zip(paths, (pulses, surface), strict=True):
@@ -311,11 +307,8 @@ def test_band_of_chance_follows_from_scatter_and_number(tmp_path, drawn):
     study.mkdir()
     paths = tuple(plasticity_files(study, "sub-01"))
     marker = next(each for each in family("plasticity") if each.name == "block_log_ratio")
-    filled = {"participant": "sub-01", "session": "n/a", "n": 60.0, "source": "", "method": "", "version": "1"}
-    rows = tuple(
-        Row(marker=marker, level=(name,), value=0.2, se=0.1, ci_low=0, ci_high=0.4, status=Status.OK, reasons=(), **filled)
-        for name in ("between", "post00", "post10", "post20")
-    )
+    blocks = ("between", "post00", "post10", "post20")
+    rows = tuple(row(0.2, marker=marker, level=(name,), se=0.1) for name in blocks)
     note = plasticity.plot_block_time_course(
         Visit(participant="sub-01", session="n/a", rows=rows, files={"plasticity": paths})
     ).note
