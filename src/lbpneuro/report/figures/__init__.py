@@ -23,7 +23,7 @@ from lbpneuro.report.figures.structural import (
     plot_tissue_contours,
 )
 from lbpneuro.report.figures.sweeps import plot_excitability_sweeps
-from lbpneuro.report.figures.tms import plot_mep_waveforms, plot_muscle_maps
+from lbpneuro.report.figures.tms import plot_mep_waveforms, plot_muscle_maps, plot_site_responses, plot_smudging
 from lbpneuro.report.figures.trial import plot_trial_course, plot_trial_forest
 from lbpneuro.report.study import Study
 from lbpneuro.report.visit import Visit
@@ -47,7 +47,9 @@ FIGURES: dict[str, Callable[[Visit], Drawing]] = {
     "thresholds": plot_thresholds,
     "paired_pulses": plot_paired_pulses,
     "excitability_sweeps": plot_excitability_sweeps,
+    "smudging": plot_smudging,
     "muscle_maps": plot_muscle_maps,
+    "site_responses": plot_site_responses,
     "mep_waveforms": plot_mep_waveforms,
     "block_time_course": plot_block_time_course,
     "plasticity_waveforms": plot_plasticity_waveforms,
