@@ -19,7 +19,7 @@ from lbpneuro.io.files import write_json, write_nifti, write_tsv
 from lbpneuro.io.resources import default_config, workflow_folder
 from lbpneuro.io.scores import score_table
 from lbpneuro.io.study import DATATYPES
-from lbpneuro.io.tables import long_table, marker_rows
+from lbpneuro.io.tables import long_table, marker_rows, write_plain_parquet
 from lbpneuro.markers.descriptor import Estimate, Marker
 from lbpneuro.markers.instrument import instruments
 from lbpneuro.markers.scales import Phenotype, Sheet
@@ -299,19 +299,39 @@ def tms(base: Path, prefix: str) -> list[Path]:
             rows.append({"muscle": muscle, "hemisphere": "L", "site_id": site, "x_mm": x, "y_mm": y, "share": share})
     table = pd.DataFrame(rows)
     table["share"] /= table.groupby("muscle")["share"].transform("max")
+    table["strict_peak"] = (table["share"] == 1).astype(int)
+    table["published_peak"] = (table["share"] > 0.85).astype(int)
+    table["support"] = np.where(table["strict_peak"] == 1, 0.83, np.nan)
     files = [
         base / f"{prefix}_task-motormap_desc-sitemap_meps.tsv",
         base / f"{prefix}_task-motormap_desc-average_emg.tsv",
+        base / f"{prefix}_task-motormap_desc-sites_emg.parquet",
     ]
     write_tsv(files[0], table)
     write_tsv(files[1], waves("muscle", {"multifidus_deep": 320, "longissimus": 210}))
+    write_plain_parquet(files[2], site_waves(table))
     return files
 
 
+def site_waves(table: pd.DataFrame) -> pd.DataFrame:
+    wave = waves("muscle", {"a": 300}).query("-10 <= time_ms <= 70")
+    traces = {f"{row.muscle}:{row.hemisphere}:{row.site_id}": row.share * wave["mean_uv"] for row in table.itertuples()}
+    return pd.DataFrame({"time_ms": wave["time_ms"], **traces}).astype("float32")
+
+
 def plasticity(base: Path, prefix: str) -> list[Path]:
-    path = base / f"{prefix}_task-plasticity_desc-average_emg.tsv"
-    write_tsv(path, waves("block", {"pre": 800, "between": 1100, "post00": 900, "post10": 700, "post20": 760}))
-    return [path]
+    sizes = {"pre": 800, "between": 1100, "post00": 900, "post10": 700, "post20": 760}
+    start = base / f"{prefix}_task-plasticity_desc-"
+    names = ("average_emg", "blocks_meps", "course_meps")
+    paths = [start.with_name(f"{start.name}{name}.tsv") for name in names]
+    write_tsv(paths[0], waves("block", sizes))
+    write_tsv(paths[1], pd.DataFrame({"block": list(sizes), "n": 30, "log_sd": 0.55}))
+    rng = np.random.default_rng(4)
+    course = [
+        {"block": name, "p2p_uv": size * rng.lognormal(0, 0.55)} for name, size in sizes.items() for _ in range(30)
+    ]
+    write_tsv(paths[2], pd.DataFrame(course))
+    return paths
 
 
 def pet(base: Path, prefix: str) -> list[Path]:

@@ -21,7 +21,7 @@ from lbpneuro.report.figures.structural import (
     plot_template_fit,
     plot_tissue_contours,
 )
-from lbpneuro.report.figures.tms import plot_mep_waveforms, plot_muscle_maps
+from lbpneuro.report.figures.tms import plot_mep_waveforms, plot_muscle_maps, plot_site_responses, plot_smudging
 from lbpneuro.report.figures.trial import plot_trial_course, plot_trial_forest
 from lbpneuro.report.study import Study
 from lbpneuro.report.visit import Visit
@@ -42,7 +42,9 @@ FIGURES: dict[str, Callable[[Visit], Drawing]] = {
     "motion_trace": plot_motion_trace,
     "states": plot_states,
     "rating_response": plot_rating_response,
+    "smudging": plot_smudging,
     "muscle_maps": plot_muscle_maps,
+    "site_responses": plot_site_responses,
     "mep_waveforms": plot_mep_waveforms,
     "block_time_course": plot_block_time_course,
     "plasticity_waveforms": plot_plasticity_waveforms,
