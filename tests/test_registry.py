@@ -21,6 +21,7 @@ CONFIG = resolve(read_config())
 UNITS = {"1", "MBq", "kg", "g/mL", "mL/cm^3", "mL", "mL/L", "mm", "s", "cm^2", "uV", "ms", "Hz", "1/min", "%"}
 UNITS |= {"kPa", "log10(kPa)", "degC", "mA", "points", "points/stimulus"}
 UNITS |= {"uV*cm^2"}
+UNITS |= {"uV*cm^2", "uV/%", "mA"}
 
 
 def test_names_are_unique() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from lbpneuro.simulate.anatomy import AnatomySettings
 from lbpneuro.simulate.bold import BoldSettings
 from lbpneuro.simulate.emg import HAND, TRUNK, EmgSettings
+from lbpneuro.simulate.excitability import ExcitabilitySettings
 from lbpneuro.simulate.pet import PetSettings
 from lbpneuro.simulate.rating import RatingSettings
 from lbpneuro.simulate.sensory import SensorySettings
@@ -32,6 +33,7 @@ class Study:
     trunk: EmgSettings = TRUNK
     hand: EmgSettings = HAND
     sensory: SensorySettings = field(default_factory=SensorySettings)
+    excitability: ExcitabilitySettings | None = None
     pet: PetSettings | None = None
     structural: tuple[str, ...] = ()
     navigated: bool = False
