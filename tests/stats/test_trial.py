@@ -99,6 +99,25 @@ def test_robust_errors_of_people_with_one_value_are_hc3() -> None:
     assert found == pytest.approx(fit.cov_params().to_numpy())
 
 
+def test_robust_errors_by_the_formula_written_out() -> None:
+    rng = np.random.default_rng(7)
+    person = np.repeat(np.arange(12), [1, 2, 3] * 4)
+    x, residuals = np.column_stack([np.ones(24), rng.normal(size=24)]), rng.normal(size=24)
+    bread, meat = np.zeros((2, 2)), np.zeros((2, 2))
+    inverse = {n: np.linalg.inv(1.5 * np.eye(n) + 0.8 * np.ones((n, n))) for n in (1, 2, 3)}
+    parts = [(x[person == who], residuals[person == who]) for who in range(12)]
+    for own, _ in parts:
+        bread += own.T @ inverse[len(own)] @ own
+    bread = np.linalg.inv(bread)
+    for own, left in parts:
+        v = inverse[len(own)]
+        apart = np.linalg.inv(np.eye(len(own)) - own @ bread @ own.T @ v)
+        score = own.T @ v @ apart @ left
+        meat += np.outer(score, score)
+    found = robust_covariance(residuals, x, person, within=1.5, between=0.8)
+    assert found == pytest.approx(bread @ meat @ bread)
+
+
 def test_order_of_the_errors_of_a_person_does_not_matter() -> None:
     rng = np.random.default_rng(2)
     person = np.repeat(np.arange(20), 2)
