@@ -15,6 +15,7 @@ from lbpneuro.markers import (
     scan_quality,
     shift,
     structural,
+    tactile,
     tms,
 )
 from lbpneuro.markers.descriptor import Marker
@@ -31,6 +32,7 @@ MARKERS: tuple[Marker, ...] = (
     *tms.MARKERS,
     *plasticity.MARKERS,
     *pet.MARKERS,
+    *tactile.MARKERS,
     *scales.MARKERS,
 )
 
@@ -43,6 +45,7 @@ FAMILIES: dict[str, str] = {
     "tms": tms.TITLE,
     "plasticity": plasticity.TITLE,
     "pet": pet.TITLE,
+    "tactile": tactile.TITLE,
     "scales": scales.TITLE,
 }
 

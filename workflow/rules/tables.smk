@@ -74,6 +74,7 @@ rule describe:
             "tms",
             "plasticity",
             "pet",
+            "tactile",
             "scales",
             "mep",
             "preprocess",

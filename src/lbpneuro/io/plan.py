@@ -26,13 +26,13 @@ from lbpneuro.io.structural_plan import EMBEDDED, Who, available, choose, one_pe
 Plan = dict[str, Any]
 Unit = dict[str, Any]
 
-PLAN_VERSION = 10  # raised when the same tree gives another plan, so that no cache of an earlier version is used
+PLAN_VERSION = 11  # raised when the same tree gives another plan, so that no cache of an earlier version is used
 RUN_ENTITIES = ("task", "acq", "ce", "rec", "dir", "run")
 RATED_TASKS = ("task", "control_task")
 MOTION_FILES = ("_desc-confounds_timeseries.tsv", "_desc-confounds_regressors.tsv", "_desc-embedded_func.json")
 RATINGS = ("stim", "physio", "events", "beh")
 EMG_TABLES = ("events", "channels", "electrodes")
-TRIAL_TASKS = {"sensory": ("ppt", "cpt", "tsp", "cpm")}
+TRIAL_TASKS = {"sensory": ("ppt", "cpt", "tsp", "cpm"), "tactile": ("tpd", "graph", "loc", "laterality")}
 """Tasks whose trial tables a family reads."""
 TISSUES = ("GM", "WM", "CSF")
 MNI = "MNI152NLin2009cAsym"

@@ -25,6 +25,7 @@ DATATYPES = {
     "tms": "emg",
     "plasticity": "emg",
     "pet": "pet",
+    "tactile": "beh",
     "scales": "beh",
 }
 JOBS = ("preprocess_anat", "preprocess_func", "meps")
@@ -198,6 +199,7 @@ SHARED_SETTINGS: Mapping[str, tuple[str, ...]] = {
     "shift": SHIFT_SETTINGS,
     "tms": ("mep", "run.random_seed"),
     "plasticity": ("mep",),
+    "tactile": ("run.random_seed",),
 }
 """What a family depends on besides its own section."""
 

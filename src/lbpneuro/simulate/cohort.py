@@ -20,12 +20,20 @@ from lbpneuro.simulate.scales import TOOLS, scale_table, scale_truth
 from lbpneuro.simulate.stimulation_files import write_motor_map, write_plasticity
 from lbpneuro.simulate.structural_files import WRITERS
 from lbpneuro.simulate.study import Study
+from lbpneuro.simulate.tactile import write_tactile, write_tactile_sidecars
 from lbpneuro.simulate.truth import TruthRow, truth_table
 
 ModalityWriter = Callable[[Study, Visit], list[TruthRow]]
 Columns = tuple[dict[str, list[Any]], dict[str, Any]]
 
-MODALITIES: tuple[ModalityWriter, ...] = (write_imaging, write_rating, write_motor_map, write_plasticity, write_pet)
+MODALITIES: tuple[ModalityWriter, ...] = (
+    write_imaging,
+    write_rating,
+    write_motor_map,
+    write_plasticity,
+    write_pet,
+    write_tactile,
+)
 """What is measured at a visit: each writes its files and returns the values it planted. A new test is added here."""
 
 BIDS_VERSION = "1.11.0"
@@ -45,7 +53,8 @@ computation of markers; every value that the markers aim at is in truth.tsv, bes
 - emg: surface EMG of two back muscles during a TMS map (task-motormap), and of a hand muscle before, between and
   after two bouts of excitatory stimulation (task-plasticity; the pauses between the blocks were not recorded).
 - nibs: stimuli and coil positions after draft 6.3 of BEP037, which is not part of BIDS yet.
-- phenotype: questionnaires.
+- beh: two-point discrimination, graphaesthesia, localisation of touch, left/right judgement, a row per trial.
+- phenotype: questionnaires, a column per item.
 """
 
 
@@ -105,6 +114,7 @@ def simulate_cohort(
     write_descriptions(study)
     write_people(study.raw, people, more=pet_columns(people, seed=seed) if study.pet else None)
     write_phenotype(study.raw / "phenotype", visits)
+    write_tactile_sidecars(study.raw, visits[0])
     rows: list[TruthRow] = []
     for done, planted in enumerate(each_visit(write_visit, study, visits, jobs=jobs), start=1):
         rows += planted

@@ -21,6 +21,7 @@ from lbpneuro.report.figures.structural import (
     plot_template_fit,
     plot_tissue_contours,
 )
+from lbpneuro.report.figures.tactile import plot_laterality, plot_localisation, plot_two_point
 from lbpneuro.report.figures.tms import plot_mep_waveforms, plot_muscle_maps
 from lbpneuro.report.study import Study
 from lbpneuro.report.visit import Visit
@@ -46,6 +47,9 @@ FIGURES: dict[str, Callable[[Visit], Drawing]] = {
     "block_time_course": plot_block_time_course,
     "plasticity_waveforms": plot_plasticity_waveforms,
     "tspo_uptake": plot_tspo_uptake,
+    "two_point": plot_two_point,
+    "localisation": plot_localisation,
+    "laterality": plot_laterality,
     "scale_scores": plot_scale_scores,
 }
 
