@@ -72,7 +72,7 @@ def test_a_marker_module_imports_no_sibling() -> None:
     for path in (SOURCE / "markers").glob("*.py"):
         for module, _ in imports(ast.parse(path.read_text())):
             if module.startswith("lbpneuro.markers."):
-                common = ("descriptor", "bold", "edges", "instrument", "tissue", "volume_gates")
+                common = ("descriptor", "bold", "edges", "instrument", "motor_maps", "tissue", "volume_gates")
                 shared = {f"lbpneuro.markers.{name}" for name in common}
                 assert module in shared, f"{path.name} imports its sibling {module}"
 

@@ -29,6 +29,7 @@ sub-commands (each has its own --help):
   lbpneuro simulate OUT       write a study with known truth: raw BIDS, fMRIPrep-shaped derivatives, truth.tsv
   lbpneuro markers            the catalogue by family: tier, expected direction, what it is; --family NAME: sources
   lbpneuro reference OUT_DIR  a reference cohort from your own controls, for gray-matter volumes adjusted for head size
+  lbpneuro import-emg FILE    a recording with TMS pulses (EDF, BrainVision, Spike2, MATLAB, text ...) to EMG-BIDS
   lbpneuro effect-size        d, Hedges' g and Glass's delta of two groups, with intervals, from published numbers
   lbpneuro status OUT_DIR     done, failed (with reason) and missing, per participant and family
   lbpneuro selftest           simulate, analyse, and compare what was recovered with what was planted
@@ -56,6 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "recovery": recovery,
         "reference": reference,
         "effect-size": _command("effect_size"),
+        "import-emg": _command("import_emg"),
     }
     try:
         if arguments and arguments[0] in commands:

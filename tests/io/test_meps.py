@@ -451,5 +451,7 @@ def test_every_measure_stands_in_its_own_column_in_microvolts():
 
 
 def test_methods_are_words():
-    assert meps.map_method({"L": "shape_uv", "R": "p2p_uv"}).endswith("in each trial or the peak-to-peak amplitude")
+    assert meps.map_method({"L": "shape_uv", "R": "p2p_uv"}, "Smooth map").endswith(
+        "in each trial or the peak-to-peak amplitude"
+    )
     assert set(meps.AMPLITUDE_WORDS) >= {name for names in meps.PREFERENCES.values() for name in names}

@@ -19,6 +19,9 @@ import lbpneuro.kernels
 from lbpneuro.kernels import (
     correlation,
     effect_size,
+    map_fit,
+    map_peaks,
+    map_surface,
     mep,
     mep_timing,
     motor_map,
@@ -35,6 +38,9 @@ TIMES = np.arange(-0.3, 0.2, 1 / SFREQ)
 QUIET = (-0.25, -0.02)
 WINDOW = (0.01, 0.05)
 COORDS = np.stack(np.meshgrid(np.arange(-40.0, 1, 10), np.arange(-20.0, 21, 10)), axis=-1).reshape(-1, 2)
+
+
+NEAR = motor_map.neighbours(COORDS)
 
 
 def public_functions() -> dict[str, Function]:
@@ -112,8 +118,12 @@ def trials(rng: np.random.Generator) -> np.ndarray:
     return (site_map(rng)[..., None] + 5) * rng.lognormal(0, 0.4, (2, len(COORDS), 6))
 
 
-def fitted(rng: np.random.Generator) -> motor_map.JointMap:
-    return motor_map.fit_trials(trials(rng), COORDS.copy())
+def surfaces(rng: np.random.Generator) -> tuple[map_surface.Surface, ...]:
+    return tuple(map_surface.fit_surface(COORDS, each) for each in site_map(rng)[:2])
+
+
+def fitted(rng: np.random.Generator) -> map_fit.JointMap:
+    return map_fit.fit_trials(trials(rng), COORDS.copy())
 
 
 def probability(rng: np.random.Generator) -> np.ndarray:
@@ -604,38 +614,95 @@ CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
     "motor_map.map_volume": lambda rng: {"site_means": site_map(rng), "tau": 0.2},
     "motor_map.centre_of_gravity": lambda rng: {"site_means": site_map(rng), "coords": COORDS, "tau": 0.2},
     "motor_map.overlap_min": lambda rng: {"first": site_map(rng), "second": site_map(rng)[::-1], "tau": 0.2},
+    "motor_map.map_area_above": lambda rng: {"site_means": site_map(rng), "threshold": 20.0, "cell_cm2": 1.0},
+    "motor_map.map_volume_absolute": lambda rng: {"site_means": site_map(rng), "cell_cm2": 1.0},
+    "motor_map.site_shares": lambda rng: {"site_means": site_map(rng), "tau": 0.2},
+    "motor_map.map_entropy": lambda rng: {"site_means": site_map(rng)},
+    "motor_map.effective_sites": lambda rng: {"site_means": site_map(rng)},
+    "motor_map.map_spread": lambda rng: {"site_means": site_map(rng), "coords": COORDS},
+    "motor_map.overlap_bhattacharyya": lambda rng: {
+        "first": site_map(rng),
+        "second": site_map(rng)[::-1],
+        "tau": 0.2,
+    },
+    "motor_map.overlap_dice": lambda rng: {"first": site_map(rng), "second": site_map(rng)[::-1], "tau": 0.2},
+    "motor_map.signed_root": lambda rng: {"square": rng.standard_normal(5)},
+    "motor_map.debiased_length": lambda rng: {"vector": np.ones(2), "errors": rng.standard_normal((30, 2))},
+    "motor_map.distances": lambda rng: {"coords": COORDS},
+    "motor_map.neighbours": lambda rng: {"coords": COORDS},
+    "motor_map.imputation": lambda rng: {"coords": COORDS, "present": np.arange(len(COORDS)) != 12},
+    "motor_map.asymmetry": lambda rng: {"left": (3.0, 1.0), "right": (2.0, 1.0)},
     "motor_map.grid_spacing": lambda rng: {"coords": COORDS},
     "motor_map.border_sites": lambda rng: {"coords": COORDS},
     "motor_map.site_means": lambda rng: {"trials": trials(rng), "min_trials": 2},
-    "motor_map.trial_noise": lambda rng: {"trials": trials(rng)[0]},
-    "motor_map.candidate_priors": lambda rng: {"coords": COORDS},
-    "motor_map.log_evidence": lambda rng: {"data": rng.standard_normal(4), "covariance": np.eye(4)},
-    "motor_map.fit_map": lambda rng: {
+    "map_fit.trial_noise": lambda rng: {"trials": trials(rng)[0]},
+    "map_fit.candidate_priors": lambda rng: {"coords": COORDS},
+    "map_fit.log_evidence": lambda rng: {"data": rng.standard_normal(4), "covariance": np.eye(4)},
+    "map_fit.fit_map": lambda rng: {
         "means": site_map(rng)[0],
         "coords": COORDS,
         "additive": np.full(len(COORDS), 4.0),
         "relative": np.full(len(COORDS), 0.05),
     },
-    "motor_map.join_maps": lambda rng: {
+    "map_fit.join_maps": lambda rng: {
         "fits": [
-            motor_map.fit_map(each, COORDS, additive=np.full(len(COORDS), 4.0), relative=np.full(len(COORDS), 0.05))
+            map_fit.fit_map(each, COORDS, additive=np.full(len(COORDS), 4.0), relative=np.full(len(COORDS), 0.05))
             for each in site_map(rng)
         ],
         "noise_correlation": np.array([[1.0, 0.3], [0.3, 1.0]]),
     },
-    "motor_map.residual_correlation": lambda rng: {"trials": trials(rng)},
-    "motor_map.fit_trials": lambda rng: {"trials": trials(rng), "coords": COORDS},
-    "motor_map.draw_maps": lambda rng: {"joint": fitted(rng), "n_draws": 20, "rng": np.random.default_rng(3)},
-    "motor_map.calibrated": lambda rng: {
-        "functional": lambda maps: motor_map.map_volume(maps, tau=0.2)[..., 0],
-        "draws": motor_map.draw_maps(fitted(rng), n_draws=20, rng=np.random.default_rng(3)),
-        "bounds": (0.0, np.inf),
+    "map_fit.residual_correlation": lambda rng: {"trials": trials(rng)},
+    "map_fit.fit_trials": lambda rng: {"trials": trials(rng), "coords": COORDS},
+    "map_fit.draw_maps": lambda rng: {"joint": fitted(rng), "n_draws": 20, "rng": np.random.default_rng(3)},
+    "map_bootstrap.resample_means": lambda rng: {
+        "trials": trials(rng),
+        "n_draws": 5,
+        "rng": np.random.default_rng(3),
+    },
+    "map_bootstrap.shuffled_overlap": lambda rng: {
+        "maps": site_map(rng)[:2],
+        "tau": 0.2,
+        "n_draws": 5,
+        "rng": np.random.default_rng(3),
+    },
+    "map_peaks.published_peaks": lambda rng: {"maps": site_map(rng), "near": NEAR, "rule": map_peaks.PeakRule()},
+    "map_peaks.strict_peaks": lambda rng: {"maps": site_map(rng), "near": NEAR, "rule": map_peaks.PeakRule()},
+    "map_peaks.peak_support": lambda rng: {
+        "peaks": rng.random(len(COORDS)) < 0.2,
+        "resampled": rng.random((5, len(COORDS))) < 0.2,
+        "near": NEAR,
+    },
+    "map_surface.outlying": lambda rng: {"values": rng.random(20)},
+    "map_surface.lattice": lambda rng: {"coords": COORDS, "size": 6},
+    "map_surface.rim": lambda rng: {"covered": rng.random(36) < 0.8, "size": 6},
+    "map_surface.cell_area_cm2": lambda rng: {"coords": COORDS, "size": 6},
+    "map_surface.matern": lambda rng: {"first": COORDS, "second": COORDS + 1.0, "length": 12.0},
+    "map_surface.fit_surface": lambda rng: {"coords": COORDS, "amplitude": site_map(rng)[0]},
+    "map_surface.residual_correlation": lambda rng: {"surfaces": surfaces(rng)},
+    "map_surface.draw_surfaces": lambda rng: {
+        "surfaces": surfaces(rng),
+        "points": COORDS + 0.5,
+        "n_draws": 5,
+        "rng": np.random.default_rng(3),
+    },
+    "map_surface.linear_surface": lambda rng: {"coords": COORDS, "amplitude": site_map(rng), "points": COORDS - 0.5},
+    "map_surface.resample_linear": lambda rng: {
+        "coords": COORDS,
+        "amplitude": site_map(rng),
+        "points": COORDS - 0.5,
+        "n_draws": 3,
+        "rng": np.random.default_rng(3),
     },
     "tangent.tangent_plane": lambda rng: {"points": np.column_stack([COORDS, rng.normal(60, 5, len(COORDS))])},
 }
 # of images, which are read as float32
 FROM_FLOAT32 = ("labels.", "quality.tsnr", "volumes.tissue", "volumes.regional", "volumes.coverage")
-ZERO_WITHOUT_DATA = ("motor_map.active_map", "motor_map.map_area")  # nothing is active
+ZERO_WITHOUT_DATA = (  # nothing is active
+    "motor_map.active_map",
+    "motor_map.map_area",
+    "motor_map.map_area_above",
+    "motor_map.map_volume_absolute",
+)
 EVERY_KERNEL = pytest.mark.parametrize("name", CASES)
 
 
@@ -741,6 +808,14 @@ def test_images_in_single_precision_give_float64(name: str) -> None:
         ("motor_map.map_volume", "site_means", 0, 0),
         ("motor_map.centre_of_gravity", "site_means", 0, 0),
         ("motor_map.overlap_min", "first", 0, 0),
+        ("motor_map.overlap_bhattacharyya", "first", 0, 0),
+        ("motor_map.overlap_dice", "first", 0, 0),
+        ("motor_map.map_area_above", "site_means", 0, 0),
+        ("motor_map.map_volume_absolute", "site_means", 0, 0),
+        ("motor_map.map_entropy", "site_means", 0, 0),
+        ("motor_map.effective_sites", "site_means", 0, 0),
+        ("motor_map.map_spread", "site_means", 0, 0),
+        ("motor_map.site_shares", "site_means", 0, 0),
         ("motor_map.site_means", "trials", 0, 0),
     ],
 )

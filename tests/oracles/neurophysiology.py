@@ -53,6 +53,48 @@ def calibrated_by_loop(functional, draws):
     return float(estimate), math.sqrt(np.mean(squares))
 
 
+def resampled_means_by_loop(trials, *, n_draws, rng):
+    """Trials of the kept pulses of each site drawn with replacement, one site and draw at a time."""
+    n_muscle, n_site, n_trial = trials.shape
+    uniform = rng.random((n_site, n_draws, n_trial))
+    found = np.empty((n_draws, n_muscle, n_site))
+    for site in range(n_site):
+        kept = [trials[:, site, t] for t in range(n_trial) if not np.isnan(trials[:, site, t]).any()]
+        for draw in range(n_draws):
+            picked = [kept[int(u * len(kept))] for u in uniform[site, draw, : len(kept)]]
+            found[draw, :, site] = sum(picked) / len(picked)
+    return found
+
+
+def prominent_peaks_by_flood(means, near, *, share, threshold):
+    """Sites above ``threshold`` from which every way to a higher site goes down by ``share`` of the maximum."""
+    top, peaks = max(means), set()
+    for start, height in enumerate(means):
+        if height <= threshold * top:
+            continue
+        reached, waiting = {start}, [start]
+        while waiting:
+            here = waiting.pop()
+            for other in np.flatnonzero(near[here]):
+                if other not in reached and means[other] > height - share * top:
+                    reached.add(int(other))
+                    waiting.append(int(other))
+        if all(means[other] <= height for other in reached):
+            peaks.add(start)
+    return peaks
+
+
+def published_peaks_by_loop(means, near):
+    """More than half the maximum, and at least seven of eight neighbours lower by 5 %; a missing one is lower."""
+    peaks = set()
+    for site, value in enumerate(means):
+        around = [means[other] for other in np.flatnonzero(near[site])]
+        lower = sum(other <= 0.95 * value for other in around) + 8 - len(around)
+        if value > 0.5 * max(means) and lower >= 7:
+            peaks.add(site)
+    return peaks
+
+
 def planted_maps(rng, *, spacing_mm=10.0):
     """Coordinates (42, 2) in mm and two hills (2, 42) with random centres, widths and separation."""
     x, y = np.meshgrid(np.arange(6.0) * spacing_mm - 60, np.arange(7.0) * spacing_mm - 30)

@@ -374,10 +374,13 @@ def read_epochs(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return epochs (n_trial, n_channel, n_time) in volts, and times (n_time,) in seconds from the pulse.
 
-    Only the samples in ``window`` (s) around the pulses are read. An epoch that leaves the recording is NaN.
+    Only the samples in ``window`` (s) around the pulses are read. An epoch that leaves the recording is NaN. Of a
+    recording in epochs (``RecordingType`` in the sidecar) no sample of another epoch is taken: the times are those that
+    every epoch has.
     """
     sfreq = recording.sfreq
     first, last = round(window[0] * sfreq), round(window[1] * sfreq)
+    first, last = _within_epochs(recording, onsets, first=first, last=last)
     scale = np.array([channel.scale for channel in channels])[:, None]
     picks = [recording.raw.ch_names.index(channel.name) for channel in channels]
     epochs = np.full((len(onsets), len(channels), last - first + 1), np.nan)
@@ -386,6 +389,21 @@ def read_epochs(
         if start >= 0 and stop <= recording.raw.n_times:
             epoch[:] = recording.raw.get_data(picks, start=start, stop=stop, verbose="error") * scale
     return epochs, np.arange(first, last + 1) / sfreq
+
+
+def _within_epochs(recording: Recording, onsets: NDArray[np.float64], *, first: int, last: int) -> tuple[int, int]:
+    """The samples around a pulse that lie in its own epoch, of all pulses; ``first`` and ``last`` if continuous."""
+    if recording.metadata.get("RecordingType") != "epoched" or not onsets.size:
+        return first, last
+    length = recording.metadata.get("EpochLength")
+    if not isinstance(length, int | float) or length <= 0:
+        raise InputError(
+            f"{recording.path}: RecordingType is epoched, but EpochLength is {length!r}; give the length of an epoch "
+            "in seconds in the sidecar, or nobody knows where one ends."
+        )
+    n_sample = round(length * recording.sfreq)
+    place = np.round(onsets * recording.sfreq).astype(int) % n_sample
+    return max(first, -int(place.min())), min(last, n_sample - 1 - int(place.max()))
 
 
 def channel_limits(channels: Sequence[Channel]) -> NDArray[np.float64]:

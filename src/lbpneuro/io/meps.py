@@ -19,7 +19,7 @@ from lbpneuro.io.positions import numbers, sides, with_millimetres
 from lbpneuro.io.provenance import software_versions
 from lbpneuro.io.resources import config_schema
 from lbpneuro.io.sidecars import read_metadata
-from lbpneuro.kernels import mep, mep_timing, motor_map
+from lbpneuro.kernels import mep, mep_timing
 from lbpneuro.kernels.tangent import TangentPlane, tangent_plane
 
 if TYPE_CHECKING:
@@ -130,6 +130,33 @@ def epoch_window(settings: mep.MepSettings, *, longest: float) -> tuple[float, f
     """Return how much around a pulse is read (s); ``longest`` is the largest interval of paired pulses (s)."""
     first, last = CONTRACTED_S if settings.contracted else EPOCH_S
     return first - longest, last
+
+
+def check_windows(times: Array, settings: mep.MepSettings, *, longest: float, path: Path) -> None:
+    """Refuse epochs (n_time,) that do not reach over the windows in which background and responses are measured.
+
+    ``longest`` is the largest interval of paired pulses (s): their background is that before the first pulse.
+
+    Raises
+    ------
+    InputError
+        If a window leaves the epochs; what to set is said.
+    """
+    step = times[1] - times[0]
+    start, stop = times[0] - step, times[-1] + step
+    if settings.background[0] - longest < start:
+        latest = 5 * np.ceil((times[0] + longest) * 1e3 / 5)
+        raise InputError(
+            f"{path}: the epochs begin {-times[0] * 1e3:.0f} ms before the pulse, but the background is measured from "
+            f"{settings.background[0] * 1e3:g} ms; set `mep.background_ms: [{latest:g}, "
+            f"{settings.background[1] * 1e3:g}]`, or export longer epochs."
+        )
+    last = max(window[1] for window in settings.windows)
+    if last > stop:
+        raise InputError(
+            f"{path}: the epochs end {times[-1] * 1e3:.0f} ms after the pulse, but responses are measured up to "
+            f"{last * 1e3:g} ms; shorten the windows of `mep.windows_ms`, or export longer epochs."
+        )
 
 
 def _seconds(window_ms: Sequence[float]) -> tuple[float, float]:
@@ -689,9 +716,9 @@ AMPLITUDE_WORDS = {
 }
 
 
-def map_method(columns: Mapping[str, str]) -> str:
-    """Return in words what the maps of the hemispheres were made of; ``columns`` by hemisphere."""
-    return f"Smooth map of {' or '.join(AMPLITUDE_WORDS[name] for name in dict.fromkeys(columns.values()))}"
+def map_method(columns: Mapping[str, str], kind: str) -> str:
+    """Return in words what the maps of a ``kind`` were made of; ``columns`` by hemisphere."""
+    return f"{kind} of {' or '.join(AMPLITUDE_WORDS[name] for name in dict.fromkeys(columns.values()))}"
 
 
 def response_evidence(each: Grid, contraction: str) -> tuple[Array, Array]:
@@ -791,26 +818,6 @@ def bout_polarity(metadata: Mapping[str, Any], *, path: str) -> tuple[int, ...]:
     if not isinstance(stated, list) or not set(stated) <= {1, -1, 0}:
         raise InputError(f"{path}: BoutPolarity must list 1, -1 or 0 per bout (e.g. [1, 1]); found {stated!r}.")
     return tuple(stated)
-
-
-def site_table(grids: Mapping[str, Grid], columns: Mapping[str, str]) -> pd.DataFrame:
-    """Return what a drawing of the maps needs, one row per muscle, hemisphere and site.
-
-    ``mean_uv`` over the ``n`` kept trials, and ``share`` of the largest mean of the muscle. A site without a
-    kept trial has no mean.
-    """
-    import pandas as pd
-
-    parts = []
-    for hemi, each in grids.items():
-        trials = each.kept_values(columns[hemi])
-        means, counts = motor_map.site_means(trials, min_trials=1), np.isfinite(trials).sum(axis=-1)
-        places = {"site_id": each.sites, "x_mm": each.coords_mm[:, 0], "y_mm": each.coords_mm[:, 1]}
-        for muscle, mean, count in zip(each.muscles, means, counts, strict=True):
-            values = {"mean_uv": mean, "share": motor_map.share_of_maximum(mean), "n": count}
-            parts.append(pd.DataFrame({"muscle": muscle, "hemisphere": hemi, **places, **values}))
-    names = ["muscle", "hemisphere", "site_id", "x_mm", "y_mm", "mean_uv", "share", "n"]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=names)
 
 
 def average_of(tables: Sequence[Path]) -> list[Path]:

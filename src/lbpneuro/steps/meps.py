@@ -50,8 +50,10 @@ def measure(files: Sequence[Path], config: Config, *, average: Path) -> tuple[An
     pulses = nibs.describe_pulses(pulses, stimulation, origin=events_path)
     settings = meps.mep_settings(channels, recording, config=config)
     intervals = emg.pair_intervals(pulses, origin=events_path)
-    window = meps.epoch_window(settings, longest=float(intervals.max(initial=0.0)))
+    longest = float(intervals.max(initial=0.0))
+    window = meps.epoch_window(settings, longest=longest)
     epochs, times = emg.read_epochs(recording, channels, onsets=pulses["onset"].to_numpy(), window=window)
+    meps.check_windows(times, settings, longest=longest, path=path)
     limits = emg.channel_limits(channels)
     responses = measure_responses(
         epochs, times, sfreq=recording.sfreq, settings=settings, limits=limits, intervals=intervals
