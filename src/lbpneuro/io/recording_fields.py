@@ -83,8 +83,8 @@ RECORDING_FIELDS: tuple[RecordingField, ...] = (
         name="BoutPolarity",
         task=BOUTS,
         cost=Cost.SOME,
-        reason=Reason.INVALID_INPUT,
-        without="Whether a change is homeostatic is not known: the log ratios of the blocks are left, no index.",
+        reason=Reason.PROTOCOL_ASSUMED,
+        without="The bouts are taken to be those of the settings (`plasticity.bouts`), and every index is flagged.",
     ),
     RecordingField(
         file=CHANNELS,
@@ -262,7 +262,7 @@ RECORDING_FIELDS: tuple[RecordingField, ...] = (
         name="BoutPolarity",
         task=BOUTS,
         cost=Cost.SOME,
-        reason=Reason.INVALID_INPUT,
+        reason=Reason.PROTOCOL_ASSUMED,
         without="As in the sidecar of a recording.",
     ),
 )
