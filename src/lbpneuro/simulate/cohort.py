@@ -10,6 +10,7 @@ from lbpneuro import __version__
 from lbpneuro.errors import InputError
 from lbpneuro.io.files import write_json, write_text, write_tsv
 from lbpneuro.markers.instrument import instruments
+from lbpneuro.simulate.blood import blood_table, blood_truth
 from lbpneuro.simulate.imaging_files import write_imaging
 from lbpneuro.simulate.people import Person, Visit, participants_table, person
 from lbpneuro.simulate.pet import PetSettings
@@ -160,7 +161,7 @@ def _alone(write: Callable[[Any, Visit], list[TruthRow]], study: Any, visit: Vis
 
 def write_visit(study: Study, visit: Visit) -> list[TruthRow]:
     """Write everything measured at one visit; return the planted values."""
-    return [*(row for write in MODALITIES for row in write(study, visit)), *scale_truth(visit)]
+    return [*(row for write in MODALITIES for row in write(study, visit)), *scale_truth(visit), *blood_truth(visit)]
 
 
 def write_descriptions(study: Study) -> None:
@@ -191,8 +192,8 @@ def write_people(raw: Path, people: Sequence[Person], *, more: Columns | None = 
 
 
 def write_phenotype(folder: Path, visits: Sequence[Visit]) -> None:
-    """Write the questionnaires of all visits and their dictionaries."""
-    for name in TOOLS:
-        table, about = scale_table(instruments()[name], visits)
+    """Write the questionnaires and blood values of all visits, and their dictionaries."""
+    tables = {name: scale_table(instruments()[name], visits) for name in TOOLS}
+    for name, (table, about) in {**tables, "inflammation": blood_table(visits)}.items():
         write_tsv(folder / f"{name}.tsv", table)
         write_json(folder / f"{name}.json", about)
