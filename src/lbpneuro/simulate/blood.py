@@ -31,14 +31,17 @@ def blood_truth(visit: Visit) -> list[TruthRow]:
 
 
 def blood_table(visits: Sequence[Visit]) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Return ``phenotype/inflammation.tsv``, with ``<limit`` below the limit of detection, and its dictionary."""
+    """Return ``phenotype/inflammation.tsv`` and its dictionary, which has the limits of detection.
+
+    Readings below the limit are in the table, as analysers report them: they are no values.
+    """
     import pandas as pd
 
     rows = [
         {
             "participant_id": visit.participant_id,
             **({"session_id": visit.session_id} if visit.session_id else {}),
-            **{name: _reported(concentration(visit, name), LIMITS[name]) for name in BLOOD},
+            **{name: concentration(visit, name) for name in BLOOD},
         }
         for visit in visits
     ]
@@ -49,7 +52,3 @@ def blood_table(visits: Sequence[Visit]) -> tuple[pd.DataFrame, dict[str, Any]]:
     session = {"session_id": {"Description": "Session."}} if visits[0].session_id else {}
     tool = {"MeasurementToolMetadata": {"Description": "Markers of inflammation in peripheral blood"}}
     return pd.DataFrame(rows), {**tool, "participant_id": {"Description": "Participant."}, **session, **columns}
-
-
-def _reported(value: float, limit: float) -> str:
-    return f"{value:.6g}" if value >= limit else f"<{limit:g}"
