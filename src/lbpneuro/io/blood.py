@@ -48,8 +48,8 @@ def read_blood(path: Path, *, participant: str, session: str | None) -> dict[str
             described: Mapping[str, Any] = about.get(name) or {}
             factor, where = _factor(path, name, described), f"{path}, line {line}"
             limit = cells.get(f"{name}_lod", described.get("LimitOfDetection"))
-            lod = number_in(limit, column=f"{name}_lod", where=where)
-            found[name] = _scaled(_concentration(str(cells[name]), lod, where=f"{where}, column {name}"), factor)
+            least = number_in(limit, column=f"{name}_lod", where=where)
+            found[name] = _scaled(_concentration(str(cells[name]), least, where=f"{where}, column {name}"), factor)
     return found
 
 
@@ -63,7 +63,7 @@ def _factor(path: Path, name: str, described: Mapping[str, Any]) -> float:
     return known[str(unit)]
 
 
-def _concentration(cell: str, lod: float, *, where: str) -> Concentration:
+def _concentration(cell: str, least: float, *, where: str) -> Concentration:
     limit = LIMIT.match(cell)
     if limit:
         bound = number_in(limit[2], column="limit", where=where)
@@ -74,8 +74,8 @@ def _concentration(cell: str, lod: float, *, where: str) -> Concentration:
         raise InputError(f"{where}: expected a concentration or a limit such as <0.5, found {cell!r}.") from None
     if not math.isfinite(value) or value < 0:
         raise InputError(f"{where}: expected a concentration of 0 or more, found {cell}.")
-    if value < lod:
-        return Concentration(high=lod)
+    if value < least:
+        return Concentration(high=least)
     if value == 0:
         raise InputError(f"{where}: 0 is below any limit of detection; give the limit (<0.5, or a column _lod).")
     return Concentration(value=value)
