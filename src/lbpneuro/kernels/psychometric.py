@@ -96,7 +96,7 @@ def fit_psychometric(
     The prior density of threshold t and logarithm of the width w is ``|I|^(1/2) / w``, with the information I about
     intercept and slope (that of Firth's regression, 10.1093/biomet/80.1.27): it is finite where the answers change
     without overlap, and its intervals were found to hold the truth about as often as they should
-    (docs/decisions/0033-psychometric-threshold.md). Nothing has to converge.
+    (docs/decisions/0034-psychometric-threshold.md). Nothing has to converge.
 
     Parameters
     ----------
