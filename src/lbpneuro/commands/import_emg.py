@@ -56,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--muscle",
         nargs="+",
+        action="extend",
         required=True,
         metavar="CHANNEL=MUSCLE",
         help="by name or number; other channels are left out",
