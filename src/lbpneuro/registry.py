@@ -13,6 +13,7 @@ from lbpneuro.markers import (
     pet,
     plasticity,
     qst_z,
+    reflex,
     scales,
     scan_anatomy,
     scan_quality,
@@ -20,6 +21,7 @@ from lbpneuro.markers import (
     shift,
     structural,
     summation,
+    tactile,
     thresholds,
     tms,
 )
@@ -37,11 +39,13 @@ MARKERS: tuple[Marker, ...] = (
     *excitability.MARKERS,
     *tms.MARKERS,
     *plasticity.MARKERS,
+    *reflex.MARKERS,
     *pet.MARKERS,
     *thresholds.MARKERS,
     *summation.MARKERS,
     *modulation.MARKERS,
     *qst_z.MARKERS,
+    *tactile.MARKERS,
     *scales.MARKERS,
 )
 
@@ -54,8 +58,10 @@ FAMILIES: dict[str, str] = {
     "excitability": excitability.TITLE,
     "tms": tms.TITLE,
     "plasticity": plasticity.TITLE,
+    "reflex": reflex.TITLE,
     "pet": pet.TITLE,
     "sensory": sensory.TITLE,
+    "tactile": tactile.TITLE,
     "scales": scales.TITLE,
 }
 

@@ -24,6 +24,8 @@ INDEX_COLUMNS = (
     "timing",
     "subscale",
     "window",
+    "side",
+    "axis",
 )
 
 TruthRow = dict[str, Any]

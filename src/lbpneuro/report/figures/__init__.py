@@ -24,6 +24,7 @@ from lbpneuro.report.figures.structural import (
     plot_tissue_contours,
 )
 from lbpneuro.report.figures.sweeps import plot_excitability_sweeps
+from lbpneuro.report.figures.tactile import plot_laterality, plot_localisation, plot_two_point
 from lbpneuro.report.figures.tms import plot_mep_waveforms, plot_muscle_maps, plot_site_responses, plot_smudging
 from lbpneuro.report.figures.trial import plot_trial_course, plot_trial_forest
 from lbpneuro.report.study import Study
@@ -58,6 +59,9 @@ FIGURES: dict[str, Callable[[Visit], Drawing]] = {
     "body_map": plot_body_map,
     "rating_trains": plot_rating_trains,
     "conditioning": plot_conditioning,
+    "two_point": plot_two_point,
+    "localisation": plot_localisation,
+    "laterality": plot_laterality,
     "scale_scores": plot_scale_scores,
 }
 
