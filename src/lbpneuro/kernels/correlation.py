@@ -70,7 +70,8 @@ def correlation(projected: ArrayLike) -> Array:
         In [-1, 1]; rows and columns of a NaN series are NaN.
     """
     unit = unit_norm(np.asarray(projected, dtype=np.float64))
-    return np.clip(np.swapaxes(unit, -1, -2) @ unit, -1, 1)
+    r = np.swapaxes(unit, -1, -2) @ unit
+    return np.clip(r, -1, 1, out=r)
 
 
 def seed_correlation(seed: Floating, *, projected: Floating) -> Floating:
@@ -91,8 +92,10 @@ def seed_correlation(seed: Floating, *, projected: Floating) -> Floating:
     seeds = unit_norm(np.asarray(seed, dtype=np.float64).reshape(len(seed), -1)).astype(projected.dtype)
     with np.errstate(invalid="ignore"):
         r = np.ascontiguousarray(seeds.T) @ projected
-        r *= inverse_norm(projected)
-    np.clip(r, -1, 1, out=r)
+        scale = inverse_norm(projected)
+        for row in r:  # of one seed: it stays in the cache for both
+            row *= scale
+            np.clip(row, -1, 1, out=row)
     return r if seed.ndim == 2 else r[0]
 
 
