@@ -185,7 +185,7 @@ def write_run(folder: Path, source: Head, *, voxel_mm: float, n_time: int) -> tu
 
 def anatomy(folder: Path, source: Head) -> Any:
     """The head as ``preprocess-anat`` would have written it at the standard level; T1w and template are one space."""
-    from lbpneuro.io.transforms import TransformRecord, write_composite
+    from lbpneuro.io.composites import TransformRecord, write_composite
     from lbpneuro.preprocess.functional import NativeAnatomy
     from lbpneuro.preprocess.templates import subsample
 

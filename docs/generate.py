@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from lbpneuro.io.catalogue import expected
 from lbpneuro.io.config import read_config
 from lbpneuro.io.files import read_json
 from lbpneuro.io.resources import config_schema
+from lbpneuro.io.trial_schemas import TASKS, alternatives, columns, required, schema, schema_path, sidecar_fields
 from lbpneuro.markers.connectivity import EDGE_MARKERS
 from lbpneuro.markers.descriptor import Marker
 from lbpneuro.markers.edges import EDGES, Parts
@@ -117,7 +119,78 @@ def settings_page() -> str:
     return "\n".join([NOTE, "", "# Settings", "", head, "", *table, *rows]) + "\n"
 
 
+def trial_tables_page() -> str:
+    lines = [NOTE, "", "# Trial tables", "", TRIAL_TABLES_INTRODUCTION, ""]
+    for task in TASKS:
+        whole = schema(task)
+        lines += [f"## `task-{task}`: {whole['title'].lower()}", "", whole["description"], ""]
+        lines += [f"Schema: `workflow/schemas/trials/{schema_path(task).name}`.", *demands(task), ""]
+        lines += ["| column | needed | entries | meaning |", "|---|---|---|---|"]
+        lines += [entry_row(name, entry, needed=name in required(task)) for name, entry in columns(task).items()]
+        lines += [entry_row(name, entry, needed=False) for name, entry in numbered_columns(task).items()]
+        needed = whole["properties"]["sidecar"].get("required", [])
+        lines += ["", "| field of the sidecar | needed | entries | meaning |", "|---|---|---|---|"]
+        lines += [entry_row(name, entry, needed=name in needed) for name, entry in sidecar_fields(task).items()]
+        lines += [""]
+    return "\n".join(lines)
+
+
+def numbered_columns(task: str) -> dict[str, Any]:
+    """The columns of a numbered series (r1, r2 ...) by a name that shows what they are called."""
+    series = schema(task)["properties"]["trials"]["items"].get("patternProperties", {})
+    return {re.sub(r"\W.*", "", name.lstrip("^")) + "1, r2 ...": entry for name, entry in series.items()}
+
+
+def demands(task: str) -> Iterator[str]:
+    """What a table must keep besides the entries of its columns."""
+    whole = schema(task)
+    yield f"No two rows may have the same {', '.join(f'`{name}`' for name in whole['unique'])}."
+    if choices := alternatives(task):
+        yield "It needs " + " or ".join(" with ".join(f"`{name}`" for name in each) for each in choices) + "."
+    if order := whole.get("order"):
+        within = ", ".join(f"`{name}`" for name in order["within"])
+        yield f"Within each {within} no other `{order['column']}` may start before the last `{order['first']}`."
+
+
+def entry_row(name: str, entry: dict[str, Any], *, needed: bool) -> str:
+    """A row of the table of columns or fields."""
+    if "levels" in entry:
+        allowed = "; ".join(f"`{level}` {meaning}" for level, meaning in entry["levels"].items())
+    elif "enum" in entry:
+        allowed = ", ".join(f"`{level}`" for level in entry["enum"])
+    else:
+        allowed = entry_kind(entry)
+    return f"| `{name}` | {'yes' if needed else ''} | {allowed} | {entry['description']} |"
+
+
+def entry_kind(entry: dict[str, Any]) -> str:
+    """The kind of an entry in words, with its unit and range."""
+    kinds = entry["type"] if isinstance(entry["type"], list) else [entry["type"]]
+    kind = {"string": "text", "integer": "whole number"}.get(kinds[0], kinds[0])
+    low = [f"from {entry['minimum']:g}"] if "minimum" in entry else []
+    above = [f"above {entry['exclusiveMinimum']:g}"] if "exclusiveMinimum" in entry else []
+    high = [f"to {entry['maximum']:g}"] if "maximum" in entry else []
+    unit = [f"({entry['unit']})"] if "unit" in entry else []
+    scale = ["on the declared scale"] if entry.get("rating") else []
+    return " ".join([kind, *unit, *scale, *low, *above, *high])
+
+
+TRIAL_TABLES_INTRODUCTION = """\
+The sensory and tactile tests are read from one table of trials per test:
+`sub-X[/ses-Y]/beh/sub-X[_ses-Y]_task-<task>[_run-<n>]_beh.tsv`, tab separated, `n/a` where a value is missing, with a
+JSON sidecar of the same name (or one for all, `task-<task>_beh.json` beside `dataset_description.json`). Every entry is
+checked against the JSON schema of its task; what does not pass is refused with the file, the line (the header is line
+1) and the column.
+
+- Columns that are not listed here are passed over; one whose name is close to a listed one is refused as mistyped.
+- The unit of `value` stands in the column `unit`, or in the sidecar: `"value": {"Units": "kPa"}`. It is never guessed.
+- Ratings are brought to 0-100 by `RatingScaleMaximum`; a rating beyond the declared scale is refused.
+- Several runs of a task are read together; their sidecars must agree.
+- Spreadsheets of another form become such tables by `lbpneuro import-table`."""
+
+
 PAGES = {
+    ROOT / "docs" / "trial-tables.md": trial_tables_page,
     ROOT / "docs" / "markers.md": markers_page,
     ROOT / "docs" / "settings.md": settings_page,
     ROOT / "config" / "README.md": settings_page,

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,8 @@ sub-commands (each has its own --help):
   lbpneuro simulate OUT       write a study with known truth: raw BIDS, fMRIPrep-shaped derivatives, truth.tsv
   lbpneuro markers            the catalogue by family: tier, expected direction, what it is; --family NAME: sources
   lbpneuro reference OUT_DIR  a reference cohort from your own controls, for gray-matter volumes adjusted for head size
+  lbpneuro import-emg FILE    a recording with TMS pulses (EDF, BrainVision, Spike2, MATLAB, text ...) to EMG-BIDS
+  lbpneuro effect-size        d, Hedges' g and Glass's delta of two groups, with intervals, from published numbers
   lbpneuro status OUT_DIR     done, failed (with reason) and missing, per participant and family
   lbpneuro selftest           simulate, analyse, and compare what was recovered with what was planted
 
@@ -54,6 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         "selftest": selftest,
         "recovery": recovery,
         "reference": reference,
+        "effect-size": _command("effect_size"),
+        "import-emg": _command("import_emg"),
     }
     try:
         if arguments and arguments[0] in commands:
@@ -444,6 +448,13 @@ def reference(argv: Sequence[str]) -> int:
 
     print(write_reference(options.out, options.table, column=options.column, group=options.group))
     return 0
+
+
+def _command(module: str) -> Callable[[Sequence[str]], int]:
+    """Return a sub-command that has its own module, which is imported when it is called."""
+    from importlib import import_module
+
+    return lambda argv: int(import_module(f"lbpneuro.commands.{module}").main(argv))
 
 
 def selftest(argv: Sequence[str]) -> int:

@@ -10,6 +10,7 @@ from lbpneuro.markers import (
     networks,
     pet,
     plasticity,
+    scales,
     scan_anatomy,
     scan_quality,
     shift,
@@ -30,6 +31,7 @@ MARKERS: tuple[Marker, ...] = (
     *tms.MARKERS,
     *plasticity.MARKERS,
     *pet.MARKERS,
+    *scales.MARKERS,
 )
 
 FAMILIES: dict[str, str] = {
@@ -41,6 +43,7 @@ FAMILIES: dict[str, str] = {
     "tms": tms.TITLE,
     "plasticity": plasticity.TITLE,
     "pet": pet.TITLE,
+    "scales": scales.TITLE,
 }
 
 INDEX_COLUMNS: tuple[str, ...] = tuple(dict.fromkeys(column for marker in MARKERS for column in marker.index))

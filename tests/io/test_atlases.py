@@ -11,9 +11,10 @@ import pytest
 
 from lbpneuro.errors import InputError
 from lbpneuro.io.atlases import node_series, node_weights, read_atlas, read_atlases, seitzman_nodes
+from lbpneuro.io.composites import TransformRecord, write_composite
 from lbpneuro.io.files import write_json
 from lbpneuro.io.series import Series
-from lbpneuro.io.transforms import LPS, TransformRecord, write_composite
+from lbpneuro.io.transforms import LPS
 from tests.oracles.nodes import write_labels
 
 MNI_2MM = np.array([[2.0, 0, 0, -96], [0, 2, 0, -132], [0, 0, 2, -78], [0, 0, 0, 1]])

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from lbpneuro.errors import InputError, Reason, UnitError
@@ -71,6 +71,20 @@ def test_pulse_outside_the_recording(run):
     edit(run[2], "\n1.0\t", "\n1000.0\t")
     with pytest.raises(InputError, match=r"row 2 has onset 1000.0, outside the recording of .* \(1 such rows\)"):
         emg.read_pulses(run[2], duration=recording.duration)
+
+
+def pairs(**columns):
+    return pd.DataFrame({"onset": np.arange(1.0, 1 + len(columns["stim_type"])), **columns})
+
+
+def test_intervals_of_pairs():
+    kinds = ["single", "paired", None, "paired", "single"]
+    pulses = pairs(stim_type=kinds, isi_ms=[np.nan, 2.5, np.nan, 100, 3])
+    np.testing.assert_allclose(emg.pair_intervals(pulses, origin="e.tsv"), [0, 0.0025, 0, 0.1, 0])
+    with pytest.raises(InputError, match=r"the pair of pulses at 2.000 s has no isi_ms.*\(1 such\)"):
+        emg.pair_intervals(pairs(stim_type=["single", "paired"], isi_ms=[np.nan, np.nan]), origin="e.tsv")
+    with pytest.raises(UnitError, match=r"at 1.000 s has isi_ms 0.003; expected 0.5 to 500 ms"):
+        emg.pair_intervals(pairs(stim_type=["paired"], isi_ms=[0.003]), origin="e.tsv")
 
 
 def test_table_without_pulse(run):
@@ -151,17 +165,38 @@ def test_signal_headers_that_are_cut_off(run):
         emg.read_header(run[0])
 
 
-def test_events_and_positions_may_name_the_hemisphere(run):
+@pytest.mark.parametrize("column", ["site", "site_id"])
+def test_site_is_another_name_of_the_position(run, column):
+    edit(run[2], "nibs_position_id", column)
+    assert set(emg.read_pulses(run[2], duration=100.0)["site_id"]) == {"p0"}
+
+
+def test_what_the_events_may_say_of_a_pulse(run):
+    edit(run[2], "intensity_mso", "intensity_mso\tisi_ms\trmt_mso\tgrid_x_cm\tgrid_y_cm")
+    run[2].write_text(run[2].read_text().replace("\t60", "\t60\t3\t55\t-4\t1.5"))
     pulses = emg.read_pulses(run[2], duration=100.0)
-    positions = emg.read_positions(run[3]).assign(hemisphere="R")
-    assert set(emg.place_pulses(pulses, positions, origin=run[2])["hemisphere"]) == {"R"}
-    stated = emg.place_pulses(pulses.assign(hemisphere="L"), positions, origin=run[2])
-    assert set(stated["hemisphere"]) == {"L"}
+    first = pulses.iloc[0]
+    assert (first["stim_type"], first["isi_ms"], first["rmt_mso"], first["intensity_mso"]) == ("paired", 3, 55, 60)
+    assert (first["x_mm"], first["y_mm"]) == (-40, 15)
 
 
-def test_site_is_another_name_of_the_position(run):
-    edit(run[2], "nibs_position_id", "site")
-    assert set(emg.read_pulses(run[2], duration=100.0)["nibs_position_id"]) == {"p0"}
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("\t60\n", "\tsixty\n", "row 2, column intensity_mso: expected a number or n/a, found 'sixty'"),
+        ("\n1.0\t", "\nsoon\t", "row 2, column onset: expected a number or n/a, found 'soon'"),
+    ],
+)
+def test_text_where_a_number_belongs(run, old, new, message):
+    run[2].write_text(run[2].read_text().replace(old, new, 1))
+    with pytest.raises(InputError, match=message):
+        emg.read_pulses(run[2], duration=100.0)
+
+
+def test_kind_of_stimulus_is_one_of_three(run):
+    edit(run[2], "intensity_mso", "stim_type")
+    with pytest.raises(InputError, match="row 2, column stim_type: expected single, paired, train, found '60'"):
+        emg.read_pulses(run[2], duration=100.0)
 
 
 def test_no_emg_channel(run):
@@ -174,6 +209,25 @@ def test_muscle_that_is_not_in_the_file(run):
     recording = emg.read_recording(run[0], run[1])
     with pytest.raises(InputError, match=r"'FDI' is the target_muscle of no channel; the file has longissimus, multi"):
         emg.select_muscles(recording, ["FDI"], windows=WINDOWS)
+
+
+def test_muscles_by_other_names(run):
+    edit(run[1], "multifidus_deep", "Right deep multifidus")
+    recording = emg.read_recording(run[0], run[1])
+    assert [(channel.muscle, channel.side) for channel in recording.channels] == [
+        ("multifidus_deep", "R"),
+        ("longissimus", None),
+    ]
+    with pytest.raises(InputError, match=r"Known names, .* FDI \(first dorsal interosseous"):
+        emg.select_muscles(recording, ["FDI"], windows=WINDOWS)
+
+
+def test_muscle_of_both_sides(run):
+    text = run[1].read_text().replace("longissimus", "left multifidus_deep")
+    run[1].write_text(text.replace("\tmultifidus_deep", "\tright multifidus_deep"))
+    recording = emg.read_recording(run[0], run[1])
+    channels = emg.select_muscles(recording, ["multifidus_deep"], windows=WINDOWS)
+    assert [channel.side for channel in channels] == ["R", "L"]
 
 
 def test_muscle_without_response_window(run):
@@ -199,64 +253,6 @@ def test_other_formats_are_named(run):
     other = run[0].with_suffix(".vhdr")
     with pytest.raises(InputError, match=r"expected an EMG recording as .edf or .bdf"):
         emg.read_recording(other, run[1])
-
-
-def test_positions_in_millimetres(tmp_path):
-    *_, markers = write_emg_run(tmp_path, sites=((-3.0, 1.0), (-4.0, 1.0)), coordinate_unit="cm")
-    positions = emg.read_positions(markers)
-    assert positions["x_mm"].tolist() == [-30, -40]
-    assert positions["site_id"].tolist() == ["p0", "p1"]
-
-
-def test_positions_too_large_for_centimetres(tmp_path):
-    *_, markers = write_emg_run(tmp_path, sites=((-30.0, 10.0),), coordinate_unit="cm")
-    with pytest.raises(UnitError, match=r"unit is cm, but a coordinate is 30; .* probably in mm"):
-        emg.read_positions(markers)
-
-
-@pytest.mark.parametrize(("content", "message"), [({}, "have no unit"), ({"XUnits": "inch"}, "the unit 'inch'")])
-def test_positions_without_a_known_unit(tmp_path, content, message):
-    *_, markers = write_emg_run(tmp_path)
-    frame = markers.with_name(markers.name.replace("_markers.tsv", "_coordsystem.json"))
-    frame.write_text(json.dumps(content))
-    with pytest.raises(UnitError, match=message):
-        emg.read_positions(markers)
-
-
-def test_position_named_twice(tmp_path):
-    *_, markers = write_emg_run(tmp_path, sites=((-30.0, 10.0), (-40.0, 10.0)))
-    edit(markers, "p1", "p0")
-    with pytest.raises(InputError, match="position p0 is listed more than once"):
-        emg.read_positions(markers)
-
-
-def test_positions_need_their_columns(tmp_path):
-    *_, markers = write_emg_run(tmp_path)
-    edit(markers, "\ty\t", "\tlateral\t")
-    with pytest.raises(InputError, match="columns y are absent"):
-        emg.read_positions(markers)
-
-
-def test_pulse_at_an_unknown_position(run):
-    pulses = emg.read_pulses(run[2], duration=100.0)
-    positions = emg.read_positions(run[3]).assign(site_id="elsewhere")
-    with pytest.raises(InputError, match="name position p0, which is not listed"):
-        emg.place_pulses(pulses, positions, origin=run[2])
-
-
-@pytest.mark.parametrize(
-    ("x", "sides"), [((-30, 0), ["L", "L"]), ((30, 0), ["R", "R"]), ((-30, 0, 30), ["L", None, "R"])]
-)
-def test_side_of_the_grid(tmp_path, x, sides):
-    *_, events, markers = write_emg_run(tmp_path, sites=tuple((each, 10.0) for each in x), trials=1)
-    placed = emg.place_pulses(emg.read_pulses(events, duration=100.0), emg.read_positions(markers), origin=events)
-    assert [side if isinstance(side, str) else None for side in placed["hemisphere"]] == sides
-
-
-def test_pulses_without_positions(run):
-    placed = emg.place_pulses(emg.read_pulses(run[2], duration=100.0), None, origin=run[2])
-    assert placed["x_mm"].isna().all()
-    assert emg.positions_among(run[:3]) is None
 
 
 @pytest.mark.real

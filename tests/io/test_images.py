@@ -79,7 +79,7 @@ def test_absent_files_and_dangling_links_are_missing_data(tmp_path):
         ("a.nii", b"\n <html>", "web page"),
         ("a.nii.gz", b"version https://git-lfs.github.com/spec/v1\n", "not fetched"),
         ("a.nii.gz", b"/annex/objects/MD5E-s123", "not fetched"),
-        ("a.nii.gz", gzip.compress(b"no image at all"), "damaged gzip"),
+        ("a.nii.gz", gzip.compress(b"no image at all", mtime=0), "damaged gzip"),
         ("a.nii", b"\x00" * 400, "something else"),
         ("a.txt", b"words", "something else"),
     ],

@@ -44,6 +44,154 @@ def test_plain_table_of_a_lab(tmp_path):
     assert metadata["x"]["Units"] == "cm"
 
 
+def test_the_least_that_a_table_needs(tmp_path):
+    """Columns in any case, no trial, no hemisphere, muscles by other names."""
+    rows = [["Site", "X_mm", "Y_mm", "Target_Muscle", "p2p_uV"]]
+    rows += [
+        [f"s{site}", -10 * site, 10, muscle, 100 * site + number]
+        for site in (1, 2)
+        for number in range(3)
+        for muscle in ("deep multifidus", "Longissimus")
+    ]
+    read, _ = meps.read_meps(table(tmp_path, rows))
+    assert set(read["target_muscle"]) == set(MUSCLES)
+    assert set(read["hemisphere"]) == {"L"}
+    each = meps.grid(read, MUSCLES, path="here")
+    np.testing.assert_array_equal(each.columns["p2p_uv"][0], [[200, 201, 202], [100, 101, 102]])
+    np.testing.assert_array_equal(each.columns["p2p_uv"][0], each.columns["p2p_uv"][1])
+
+
+def test_columns_of_other_families_are_kept(tmp_path):
+    header = ["trial", "block", "stim_type", "isi_ms", "rmt_mso", "amt_mso", "p2p_uV", "bg_mean_uV", "area_uVms"]
+    read, _ = meps.read_meps(table(tmp_path, [header, [1, "sici", "paired", 2.5, 50, 40, 300, 1.5, 900]]))
+    row = read.iloc[0]
+    assert (row["stim_type"], row["block"]) == ("paired", "sici")
+    assert row[["isi_ms", "rmt_mso", "amt_mso", "bg_mean_uv", "area_uvms"]].tolist() == [2.5, 50, 40, 1.5, 900]
+
+
+@pytest.mark.parametrize(
+    ("column", "units", "value"),
+    [("p2p_mV", None, 0.3), ("amplitude", "mV", 0.3), ("p2p", "uV", 300), ("mep_V", None, 3e-4)],
+)
+def test_amplitudes_in_other_units(tmp_path, column, units, value):
+    rows = [["block", column], ["pre", value]]
+    read, _ = meps.read_meps(table(tmp_path, rows, sidecar={column: {"Units": units}} if units else None))
+    assert read["p2p_uv"].item() == pytest.approx(300)
+
+
+@pytest.mark.parametrize(("units", "message"), [(None, "no unit"), ("au", "the unit 'au'")])
+def test_amplitudes_need_a_unit(tmp_path, units, message):
+    sidecar = {"amplitude": {"Units": units}} if units else None
+    with pytest.raises(UnitError, match=f"column amplitude have {message}; name it p2p_uv or p2p_mv"):
+        meps.read_meps(table(tmp_path, [["block", "amplitude"], ["pre", 0.3]], sidecar=sidecar))
+
+
+def test_trials_are_numbered_all_or_none(tmp_path):
+    rows = [["trial", "block", "p2p_uv"], [1, "pre", 100], ["n/a", "pre", 200]]
+    with pytest.raises(InputError, match="row 3 has no trial, others do"):
+        meps.read_meps(table(tmp_path, rows))
+
+
+@pytest.mark.parametrize(("text", "hemi"), [("left", "L"), ("RH", "R"), ("R", "R")])
+def test_hemispheres_by_other_names(tmp_path, text, hemi):
+    rows = [["block", "hemi", "p2p_uv"], ["pre", text, 100]]
+    assert meps.read_meps(table(tmp_path, rows))[0]["hemisphere"].tolist() == [hemi]
+    with pytest.raises(InputError, match="row 2, column hemisphere: expected L or R, found 'both'"):
+        meps.read_meps(table(tmp_path, [rows[0], ["pre", "both", 100]]))
+
+
+def test_grid_in_centimetres_said_to_be_millimetres(tmp_path):
+    rows = [["x_mm", "y_mm", "p2p_uv"], *([-x, y, 100] for x in range(1, 7) for y in range(7))]
+    with pytest.raises(UnitError, match="42 sites are 1 mm apart"):
+        meps.read_meps(table(tmp_path, rows))
+
+
+def navigated(tmp_path, *, tilt=40.0):
+    """A grid of 6 x 7 sites on a plane that leans to the left, as navigation gives it."""
+    angle = np.deg2rad(tilt)
+    rows = [["x_mm", "y_mm", "z_mm", "target_muscle", "p2p_uV"]]
+    rows += [
+        [round(x * np.cos(angle), 4), y, round(60 + x * np.sin(angle), 4), muscle, 100 + x]
+        for x in range(-60, 0, 10)
+        for y in range(-30, 40, 10)
+        for muscle in MUSCLES
+    ]
+    return table(tmp_path, rows)
+
+
+def test_navigated_sites_are_laid_flat(tmp_path):
+    read, _ = meps.read_meps(navigated(tmp_path))
+    each = meps.grid(read, MUSCLES, path="here")
+    assert sorted(set(np.diff(np.unique(each.coords_mm[:, 0].round(2))).round(2))) == [10]
+    assert sorted(set(np.diff(np.unique(each.coords_mm[:, 1].round(2))).round(2))) == [10]
+    facts = meps.plane_facts({"L": each})["L"]
+    assert facts["DistanceRms_mm"] == pytest.approx(0, abs=0.01)
+    assert facts["Right"] == pytest.approx([np.cos(np.deg2rad(40)), 0, np.sin(np.deg2rad(40))], abs=1e-3)
+    level = meps.grid(meps.read_meps(navigated(tmp_path, tilt=0))[0], MUSCLES, path="here")
+    assert level.plane is None
+    np.testing.assert_allclose(each.columns["p2p_uv"], level.columns["p2p_uv"])
+
+
+def test_height_of_all_sites_or_of_none(tmp_path):
+    read, _ = meps.read_meps(navigated(tmp_path))
+    read.loc[read["site_id"] == read["site_id"][0], "z_mm"] = np.nan
+    with pytest.raises(InputError, match="1 sites have no z, others do"):
+        meps.grid(read, MUSCLES, path="here")
+
+
+def runs_of_one_muscle_each(tmp_path, frames):
+    paths = []
+    for muscle, frame in zip(MUSCLES, frames, strict=True):
+        rows = [
+            ["site", "x_mm", "y_mm", "target_muscle", "p2p_uV"],
+            ["a", -30, 0, muscle, 100],
+            ["b", -20, 0, muscle, 50],
+        ]
+        sidecar = {"CoordinateFrame": frame} if frame else None
+        paths.append(table(tmp_path, rows, sidecar=sidecar, name=f"sub-01_task-motormap_acq-{muscle[:4]}_meps.tsv"))
+    return paths
+
+
+@pytest.mark.parametrize(
+    ("frames", "differ"),
+    [(("cap 1", "cap 1"), False), (("cap 1", "cap 2"), True), (("cap 1", None), True), ((None, None), True)],
+)
+def test_muscles_of_different_runs_need_one_frame(tmp_path, frames, differ):
+    _, metadata = meps.read_task(runs_of_one_muscle_each(tmp_path, frames), "motormap")
+    assert meps.frames_differ(metadata, MUSCLES) is differ
+    assert not meps.frames_differ(metadata, MUSCLES[:1])
+    assert not meps.frames_differ({}, MUSCLES)
+
+
+def test_muscles_of_the_same_run_are_in_one_frame(tmp_path):
+    paths = runs_of_one_muscle_each(tmp_path, (None, None))
+    both = [["site", "x_mm", "y_mm", "target_muscle", "p2p_uV"], *(["a", -30, 0, muscle, 100] for muscle in MUSCLES)]
+    _, metadata = meps.read_task([*paths, table(tmp_path, both)], "motormap")
+    assert not meps.frames_differ(metadata, MUSCLES)
+
+
+def test_devices_that_record_the_same_run(tmp_path):
+    """Two amplifiers, one muscle each: the pulses are the same, and so is the frame."""
+    paths = []
+    for device, muscle in zip("ab", MUSCLES, strict=True):
+        rows = [["trial", "site", "x_mm", "y_mm", "target_muscle", "p2p_uV"], [1, "s", -30, 0, muscle, 100]]
+        paths.append(table(tmp_path, rows, name=f"sub-01_task-motormap_recording-{device}_meps.tsv"))
+    read, metadata = meps.read_task(paths, "motormap")
+    assert read["trial"].nunique() == 1
+    assert not meps.frames_differ(metadata, MUSCLES)
+
+
+def test_the_muscle_opposite_to_the_stimulated_hemisphere(tmp_path):
+    rows = pd.DataFrame({"channel": ["r", "l", "o"] * 3, "hemisphere": ["L"] * 3 + ["R"] * 3 + [None] * 3})
+    channels = [
+        emg.Channel(name=name, muscle=muscle, scale=1.0, limits=(-1, 1), side=side)
+        for name, muscle, side in (("r", "multifidus", "R"), ("l", "multifidus", "L"), ("o", "longissimus", "R"))
+    ]
+    kept = meps.contralateral(rows, channels)
+    assert kept["channel"].tolist() == ["r", "o", "l", "o", "r", "l", "o"]
+    assert kept.index.tolist() == [0, 2, 4, 5, 6, 7, 8]
+
+
 @pytest.mark.parametrize(("sidecar", "message"), [(None, "have no unit"), ({"x": {"Units": "cm"}}, "have no unit")])
 def test_coordinates_need_a_unit(tmp_path, sidecar, message):
     with pytest.raises(UnitError, match=message):
@@ -226,7 +374,11 @@ def test_hemispheres():
     assert {hemi: len(part) for hemi, part in meps.hemispheres(rows, ["L", "R"]).items()} == {"L": 2, "R": 1}
     unnamed = pd.DataFrame({"hemisphere": [None, None]})
     assert list(meps.hemispheres(unnamed, ["R"])) == ["R"]
-    assert meps.hemispheres(unnamed, ["L", "R"]) == {}
+    with pytest.raises(InputError, match=r"pulses are over no hemisphere, but `tms.hemispheres` asks for L, R"):
+        meps.hemispheres(unnamed, ["L", "R"])
+    with pytest.raises(InputError, match=r"over L, R, but .* or the sign of x") as caught:
+        meps.hemispheres(rows, ["B"])
+    assert caught.value.reason == Reason.NOT_ACQUIRED
 
 
 def test_blocks_of_a_muscle(tmp_path):
@@ -266,30 +418,40 @@ def test_every_column_and_threshold_is_documented():
 
 def test_every_measure_stands_in_its_own_column_in_microvolts():
     """Two pulses, two channels; every measure has numbers of its own."""
-    names = ("p2p", "p2p_corrected", "rms", "background_rms", "rms_corrected", "shape", "latency")
+    names = ("p2p", "p2p_corrected", "rms", "background_rms", "rms_corrected", "shape", "background_mean", "area")
+    names += ("latency", "silent_period")
     values = {name: (10 * place + np.arange(4.0).reshape(2, 2)) * 1e-6 for place, name in enumerate(names, start=1)}
     responses = mep.Responses(
+        times=np.arange(3.0),
         epochs=np.zeros((2, 2, 3)),
+        unfiltered=np.zeros((2, 2, 3)),
         **values,
+        silent_reason=np.array([["", "no_silence"], ["", ""]]),
+        tail=np.zeros((2, 2), dtype=bool),
         spans=np.ones((2, 3), dtype=bool),
         rejected=np.array([["", "clipped"], ["", ""]]),
     )
     pulses = pd.DataFrame({"onset": [1.0, 2.0], "x_mm": [-30.0, -20.0], "site_id": ["a", "b"]}).reindex(
-        columns=["onset", "hemisphere", "site_id", "x_mm", "y_mm", "block", "intensity_mso"]
+        columns=["onset", *meps.OF_PULSES]
     )
     channels = [emg.Channel(name=name, muscle=name.upper(), scale=1.0, limits=(-1, 1)) for name in ("m", "l")]
     table = meps.trial_table(pulses, channels, responses=responses)
     assert table["trial"].tolist() == [1, 1, 2, 2]
     assert table["target_muscle"].tolist() == ["M", "L", "M", "L"]
     assert table["x_mm"].tolist() == [-30, -30, -20, -20]
-    columns = ("p2p_uv", "p2p_corr_uv", "rms_uv", "bg_rms_uv", "rms_corr_uv", "shape_uv")
+    columns = ("p2p_uv", "p2p_corr_uv", "rms_uv", "bg_rms_uv", "rms_corr_uv", "shape_uv", "bg_mean_uv")
     for place, name in enumerate(columns, start=1):
         np.testing.assert_allclose(table[name], 10 * place + np.arange(4), err_msg=name)
-    np.testing.assert_allclose(table["latency_ms"], (70 + np.arange(4)) * 1e-3)
+    np.testing.assert_allclose(table["area_uvms"], (80 + np.arange(4)) * 1e3)
+    np.testing.assert_allclose(table["latency_ms"], (90 + np.arange(4)) * 1e-3)
+    np.testing.assert_allclose(table["silent_period_ms"], (100 + np.arange(4)) * 1e-3)
+    assert table["silent_period_reason"].fillna("").tolist() == ["", "no_silence", "", ""]
     assert table["reject"].tolist() == [0, 1, 0, 0]
     assert table["reject_reason"].fillna("").tolist() == ["", "clipped", "", ""]
 
 
 def test_methods_are_words():
-    assert meps.map_method({"L": "shape_uv", "R": "p2p_uv"}).endswith("in each trial or the peak-to-peak amplitude")
+    assert meps.map_method({"L": "shape_uv", "R": "p2p_uv"}, "Smooth map").endswith(
+        "in each trial or the peak-to-peak amplitude"
+    )
     assert set(meps.AMPLITUDE_WORDS) >= {name for names in meps.PREFERENCES.values() for name in names}

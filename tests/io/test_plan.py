@@ -265,6 +265,74 @@ def test_emg_recordings_with_their_tables(tmp_path: Path) -> None:
     assert names(unit["files"]["tms"]) == set(jobs)
 
 
+def test_trial_tables_of_a_derivative(tmp_path: Path) -> None:
+    """A study that has nothing else, with sessions and without; a recording of a run with a table is not read."""
+    tree(tmp_path / "raw", ["sub-03/emg/sub-03_task-motormap_emg.bdf", "sub-03/emg/sub-03_task-plasticity_emg.bdf"])
+    tables = [
+        "sub-01/nibs/sub-01_task-motormap_desc-trials_meps.tsv",
+        "sub-02/ses-1/nibs/sub-02_ses-1_task-plasticity_desc-trials_meps.tsv",
+        "sub-03/nibs/sub-03_task-motormap_desc-trials_meps.tsv",
+    ]
+    given = tree(tmp_path / "amplitudes", tables)
+    plan = load_plan(settings(tmp_path, derivatives={"meps": str(given)}))
+    assert plan["participants"] == ["sub-01", "sub-02", "sub-03"]
+    units = plan["units"]
+    assert units["sub-01"]["files"]["tms"] == units["sub-01"]["files"]["plasticity"] == [str(given / tables[0])]
+    assert units["sub-02_ses-1"]["files"]["plasticity"] == [str(given / tables[1])]
+    assert units["sub-01"]["meps"] == units["sub-02_ses-1"]["meps"] == {}
+    assert [Path(path).name for path in units["sub-03"]["meps"]] == ["sub-03_task-plasticity_desc-trials_meps.tsv"]
+    assert str(given / tables[2]) in units["sub-03"]["files"]["tms"]
+
+
+def test_tables_of_a_recording_are_inherited(tmp_path: Path) -> None:
+    """From the participant's folder and the root of the dataset; each device has its own channels."""
+    run = "sub-01/ses-1/emg/sub-01_ses-1_task-motormap"
+    recordings = [f"{run}_recording-{device}_emg.bdf" for device in "ab"]
+    tables = [
+        f"{run}_events.tsv",
+        f"{run}_recording-a_channels.tsv",
+        "sub-01/sub-01_electrodes.tsv",
+        "task-motormap_channels.tsv",
+        "task-rest_channels.tsv",
+        "participants.tsv",
+    ]
+    tree(tmp_path / "raw", [*recordings, *tables])
+    jobs = load_plan(settings(tmp_path))["units"]["sub-01_ses-1"]["meps"]
+    both = {"sub-01_ses-1_task-motormap_events.tsv", "sub-01_electrodes.tsv", "task-motormap_channels.tsv"}
+    found = {path.split("recording-")[1][0]: names(files) for path, files in jobs.items()}
+    own = "sub-01_ses-1_task-motormap_recording-{}_{}"
+    assert found == {
+        "a": {own.format("a", "emg.bdf"), own.format("a", "channels.tsv"), *both},
+        "b": {own.format("b", "emg.bdf"), *both},
+    }
+
+
+def test_trial_tables_of_every_run_with_their_sidecars(tmp_path: Path) -> None:
+    beh = [
+        f"sub-01/ses-{ses}/beh/sub-01_ses-{ses}_task-{task}_beh" for ses in "12" for task in ("ppt_run-1", "ppt_run-2")
+    ]
+    files = [
+        f"{beh[0]}.tsv",
+        f"{beh[0]}.json",
+        f"{beh[1]}.tsv",
+        f"{beh[2]}.tsv",
+        "task-ppt_beh.json",
+        "task-cpm_beh.json",
+    ]
+    tree(tmp_path / "raw", [*files, "sub-01/ses-1/beh/sub-01_ses-1_task-nback_beh.tsv"])
+    units = load_plan(settings(tmp_path))["units"]
+    assert names(units["sub-01_ses-1"]["files"]["sensory"]) == {
+        "sub-01_ses-1_task-ppt_run-1_beh.tsv",
+        "sub-01_ses-1_task-ppt_run-1_beh.json",
+        "sub-01_ses-1_task-ppt_run-2_beh.tsv",
+        "task-ppt_beh.json",
+    }
+    assert names(units["sub-01_ses-2"]["files"]["sensory"]) == {
+        "sub-01_ses-2_task-ppt_run-1_beh.tsv",
+        "task-ppt_beh.json",
+    }
+
+
 def test_a_participant_without_data_stays_in_the_plan(tmp_path: Path) -> None:
     tree(tmp_path / "raw", ["sub-01/anat/sub-01_T1w.nii.gz"])
     (tmp_path / "raw" / "sub-02").mkdir()

@@ -5,21 +5,21 @@ from __future__ import annotations
 import os
 import tempfile
 
+import h5py
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter, map_coordinates
 
 from lbpneuro.errors import InputError, Reason
+from lbpneuro.io.composites import TransformRecord, read_composite, write_composite
 from lbpneuro.io.images import Grid
 from lbpneuro.io.transforms import (
-    TransformRecord,
     box_grid,
     coarse_coordinates,
     read_transform,
     resample,
     source_coordinates,
     target_box,
-    write_composite,
 )
 
 LPS = np.diag([-1.0, -1.0, 1.0])
@@ -121,6 +121,34 @@ def test_coordinates_of_a_composite_are_those_of_its_points(composite):
     grid = oblique_grid()
     found = source_coordinates(read_transform(composite), target=grid)
     np.testing.assert_allclose(np.moveaxis(found, 0, -1), displaced(positions(grid)), atol=2e-3)
+
+
+@pytest.mark.parametrize("spelling", ["Transform", "Tranform"])
+def test_the_own_reader_of_composites_agrees_with_that_of_itk(ants, composite, tmp_path, spelling):
+    """Old ITK wrote ``TranformParameters``; fields of full size are 60 times as long as this one."""
+    path = tmp_path / "way.h5"
+    with h5py.File(composite) as source, h5py.File(path, "w") as file:
+        source.copy("TransformGroup", file)
+        for entry in file["TransformGroup"].values():
+            for name in [each for each in entry if each.endswith("Parameters")]:
+                entry.move(name, name.replace("Transform", spelling))
+    expected = ants.read_transform(str(composite), precision="double")
+    found = read_transform(path)
+    points = np.random.default_rng(2).uniform(-35, 35, (40, 3))
+    moved = np.array([[way.apply_to_point(tuple(point)) for point in points] for way in (found, expected)])
+    assert found.precision == "float"
+    np.testing.assert_allclose(moved[0], moved[1], atol=2e-5)
+    assert np.abs(moved[1] - points).max() > 1
+
+
+def test_composites_of_other_transforms_are_left_to_itk(ants, composite, tmp_path):
+    turn = TransformRecord(
+        kind="Euler3DTransform_float_3_3", parameters=np.array([0, 0, 0.1, 1, 2, 3]), fixed=np.zeros(4)
+    )
+    write_composite(tmp_path / "way.h5", [*read_composite(composite), turn])
+    found = np.array(read_transform(tmp_path / "way.h5").apply_to_point((5.0, 0.0, 0.0)))
+    turned = (5 * np.cos(0.1) + 1, 5 * np.sin(0.1) + 2, 3.0)
+    np.testing.assert_allclose(found, read_transform(composite).apply_to_point(turned), atol=1e-4)
 
 
 def test_the_command_line_route_of_ants_gives_the_same(ants, composite, probability):

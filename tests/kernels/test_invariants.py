@@ -16,7 +16,20 @@ import numpy as np
 import pytest
 
 import lbpneuro.kernels
-from lbpneuro.kernels import correlation, mep, motor_map, nuisance, spectral, windows
+from lbpneuro.kernels import (
+    correlation,
+    effect_size,
+    map_fit,
+    map_peaks,
+    map_surface,
+    mep,
+    mep_timing,
+    motor_map,
+    nuisance,
+    responders,
+    spectral,
+    windows,
+)
 
 Function = Callable[..., Any]
 BAND = (0.01, 0.08)
@@ -25,6 +38,9 @@ TIMES = np.arange(-0.3, 0.2, 1 / SFREQ)
 QUIET = (-0.25, -0.02)
 WINDOW = (0.01, 0.05)
 COORDS = np.stack(np.meshgrid(np.arange(-40.0, 1, 10), np.arange(-20.0, 21, 10)), axis=-1).reshape(-1, 2)
+
+
+NEAR = motor_map.neighbours(COORDS)
 
 
 def public_functions() -> dict[str, Function]:
@@ -84,7 +100,7 @@ def epochs(rng: np.random.Generator, *, n_trial: int = 6) -> np.ndarray:
 
 
 def masks() -> np.ndarray:
-    return np.stack([mep.within(TIMES, WINDOW)] * 2)
+    return np.stack([mep_timing.within(TIMES, WINDOW)] * 2)
 
 
 def mep_settings() -> mep.MepSettings:
@@ -102,8 +118,12 @@ def trials(rng: np.random.Generator) -> np.ndarray:
     return (site_map(rng)[..., None] + 5) * rng.lognormal(0, 0.4, (2, len(COORDS), 6))
 
 
-def fitted(rng: np.random.Generator) -> motor_map.JointMap:
-    return motor_map.fit_trials(trials(rng), COORDS.copy())
+def surfaces(rng: np.random.Generator) -> tuple[map_surface.Surface, ...]:
+    return tuple(map_surface.fit_surface(COORDS, each) for each in site_map(rng)[:2])
+
+
+def fitted(rng: np.random.Generator) -> map_fit.JointMap:
+    return map_fit.fit_trials(trials(rng), COORDS.copy())
 
 
 def probability(rng: np.random.Generator) -> np.ndarray:
@@ -113,6 +133,21 @@ def probability(rng: np.random.Generator) -> np.ndarray:
 def people(rng: np.random.Generator) -> np.ndarray:
     """Fisher z of seven edges in twenty people."""
     return rng.standard_normal((20, 7))
+
+
+def two_groups(rng: np.random.Generator) -> effect_size.Groups:
+    """Summaries of three outcomes."""
+    return effect_size.groups(mean=rng.normal(0, 1, (2, 3)), sd=rng.uniform(1, 2, (2, 3)), n=[[20] * 3, [30] * 3])
+
+
+def both_times(rng: np.random.Generator) -> dict[str, Any]:
+    return {"before": two_groups(rng), "after": two_groups(rng), "r": np.array([0.1, 0.5, 0.8])}
+
+
+def beyond(rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Twenty values of which those above 1 are only known to be."""
+    values = rng.normal(0, 1, 20)
+    return {"lower": np.minimum(values, 1), "upper": np.where(values > 1, np.inf, values)}
 
 
 def pet_frames() -> dict[str, np.ndarray]:
@@ -132,6 +167,8 @@ CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
         "template": np.array([[0, 0, -4.0], [0, 1, 4]]),
     },
     "aqueduct.axis_at": lambda rng: {"points": np.array([[0, 0, -4.0], [0, 1, 4]]), "height_mm": np.arange(4.0)},
+    "censored.tobit": lambda rng: {**beyond(rng), "design": np.column_stack([np.ones(20), np.arange(20) % 2])},
+    "censored.gehan_test": lambda rng: {**beyond(rng), "first": np.arange(20) % 2 == 0},
     "correlation.unit_norm": lambda rng: {"projected": bold(rng)},
     "correlation.correlation": lambda rng: {"projected": bold(rng)},
     "correlation.seed_correlation": lambda rng: {"seed": bold(rng)[:, 0], "projected": bold(rng)},
@@ -175,6 +212,33 @@ CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
     "correlation.jackknife_se": lambda rng: {"statistic": lambda y: y.mean(axis=-2), "projected": bold(rng)},
     "correlation.autocorrelated_dimension": lambda rng: {"first": bold(rng), "second": bold(rng)},
     "correlation.until_noise": lambda rng: {"correlations": rng.uniform(-1, 1, (9, 3)), "limit": 0.2},
+    "effect_size.groups": lambda rng: {
+        "mean": rng.normal(0, 1, (2, 3)),
+        "sd": np.ones((2, 3)),
+        "n": np.full((2, 3), 9),
+    },
+    "effect_size.groups_of": lambda rng: {"first": rng.normal(0, 1, (9, 3)), "second": rng.normal(0, 1, (8, 3))},
+    "effect_size.hedges_correction": lambda rng: {"df": rng.uniform(2, 90, 5)},
+    "effect_size.pooled_sd": lambda rng: {"data": two_groups(rng)},
+    "effect_size.cohen_d": lambda rng: {"data": two_groups(rng)},
+    "effect_size.hedges_g": lambda rng: {"data": two_groups(rng)},
+    "effect_size.glass_delta": lambda rng: {"data": two_groups(rng)},
+    "effect_size.change_sd": both_times,
+    "effect_size.d_of_change": both_times,
+    "effect_size.dppc2": both_times,
+    "effect_size.effect_interval": lambda rng: {"effect": effect_size.hedges_g(two_groups(rng))},
+    "effect_size.d_of_difference": lambda rng: {
+        "difference": -1.0,
+        "interval": (-1.5, -0.4),
+        "n": np.array([130, 131]),
+    },
+    "effect_size.bootstrap_interval": lambda rng: {
+        "first": rng.standard_normal(12),
+        "second": rng.standard_normal(15),
+        "effect": lambda a, b: a.mean(axis=0) - b.mean(axis=0),
+        "rng": np.random.default_rng(3),
+        "n_resamples": 99,
+    },
     "labels.usable_voxels": lambda rng: {"series": bold(rng)},
     "labels.region_means": lambda rng: {"series": bold(rng), "weights": rng.uniform(0, 1, (2, 6))},
     "labels.label_weights": lambda rng: {"labels": rng.integers(0, 4, 6), "ids": np.array([3, 1])},
@@ -265,6 +329,12 @@ CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
         "misfit": rng.uniform(0, 0.3, 9),
         "limit": 0.1,
     },
+    "psychophysics.pressure_kpa": lambda rng: {
+        "value": rng.uniform(1, 9, 5),
+        "unit": "N",
+        "probe_cm2": rng.uniform(0.5, 2, 5),
+    },
+    "psychophysics.rating_100": lambda rng: {"rating": rng.uniform(0, 10, (2, 5)), "low": 0.0, "high": 10.0},
     "reliability.intraclass_correlation": lambda rng: {"values": rng.standard_normal((9, 2)), "kind": "2,1"},
     "reliability.absolute_difference": lambda rng: {"values": rng.uniform(1, 2, (9, 2))},
     "reliability.within_person_cv": lambda rng: {"values": rng.uniform(1, 2, (9, 2))},
@@ -296,6 +366,34 @@ CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
         "fwhm_voxels": (2.0, 2.0, 3.0),
     },
     "quality.block_jackknife_se": lambda rng: {"statistic": np.mean, "n_time": 90},
+    "reliable_change.standard_error_of_measurement": lambda rng: {
+        "sd": rng.uniform(1, 2, 3),
+        "reliability": rng.uniform(0, 1, 3),
+    },
+    "reliable_change.minimal_detectable_change": lambda rng: {"sem": rng.uniform(1, 2, 3)},
+    "reliable_change.reliable_change_index": lambda rng: {
+        "before": rng.standard_normal(9),
+        "after": rng.standard_normal(9),
+        "sem": 0.5,
+    },
+    "reliable_change.change_classes": lambda rng: {
+        "before": rng.standard_normal(9),
+        "after": rng.standard_normal(9),
+        "sem": 0.5,
+        "lower_is_better": True,
+    },
+    "reliable_change.cutoff_between": lambda rng: {"mean": (6.0, 0.0), "sd": (2.0, 1.0)},
+    "responders.responders": lambda rng: {
+        "before": rng.standard_normal(9),
+        "after": rng.standard_normal(9),
+        "mic": 1.0,
+    },
+    "responders.wilson": lambda rng: {"count": rng.integers(0, 9, 4), "n": np.full(4, 9)},
+    "responders.risk_difference": lambda rng: {"count": rng.integers(1, 9, (2, 4)), "n": np.full((2, 4), 9)},
+    "responders.risk_ratio": lambda rng: {"count": rng.integers(1, 9, (2, 4)), "n": np.full((2, 4), 9)},
+    "responders.number_needed": lambda rng: {
+        "difference": responders.risk_difference(rng.integers(1, 9, 2), np.array([9, 9]))
+    },
     "retroicor.peak_times": lambda rng: {
         "wave": np.sin(np.arange(900) * 0.5) + 0.1 * rng.standard_normal(900),
         "sampling_hz": 12.0,
@@ -439,7 +537,7 @@ CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
     },
     "plasticity.log_amplitude": lambda rng: {"p2p_uv": rng.lognormal(6, 0.5, (2, 20))},
     "plasticity.log_ratio": lambda rng: {"block_uv": rng.lognormal(6, 0.5, 20), "reference_uv": rng.lognormal(6, 1, 9)},
-    "mep.within": lambda rng: {**TIMED, "window": WINDOW},
+    "mep_timing.within": lambda rng: {**TIMED, "window": WINDOW},
     "mep.subtract_hum": lambda rng: {"epochs": epochs(rng), **TIMED, "frequency": 50.0, "window": QUIET},
     "mep.blank_pulse": lambda rng: {"epochs": epochs(rng), **TIMED, "window": (-0.002, 0.005)},
     "mep.subtract_decay": lambda rng: {"epochs": epochs(rng), **TIMED, "start": 0.005, "baseline": QUIET},
@@ -454,7 +552,42 @@ CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
     },
     "mep.response_span": lambda rng: {"epochs": epochs(rng), **TIMED, **RESPONSE},
     "mep.noise_peak_to_peak": lambda rng: {"epochs": epochs(rng), **TIMED, **RESPONSE},
-    "mep.onset_latency": lambda rng: {"epochs": epochs(rng), **TIMED, **RESPONSE, "present": np.ones((6, 2), bool)},
+    "mep.without_interval": lambda rng: {
+        "epochs": epochs(rng),
+        **TIMED,
+        "intervals": np.array([0, 0.1, 0.003, 0, 0.1, 0]),
+    },
+    "mep.rectified_mean": lambda rng: {"epochs": epochs(rng), "mask": masks()},
+    "mep.area_above_background": lambda rng: {
+        "epochs": epochs(rng),
+        **TIMED,
+        "spans": masks(),
+        "background_mean": rng.uniform(0, 1e-5, (6, 2)),
+    },
+    "mep.has_artefact_tail": lambda rng: {
+        "epochs": epochs(rng),
+        **TIMED,
+        "background": QUIET,
+        "blank": (-0.002, 0.005),
+    },
+    "mep_timing.smooth_rectified": lambda rng: {
+        "epochs": epochs(rng),
+        **TIMED,
+        "quiet": mep_timing.within(TIMES, QUIET),
+    },
+    "mep_timing.onset_latency": lambda rng: {
+        "epochs": epochs(rng),
+        **TIMED,
+        **RESPONSE,
+        "present": np.ones((6, 2), bool),
+    },
+    "mep_timing.average_latency": lambda rng: {"epochs": epochs(rng), **TIMED, **RESPONSE},
+    "mep_timing.silent_period": lambda rng: {
+        "epochs": epochs(rng),
+        **TIMED,
+        "onset": np.full((6, 2), 0.02),
+        "background": QUIET,
+    },
     "mep.touches_limits": lambda rng: {
         "epochs": epochs(rng),
         "mask": masks(),
@@ -481,37 +614,95 @@ CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
     "motor_map.map_volume": lambda rng: {"site_means": site_map(rng), "tau": 0.2},
     "motor_map.centre_of_gravity": lambda rng: {"site_means": site_map(rng), "coords": COORDS, "tau": 0.2},
     "motor_map.overlap_min": lambda rng: {"first": site_map(rng), "second": site_map(rng)[::-1], "tau": 0.2},
+    "motor_map.map_area_above": lambda rng: {"site_means": site_map(rng), "threshold": 20.0, "cell_cm2": 1.0},
+    "motor_map.map_volume_absolute": lambda rng: {"site_means": site_map(rng), "cell_cm2": 1.0},
+    "motor_map.site_shares": lambda rng: {"site_means": site_map(rng), "tau": 0.2},
+    "motor_map.map_entropy": lambda rng: {"site_means": site_map(rng)},
+    "motor_map.effective_sites": lambda rng: {"site_means": site_map(rng)},
+    "motor_map.map_spread": lambda rng: {"site_means": site_map(rng), "coords": COORDS},
+    "motor_map.overlap_bhattacharyya": lambda rng: {
+        "first": site_map(rng),
+        "second": site_map(rng)[::-1],
+        "tau": 0.2,
+    },
+    "motor_map.overlap_dice": lambda rng: {"first": site_map(rng), "second": site_map(rng)[::-1], "tau": 0.2},
+    "motor_map.signed_root": lambda rng: {"square": rng.standard_normal(5)},
+    "motor_map.debiased_length": lambda rng: {"vector": np.ones(2), "errors": rng.standard_normal((30, 2))},
+    "motor_map.distances": lambda rng: {"coords": COORDS},
+    "motor_map.neighbours": lambda rng: {"coords": COORDS},
+    "motor_map.imputation": lambda rng: {"coords": COORDS, "present": np.arange(len(COORDS)) != 12},
+    "motor_map.asymmetry": lambda rng: {"left": (3.0, 1.0), "right": (2.0, 1.0)},
     "motor_map.grid_spacing": lambda rng: {"coords": COORDS},
     "motor_map.border_sites": lambda rng: {"coords": COORDS},
     "motor_map.site_means": lambda rng: {"trials": trials(rng), "min_trials": 2},
-    "motor_map.trial_noise": lambda rng: {"trials": trials(rng)[0]},
-    "motor_map.candidate_priors": lambda rng: {"coords": COORDS},
-    "motor_map.log_evidence": lambda rng: {"data": rng.standard_normal(4), "covariance": np.eye(4)},
-    "motor_map.fit_map": lambda rng: {
+    "map_fit.trial_noise": lambda rng: {"trials": trials(rng)[0]},
+    "map_fit.candidate_priors": lambda rng: {"coords": COORDS},
+    "map_fit.log_evidence": lambda rng: {"data": rng.standard_normal(4), "covariance": np.eye(4)},
+    "map_fit.fit_map": lambda rng: {
         "means": site_map(rng)[0],
         "coords": COORDS,
         "additive": np.full(len(COORDS), 4.0),
         "relative": np.full(len(COORDS), 0.05),
     },
-    "motor_map.join_maps": lambda rng: {
+    "map_fit.join_maps": lambda rng: {
         "fits": [
-            motor_map.fit_map(each, COORDS, additive=np.full(len(COORDS), 4.0), relative=np.full(len(COORDS), 0.05))
+            map_fit.fit_map(each, COORDS, additive=np.full(len(COORDS), 4.0), relative=np.full(len(COORDS), 0.05))
             for each in site_map(rng)
         ],
         "noise_correlation": np.array([[1.0, 0.3], [0.3, 1.0]]),
     },
-    "motor_map.residual_correlation": lambda rng: {"trials": trials(rng)},
-    "motor_map.fit_trials": lambda rng: {"trials": trials(rng), "coords": COORDS},
-    "motor_map.draw_maps": lambda rng: {"joint": fitted(rng), "n_draws": 20, "rng": np.random.default_rng(3)},
-    "motor_map.calibrated": lambda rng: {
-        "functional": lambda maps: motor_map.map_volume(maps, tau=0.2)[..., 0],
-        "draws": motor_map.draw_maps(fitted(rng), n_draws=20, rng=np.random.default_rng(3)),
-        "bounds": (0.0, np.inf),
+    "map_fit.residual_correlation": lambda rng: {"trials": trials(rng)},
+    "map_fit.fit_trials": lambda rng: {"trials": trials(rng), "coords": COORDS},
+    "map_fit.draw_maps": lambda rng: {"joint": fitted(rng), "n_draws": 20, "rng": np.random.default_rng(3)},
+    "map_bootstrap.resample_means": lambda rng: {
+        "trials": trials(rng),
+        "n_draws": 5,
+        "rng": np.random.default_rng(3),
     },
+    "map_bootstrap.shuffled_overlap": lambda rng: {
+        "maps": site_map(rng)[:2],
+        "tau": 0.2,
+        "n_draws": 5,
+        "rng": np.random.default_rng(3),
+    },
+    "map_peaks.published_peaks": lambda rng: {"maps": site_map(rng), "near": NEAR, "rule": map_peaks.PeakRule()},
+    "map_peaks.strict_peaks": lambda rng: {"maps": site_map(rng), "near": NEAR, "rule": map_peaks.PeakRule()},
+    "map_peaks.peak_support": lambda rng: {
+        "peaks": rng.random(len(COORDS)) < 0.2,
+        "resampled": rng.random((5, len(COORDS))) < 0.2,
+        "near": NEAR,
+    },
+    "map_surface.outlying": lambda rng: {"values": rng.random(20)},
+    "map_surface.lattice": lambda rng: {"coords": COORDS, "size": 6},
+    "map_surface.rim": lambda rng: {"covered": rng.random(36) < 0.8, "size": 6},
+    "map_surface.cell_area_cm2": lambda rng: {"coords": COORDS, "size": 6},
+    "map_surface.matern": lambda rng: {"first": COORDS, "second": COORDS + 1.0, "length": 12.0},
+    "map_surface.fit_surface": lambda rng: {"coords": COORDS, "amplitude": site_map(rng)[0]},
+    "map_surface.residual_correlation": lambda rng: {"surfaces": surfaces(rng)},
+    "map_surface.draw_surfaces": lambda rng: {
+        "surfaces": surfaces(rng),
+        "points": COORDS + 0.5,
+        "n_draws": 5,
+        "rng": np.random.default_rng(3),
+    },
+    "map_surface.linear_surface": lambda rng: {"coords": COORDS, "amplitude": site_map(rng), "points": COORDS - 0.5},
+    "map_surface.resample_linear": lambda rng: {
+        "coords": COORDS,
+        "amplitude": site_map(rng),
+        "points": COORDS - 0.5,
+        "n_draws": 3,
+        "rng": np.random.default_rng(3),
+    },
+    "tangent.tangent_plane": lambda rng: {"points": np.column_stack([COORDS, rng.normal(60, 5, len(COORDS))])},
 }
 # of images, which are read as float32
 FROM_FLOAT32 = ("labels.", "quality.tsnr", "volumes.tissue", "volumes.regional", "volumes.coverage")
-ZERO_WITHOUT_DATA = ("motor_map.active_map", "motor_map.map_area")  # nothing is active
+ZERO_WITHOUT_DATA = (  # nothing is active
+    "motor_map.active_map",
+    "motor_map.map_area",
+    "motor_map.map_area_above",
+    "motor_map.map_volume_absolute",
+)
 EVERY_KERNEL = pytest.mark.parametrize("name", CASES)
 
 
@@ -607,6 +798,9 @@ def test_images_in_single_precision_give_float64(name: str) -> None:
         ("mep.band_pass", "epochs", 0, 0),
         ("mep.peak_to_peak", "epochs", 0, 0),
         ("mep.root_mean_square", "epochs", 0, 0),
+        ("mep.rectified_mean", "epochs", 0, 0),
+        ("mep.area_above_background", "epochs", 0, 0),
+        ("mep_timing.onset_latency", "epochs", 0, 0),
         ("mep.above_background", "amplitude", 0, 0),
         ("motor_map.active_map", "site_means", 0, 0),
         ("motor_map.share_of_maximum", "site_means", 0, 0),
@@ -614,6 +808,14 @@ def test_images_in_single_precision_give_float64(name: str) -> None:
         ("motor_map.map_volume", "site_means", 0, 0),
         ("motor_map.centre_of_gravity", "site_means", 0, 0),
         ("motor_map.overlap_min", "first", 0, 0),
+        ("motor_map.overlap_bhattacharyya", "first", 0, 0),
+        ("motor_map.overlap_dice", "first", 0, 0),
+        ("motor_map.map_area_above", "site_means", 0, 0),
+        ("motor_map.map_volume_absolute", "site_means", 0, 0),
+        ("motor_map.map_entropy", "site_means", 0, 0),
+        ("motor_map.effective_sites", "site_means", 0, 0),
+        ("motor_map.map_spread", "site_means", 0, 0),
+        ("motor_map.site_shares", "site_means", 0, 0),
         ("motor_map.site_means", "trials", 0, 0),
     ],
 )

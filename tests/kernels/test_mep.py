@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lbpneuro.kernels import mep
+from lbpneuro.kernels import mep, mep_timing
 from tests.oracles import neurophysiology as oracle
 
 WINDOW = (0.015, 0.050)
@@ -72,7 +72,7 @@ def test_shape_amplitude_keeps_its_sign():
     times = np.arange(100) / 1000.0
     wave = oracle.biphasic(times)[None, None]
     epochs = np.concatenate([3 * wave, 2 * wave, -wave])
-    spans = mep.within(times, (0.015, 0.050))[None]
+    spans = mep_timing.within(times, (0.015, 0.050))[None]
     unit = np.ptp(wave)
     np.testing.assert_allclose(mep.shape_amplitude(epochs, spans)[:, 0] / unit, [3, 2, -1])
 
@@ -80,7 +80,7 @@ def test_shape_amplitude_keeps_its_sign():
 def test_noise_is_judged_in_a_window_as_long_as_that_of_the_response():
     times = np.arange(-100, 101) / 1000.0
     epochs = np.where(times < 0, times, 0.0)[None, None]
-    masks = np.stack([mep.within(times, (0.010, 0.029)), mep.within(times, (0.010, 0.049))])
+    masks = np.stack([mep_timing.within(times, (0.010, 0.029)), mep_timing.within(times, (0.010, 0.049))])
     both = np.repeat(epochs, 2, axis=1)
     found = mep.noise_peak_to_peak(both, times, masks=masks, background=(-0.090, -0.005))
     np.testing.assert_allclose(found, [0.019, 0.039])
@@ -96,8 +96,8 @@ def test_span_of_the_average_response():
 
 def test_span_without_response_is_the_whole_window():
     epochs, times = oracle.synthetic_epochs(np.random.default_rng(0), amplitudes_uv=np.zeros(50), artefact_uv=0.0)
-    masks = mep.within(times, (0.015, 0.017))[None]
-    flat = np.where(mep.within(times, BACKGROUND), epochs, 0.0)
+    masks = mep_timing.within(times, (0.015, 0.017))[None]
+    flat = np.where(mep_timing.within(times, BACKGROUND), epochs, 0.0)
     np.testing.assert_array_equal(mep.response_span(flat, times, masks=masks, background=BACKGROUND), masks)
 
 
@@ -107,7 +107,7 @@ def test_measures_agree_with_loops(seed):
     times = np.arange(-60, 121) / 1000.0
     epochs = rng.standard_normal((4, 2, times.size))
     windows = [(0.015, 0.050), (0.010, 0.055)]
-    masks = np.stack([mep.within(times, window) for window in windows])
+    masks = np.stack([mep_timing.within(times, window) for window in windows])
     p2p, rms = mep.peak_to_peak(epochs, masks), mep.root_mean_square(epochs, masks)
     hum = mep.subtract_hum(epochs, times, frequency=50.0, window=(-0.060, -0.005))
     for trial in range(4):
@@ -150,22 +150,24 @@ def test_background_correction(amplitude, background, linear, quadrature):
     assert mep.above_background(*values, correction="quadrature") == quadrature
 
 
-def test_first_run():
-    above = np.array([[0, 1, 0, 1, 1, 1], [0, 0, 1, 1, 0, 1], [1, 1, 1, 0, 0, 0]], dtype=bool)
-    np.testing.assert_array_equal(mep._first_run(above, 3), [3, -1, 0])
-
-
 def test_rejection_reasons():
     amplitudes = np.full(6, 300.0)
     epochs, times = oracle.synthetic_epochs(np.random.default_rng(1), amplitudes_uv=amplitudes)
     epochs[1, 0, 100] = np.nan
     epochs[2] = 0.0
-    epochs[3, 0, mep.within(times, WINDOW)] *= 40
+    epochs[3, 0, mep_timing.within(times, WINDOW)] *= 40
     epochs[4] += 30e-6 * np.random.default_rng(2).standard_normal(times.size)
     limits = np.array([[-5e-3, 5e-3]])
     found = mep.measure_responses(epochs, times, sfreq=4000.0, settings=settings(), limits=limits)
     expected = [mep.KEPT, mep.INCOMPLETE, mep.FLAT, mep.CLIPPED, mep.BACKGROUND_HIGH, mep.KEPT]
     assert found.rejected[:, 0].tolist() == expected
+
+
+def test_background_far_from_that_of_the_run():
+    background = np.array([[3.0], [3.1], [2.9], [3.0], [4.0], [np.nan]]) * 1e-6
+    assert not np.any(mep.background_reasons(background, settings())[:5])
+    reasons = mep.background_reasons(background, settings(background_mads=2.5))
+    assert reasons[:, 0].tolist() == ["", "", "", "", mep.BACKGROUND_HIGH, ""]
 
 
 def test_contracted_muscles_are_judged_by_their_own_level():
@@ -215,6 +217,85 @@ def test_constant_offset_does_not_matter():
     )
     np.testing.assert_allclose(one.p2p, other.p2p, rtol=1e-6)
     np.testing.assert_allclose(one.rms_corrected, other.rms_corrected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_area_agrees_with_a_loop(seed):
+    rng = np.random.default_rng(seed)
+    times = np.arange(-60, 121) / 1000.0
+    epochs = rng.standard_normal((3, 2, times.size))
+    windows, background = [(0.015, 0.050), (0.010, 0.055)], (-0.05, -0.005)
+    spans = np.stack([mep_timing.within(times, window) for window in windows])
+    mean = mep.rectified_mean(epochs, mep_timing.within(times, background))
+    area = mep.area_above_background(epochs, times, spans=spans, background_mean=mean)
+    for trial in range(3):
+        for channel, window in enumerate(windows):
+            expected = oracle.response_area_by_loop(epochs[trial, channel], times, window, background)
+            assert area[trial, channel] == pytest.approx(expected)
+
+
+def test_area_of_a_known_response():
+    """A rectified sine period of peak-to-peak a and 8 ms has the area a / pi x 8 ms; noise has none on average."""
+    found = measured(np.full(100, 1000.0), hum_uv=0.0, artefact_uv=0.0, noise_uv=1.0, change={"band": None})
+    assert np.mean(found.area) * 1e9 == pytest.approx(1000 / np.pi * 8, rel=0.03)
+    nothing = measured(np.zeros(400))
+    assert abs(np.mean(nothing.area)) * 1e9 < 20
+
+
+def test_tail_of_the_artefact_is_noticed():
+    """A tail that neither the blanking nor the fit of an exponential removes."""
+    epochs, times = oracle.synthetic_epochs(np.random.default_rng(1), amplitudes_uv=np.full(20, 300.0))
+    assert measured(np.full(20, 300.0)).tail.mean() < 0.2
+    slow = np.where(times >= 0, 400e-6 * np.maximum(0, 1 - times / 0.04), 0.0) * np.where(times < 0.0075, 4, 1)
+    spoilt = mep.measure_responses(epochs + slow, times, sfreq=4000.0, settings=settings())
+    assert spoilt.tail.mean() > 0.9
+
+
+def paired_epochs(rng, *, interval_s, amplitude_uv=300.0, conditioning_uv=900.0, n_trial=40, sfreq=4000.0):
+    """Pairs of pulses: each has an artefact, and the first a response of its own where there is time for one."""
+    start = round((-0.35 - interval_s) * sfreq)
+    times = np.arange(start, round(0.2 * sfreq) + 1) / sfreq
+    signal = 3 * rng.standard_normal((n_trial, times.size))
+    signal += 5 * np.sin(2 * np.pi * 50 * times + rng.uniform(0, 2 * np.pi, (n_trial, 1)))
+    for pulse, size in ((-interval_s, conditioning_uv), (0.0, amplitude_uv)):
+        after = times - pulse
+        signal += np.where(after >= 0, 1500 * np.exp(-np.maximum(after, 0) / 0.002), 0.0)
+        signal += size * oracle.biphasic(after) if interval_s > 0.03 or pulse == 0 else 0.0
+    return signal[:, None] * 1e-6, times
+
+
+@pytest.mark.parametrize("interval_s", [0.003, 0.010, 0.015, 0.100, 0.150])
+def test_pairs_are_measured_as_single_pulses_are(interval_s):
+    """Background before the first pulse, response after the second, hum taken off at the phase of the response."""
+    epochs, times = paired_epochs(np.random.default_rng(3), interval_s=interval_s)
+    intervals = np.full(len(epochs), interval_s)
+    found = mep.measure_responses(epochs, times, sfreq=4000.0, settings=settings(), intervals=intervals)
+    assert (found.rejected == mep.KEPT).all()
+    assert np.mean(found.p2p_corrected) * 1e6 == pytest.approx(300, rel=0.05)
+    assert np.median(found.latency) * 1e3 == pytest.approx(20, abs=1)
+    assert found.times[0] == pytest.approx(-0.35)
+
+
+def test_single_pulses_among_pairs_are_not_changed():
+    rng = np.random.default_rng(3)
+    epochs, times = paired_epochs(rng, interval_s=0.1, n_trial=10)
+    single, _ = paired_epochs(rng, interval_s=0.1, conditioning_uv=0.0, n_trial=10)
+    intervals = np.repeat([0.1, 0.0], 10)
+    cut, left = mep.without_interval(np.concatenate([epochs, single]), times, intervals=intervals)
+    np.testing.assert_array_equal(cut[10:], single[..., times >= left[0] - 1e-9])
+    np.testing.assert_array_equal(cut[:10, :, left >= 0], epochs[..., times >= 0])
+    before = (times >= left[0] - 0.1 - 1e-9) & (times < -0.1 - 1e-9)
+    np.testing.assert_array_equal(cut[:10, :, left < 0], epochs[..., before])
+
+
+def test_silence_only_of_contracted_muscles():
+    epochs, times = oracle.contracted_epochs(np.random.default_rng(0), n_trial=30, silence_s=0.06)
+    contracted = {"background_max": None, "background_range": (0.2, 3.0)}
+    found = mep.measure_responses(epochs, times, sfreq=4000.0, settings=settings(hum=None, **contracted))
+    assert np.nanmedian(found.silent_period) * 1e3 == pytest.approx(60, abs=3)
+    rest = mep.measure_responses(epochs, times, sfreq=4000.0, settings=settings(hum=None, background_max=1.0))
+    assert np.isnan(rest.silent_period).all()
+    assert set(rest.silent_reason.ravel()) == {"at_rest"}
 
 
 def test_cross_correlation_finds_the_lagged_copy():

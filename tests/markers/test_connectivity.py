@@ -198,6 +198,12 @@ def test_too_few_dimensions(rng):
     assert found["fc_z_alternative", "pag_vmpfc"].status is Status.OK
 
 
+def test_two_repetition_times_are_told(rng):
+    found = estimates(a_run(rng, doubtful_timing=True))
+    assert {e.reasons for e in found.values()} == {(Reason.DOUBTFUL_TIMING,)}
+    assert {e.status for e in found.values()} == {Status.FLAG}
+
+
 def test_a_task_and_reduced_confounds_are_told(rng):
     run = a_run(rng, resting=False)
     assert {e.reasons for e in estimates(run).values()} == {(Reason.NOT_RESTING_STATE,)}

@@ -206,6 +206,8 @@ def test_what_a_reader_is_told(rng, centroids):
     assert found_in(run, centroids=centroids, people=20, motion_rho=1.0)["state_occupancy", "2"].reasons == ()
     task = found_in(replace(run, resting=False, reduced=True), centroids=centroids, motion_rho=1.0)["state_dwell", "1"]
     assert task.reasons == (Reason.NOT_RESTING_STATE, Reason.REDUCED_CONFOUNDS)
+    timing = found_in(replace(run, doubtful_timing=True), centroids=centroids, motion_rho=1.0)["state_dwell", "1"]
+    assert timing.reasons == (Reason.DOUBTFUL_TIMING,)
 
 
 def test_states_that_follow_motion_are_flagged(rng, centroids):

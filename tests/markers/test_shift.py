@@ -219,8 +219,12 @@ def test_reward_is_a_set_of_its_own() -> None:
 def test_a_reduced_confound_set_and_another_template_are_said() -> None:
     run = run_of()
     reduced = replace(run.bold.models[shift.MODEL], reduced=True)
-    odd = replace(run, bold=replace(run.bold, models={shift.MODEL: reduced}, other_template=True))
-    assert shift.shift_index(data_of(odd))[()].reasons == (Reason.OTHER_TEMPLATE, Reason.REDUCED_CONFOUNDS)
+    odd = replace(run, bold=replace(run.bold, models={shift.MODEL: reduced}, other_template=True, doubtful_timing=True))
+    assert shift.shift_index(data_of(odd))[()].reasons == (
+        Reason.OTHER_TEMPLATE,
+        Reason.DOUBTFUL_TIMING,
+        Reason.REDUCED_CONFOUNDS,
+    )
 
 
 def test_a_model_without_room_for_the_rating_has_no_fit() -> None:

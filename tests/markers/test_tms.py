@@ -10,7 +10,7 @@ import pytest
 from lbpneuro.errors import Reason, Status
 from lbpneuro.kernels import motor_map
 from lbpneuro.markers import tms
-from lbpneuro.markers.tms import HemisphereMap, MotorMaps
+from lbpneuro.markers.motor_maps import HemisphereMap, MotorMaps, construct
 from tests.oracles import neurophysiology as oracle
 
 MUSCLES = ("multifidus_deep", "longissimus")
@@ -21,8 +21,18 @@ SETTINGS = {
     "site_trials_min": 2,
     "site_trials_flag": 5,
     "bootstrap": 200,
+    "estimator": "fitted",
+    "tau_low": 0.1,
+    "area_rest_uv": 50.0,
+    "area_active_sd": 2.0,
+    "impute_neighbours_min": 5,
+    "lattice": 16,
+    "peaks": {"threshold": 0.5, "drop": 0.05, "neighbours_min": 7, "border_lower": True, "support": 0.8},
 }
-MAP_MARKERS = [marker for marker in tms.MARKERS if marker is not tms.MAP_SITES_KEPT]
+COUNTS = (tms.MAP_SITES_KEPT, tms.MAP_SITES_IMPUTED, tms.MAP_SITES_NEGATIVE)
+BOTH_SIDES = (tms.MAP_AREA_ASYMMETRY, tms.MAP_VOLUME_ASYMMETRY)
+PEAKS = (tms.N_PEAKS_PUBLISHED, tms.N_PEAKS_STRICT, tms.N_PEAKS_STABLE)
+MAP_MARKERS = [marker for marker in tms.MARKERS if marker not in (*COUNTS, *BOTH_SIDES)]
 
 
 def hemisphere(seed=0, *, means=None, n_trial=6, **changes):
@@ -78,13 +88,15 @@ def test_area_has_the_cells_of_the_grid():
 
 def test_every_level_is_there():
     config = {"tms": SETTINGS}
+    data = maps()
     for marker in tms.MARKERS:
-        assert set(marker.function(maps())) == set(marker.levels(config))
-        for estimate in marker.function(maps()).values():
-            if marker is not tms.MAP_SITES_KEPT:
-                assert estimate.ci_low <= estimate.value <= estimate.ci_high
-                assert estimate.se > 0
-                assert estimate.n == 42 * 6
+        found = marker.function(data)
+        assert set(found) == set(marker.levels(config))
+        if marker in MAP_MARKERS:
+            assert {estimate.n for estimate in found.values()} == {42 * 6}
+        if marker in MAP_MARKERS and marker not in (tms.N_PEAKS_STABLE, tms.OVERLAP_CHANCE_P):
+            assert all(estimate.ci_low <= estimate.value <= estimate.ci_high for estimate in found.values())
+            assert all(estimate.se >= 0 for estimate in found.values())
 
 
 @pytest.mark.parametrize("marker", MAP_MARKERS, ids=lambda marker: marker.name)
@@ -216,13 +228,180 @@ def test_inputs_are_not_changed():
 
 def test_directions_and_evidence():
     directions = {marker.name: str(marker.direction) for marker in tms.MARKERS}
-    assert directions == {
-        "overlap_min": "higher",
-        "map_area": "contested",
-        "map_volume": "lower",
-        "cog_x": "contested",
-        "cog_y": "contested",
-        "map_sites_kept": "n/a",
-    }
-    assert tms.OVERLAP_MIN.tier == "primary"
-    assert all(marker.evidence == "unverified" for marker in MAP_MARKERS)
+    higher = {"overlap_min", "overlap_bhattacharyya", "overlap_dice"}
+    lower = {"map_volume", "map_volume_low", "map_volume_absolute", "cog_distance", "n_peaks_published"}
+    assert {name for name, direction in directions.items() if direction == "higher"} == higher
+    assert {name for name, direction in directions.items() if direction == "lower"} == lower
+    assert {directions[marker.name] for marker in COUNTS} == {"n/a"}
+    primary = [marker.name for marker in tms.MARKERS if marker.tier == "primary"]
+    assert primary == ["overlap_min"]
+    assert all(marker.evidence != "verified" for marker in tms.MARKERS)
+
+
+def test_plain_values_are_those_of_the_site_means():
+    each = hemisphere()
+    data = maps(each, estimator="plain")
+    means = each.amplitude.mean(axis=-1)
+    for muscle, own in zip(MUSCLES, means, strict=True):
+        level = (muscle, "L")
+        assert tms.map_volume(data)[level].value == pytest.approx(motor_map.map_volume(own, tau=0.25))
+        assert tms.map_area_low(data)[level].value == motor_map.map_area(own, tau=0.1, cell_cm2=1.0)
+        assert tms.map_area_absolute(data)[level].se >= 0
+        assert tms.cog_x(data)[level].value == motor_map.centre_of_gravity(own, each.coords_mm, tau=0.25)[0]
+    assert tms.overlap_dice(data)[("L",)].value == motor_map.overlap_dice(*means[::-1], tau=0.25)
+    assert tms.overlap_min(data)[("L",)].value < tms.overlap_min(maps(each))[("L",)].value
+
+
+@pytest.mark.parametrize(("separation_mm", "n_map"), [(0.0, 12), (12.0, 12)])
+def test_distance_of_planted_centres(separation_mm, n_map):
+    coords, _ = oracle.planted_maps(np.random.default_rng(0))
+    half = np.array([0.6, 0.8]) * separation_mm / 2
+    means = 300 * np.stack([np.exp(-((coords - [-35, 0] - sign * half) ** 2).sum(axis=1) / 288) for sign in (-1, 1)])
+    centres = [motor_map.centre_of_gravity(each, coords, tau=0.25) for each in means]
+    planted = np.linalg.norm(centres[0] - centres[1])
+    found = [tms.cog_distance(maps(hemisphere(seed, means=means, n_trial=10)))[("L",)] for seed in range(n_map)]
+    assert np.mean([each.value for each in found]) == pytest.approx(planted, abs=1)
+    assert sum(each.ci_low <= planted <= each.ci_high for each in found) >= n_map - 2
+
+
+def test_overlap_is_set_against_shuffled_sites():
+    data = maps()
+    chance, p = tms.overlap_chance(data)[("L",)], tms.overlap_chance_p(data)[("L",)]
+    assert chance.ci_low < chance.value < chance.ci_high < tms.overlap_min(data)[("L",)].value
+    assert p.value == pytest.approx(1 / 201)
+
+
+@pytest.mark.parametrize("marker", PEAKS, ids=lambda marker: marker.name)
+def test_peaks_are_always_unreliable_and_need_trials_and_a_grid(marker):
+    for estimate in marker.function(maps()).values():
+        assert estimate.status is Status.FLAG
+        assert Reason.LOW_RELIABILITY in estimate.reasons
+        assert estimate.value >= 0
+    few = marker.function(maps(hemisphere(n_trial=4)))
+    assert {each.reasons for each in few.values()} == {(Reason.TOO_FEW_TRIALS,)}
+    assert {each.reasons for each in marker.function(maps(walk())).values()} == {(Reason.NO_GRID,)}
+
+
+def test_a_map_of_two_active_sites_has_no_peaks():
+    means = np.zeros((2, 42))
+    means[:, [20, 21]] = 300.0
+    found = tms.n_peaks_strict(maps(hemisphere(means=means), impute_neighbours_min=9))
+    assert {each.reasons for each in found.values()} == {(Reason.TOO_FEW_SITES,)}
+
+
+def walk(seed=0, **changes):
+    """Ninety pulses at places of their own, two hills 10 mm apart, one pulse far outside."""
+    rng = np.random.default_rng(seed)
+    coords = rng.uniform(-30, 30, (90, 2)) - [30, 0]
+    coords[0] = [400.0, 0.0]
+    means = 400 * np.stack([np.exp(-((coords - [x, 0]) ** 2).sum(axis=1) / 288) for x in (-35, -25)])
+    trials = oracle.planted_trials(rng, means, n_trial=1, log_sd=0.4)
+    values = {"muscles": MUSCLES, "amplitude": trials, "response": trials, "threshold": np.full(2, 50.0)}
+    return HemisphereMap(
+        **{**values, "coords_mm": coords, "unstable": np.zeros(2, dtype=bool), "walk": True, **changes}
+    )
+
+
+@pytest.mark.parametrize("estimator", ["fitted", "plain"])
+def test_a_walk_has_surfaces(estimator):
+    data = maps(walk(), estimator=estimator, lattice=20)
+    for muscle, x in zip(MUSCLES, (-35, -25), strict=True):
+        level = (muscle, "L")
+        assert tms.cog_x(data)[level].value == pytest.approx(x, abs=4)
+        assert tms.cog_y(data)[level].value == pytest.approx(0, abs=4)
+        assert tms.map_area_low(data)[level].value == pytest.approx(2 * np.pi * 1.44 * np.log(10), rel=0.5)
+        assert tms.cog_x(data)[level].n == 89
+        assert tms.map_spread(data)[level].value == pytest.approx(np.sqrt(2) * 12, rel=0.35)
+    assert tms.overlap_min(data)[("L",)].value == pytest.approx(0.66, abs=0.15)
+    assert tms.overlap_chance(data)[("L",)].reasons == (Reason.NO_GRID,)
+
+
+def test_sums_over_a_walk_do_not_hang_on_the_lattice():
+    coarse, fine = (maps(walk(), lattice=size) for size in (16, 30))
+    for function in (tms.map_volume, tms.map_effective_sites, tms.map_volume_absolute, tms.map_area):
+        for level, estimate in function(coarse).items():
+            assert function(fine)[level].value == pytest.approx(estimate.value, rel=0.12)
+    for level, estimate in tms.map_entropy(coarse).items():
+        assert tms.map_entropy(fine)[level].value == pytest.approx(estimate.value, abs=0.1)
+
+
+def test_a_walk_of_few_pulses():
+    each = walk()
+    few = replace(each, amplitude=each.amplitude[:, :29], response=each.response[:, :29], coords_mm=each.coords_mm[:29])
+    assert tms.overlap_min(maps(few))[("L",)].reasons == (Reason.TOO_FEW_SITES,)
+    some = replace(
+        each, amplitude=each.amplitude[:, :50], response=each.response[:, :50], coords_mm=each.coords_mm[:50]
+    )
+    assert Reason.FEW_TRIALS in tms.overlap_min(maps(some))[("L",)].reasons
+
+
+def test_missing_sites_are_filled_and_said():
+    each = with_missing(hemisphere(), [20])
+    data = maps(each)
+    level = (MUSCLES[0], "L")
+    assert tms.map_sites_imputed(data)[level].value == 1
+    assert Reason.IMPUTED_SITES in tms.map_volume(data)[level].reasons
+    never = maps(each, impute_neighbours_min=9)
+    assert tms.map_sites_imputed(never)[level].value == 0
+    assert Reason.IMPUTED_SITES not in tms.map_volume(never)[level].reasons
+    whole = tms.map_volume_absolute(maps())[level].value
+    assert tms.map_volume_absolute(data)[level].value == pytest.approx(whole, rel=0.05)
+    assert tms.map_volume_absolute(never)[level].value < 0.97 * whole
+
+
+def test_negative_sites_are_counted():
+    each = hemisphere()
+    shifted = replace(each, amplitude=each.amplitude - 30.0)
+    negative = tms.map_sites_negative(maps(shifted))[(MUSCLES[0], "L")].value
+    assert negative == (each.amplitude[0].mean(axis=-1) < 30).sum() > 0
+
+
+def test_asymmetry_needs_both_hemispheres():
+    left, right = hemisphere(0), replace(hemisphere(1), coords_mm=hemisphere(1).coords_mm * [-1, 1])
+    both = MotorMaps(maps={"L": left, "R": right}, settings={**SETTINGS, "hemispheres": ["L", "R"]}, seed=1)
+    areas = tms.map_area(both)
+    for muscle in MUSCLES:
+        a, b = (areas[muscle, hemi].value for hemi in "LR")
+        found = tms.map_area_asymmetry(both)[(muscle,)]
+        assert found.value == pytest.approx((a - b) / (a + b))
+        assert found.ci_low <= found.value <= found.ci_high
+        assert tms.map_volume_asymmetry(maps())[(muscle,)].reasons == (Reason.NOT_ACQUIRED,)
+
+
+def test_another_pair_is_another_construct():
+    named = ("erector_spinae_L5", "erector_spinae_L3")
+    data = maps(replace(hemisphere(), muscles=named), muscles=list(named))
+    assert Reason.OTHER_CONSTRUCT in tms.overlap_min(data)[("L",)].reasons
+    assert Reason.OTHER_CONSTRUCT not in tms.map_area(data)[(named[0], "L")].reasons
+    assert Reason.OTHER_CONSTRUCT not in tms.overlap_min(maps())[("L",)].reasons
+    assert construct(named) == "one muscle at two levels of the spine"
+    assert construct(["FDI", "APB"]) == "a pair of muscles that no cited study mapped"
+
+
+def test_muscles_of_different_runs_share_no_pulse():
+    each = hemisphere(n_trial=10)
+    apart = each.amplitude.copy()
+    apart[0, :, :5], apart[1, :, 5:] = np.nan, np.nan
+    runs = replace(each, amplitude=apart, response=apart)
+    together = tms.overlap_min(maps(each))[("L",)]
+    found = tms.overlap_min(maps(runs))[("L",)]
+    assert found.value == pytest.approx(together.value, abs=3 * found.se)
+    unknown = replace(runs, other_frame=True)
+    assert tms.overlap_min(maps(unknown))[("L",)].reasons == (Reason.OTHER_FRAME,)
+    assert np.isfinite(tms.map_area(maps(unknown))[(MUSCLES[0], "L")].value)
+
+
+def test_absolute_area_counts_from_a_stated_amplitude_or_from_the_noise():
+    each, level = hemisphere(n_trial=10), (MUSCLES[0], "L")
+    stated = [tms.map_area_absolute(maps(replace(each, area_threshold=uv)))[level].value for uv in (50.0, 150.0)]
+    assert stated[0] > stated[1] > 0
+    from_noise = maps(each).area_threshold("L", MUSCLES[0])
+    assert from_noise == pytest.approx(2 * 6.0, rel=0.5)
+
+
+def test_centres_have_a_covariance():
+    data, level = maps(), (MUSCLES[0], "L")
+    centre, covariance = data.centre_covariance(level)
+    assert centre[0] == pytest.approx(tms.cog_x(data)[level].value)
+    assert np.sqrt(covariance[1, 1]) == pytest.approx(tms.cog_y(data)[level].se)
+    assert maps(hemisphere(intensity_changed=True)).centre_covariance(level) is None

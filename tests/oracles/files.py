@@ -10,7 +10,8 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 
-from lbpneuro.io.transforms import LPS, TransformRecord, write_composite
+from lbpneuro.io.composites import TransformRecord, write_composite
+from lbpneuro.io.transforms import LPS
 
 
 def content(path: Path) -> bytes:

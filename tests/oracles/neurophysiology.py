@@ -53,6 +53,48 @@ def calibrated_by_loop(functional, draws):
     return float(estimate), math.sqrt(np.mean(squares))
 
 
+def resampled_means_by_loop(trials, *, n_draws, rng):
+    """Trials of the kept pulses of each site drawn with replacement, one site and draw at a time."""
+    n_muscle, n_site, n_trial = trials.shape
+    uniform = rng.random((n_site, n_draws, n_trial))
+    found = np.empty((n_draws, n_muscle, n_site))
+    for site in range(n_site):
+        kept = [trials[:, site, t] for t in range(n_trial) if not np.isnan(trials[:, site, t]).any()]
+        for draw in range(n_draws):
+            picked = [kept[int(u * len(kept))] for u in uniform[site, draw, : len(kept)]]
+            found[draw, :, site] = sum(picked) / len(picked)
+    return found
+
+
+def prominent_peaks_by_flood(means, near, *, share, threshold):
+    """Sites above ``threshold`` from which every way to a higher site goes down by ``share`` of the maximum."""
+    top, peaks = max(means), set()
+    for start, height in enumerate(means):
+        if height <= threshold * top:
+            continue
+        reached, waiting = {start}, [start]
+        while waiting:
+            here = waiting.pop()
+            for other in np.flatnonzero(near[here]):
+                if other not in reached and means[other] > height - share * top:
+                    reached.add(int(other))
+                    waiting.append(int(other))
+        if all(means[other] <= height for other in reached):
+            peaks.add(start)
+    return peaks
+
+
+def published_peaks_by_loop(means, near):
+    """More than half the maximum, and at least seven of eight neighbours lower by 5 %; a missing one is lower."""
+    peaks = set()
+    for site, value in enumerate(means):
+        around = [means[other] for other in np.flatnonzero(near[site])]
+        lower = sum(other <= 0.95 * value for other in around) + 8 - len(around)
+        if value > 0.5 * max(means) and lower >= 7:
+            peaks.add(site)
+    return peaks
+
+
 def planted_maps(rng, *, spacing_mm=10.0):
     """Coordinates (42, 2) in mm and two hills (2, 42) with random centres, widths and separation."""
     x, y = np.meshgrid(np.arange(6.0) * spacing_mm - 60, np.arange(7.0) * spacing_mm - 30)
@@ -99,6 +141,70 @@ def hum_by_loop(trace, times, frequency, window, harmonics=3):
     fitted = (times >= window[0] - 1e-9) & (times <= window[1] + 1e-9)
     weights = np.linalg.lstsq(design[fitted], trace[fitted], rcond=None)[0]
     return trace - design[:, 2:] @ weights[2:]
+
+
+def response_area_by_loop(trace, times, window, background):
+    inside = [abs(v) for v, t in zip(trace, times, strict=True) if window[0] - 1e-9 <= t <= window[1] + 1e-9]
+    quiet = [abs(v) for v, t in zip(trace, times, strict=True) if background[0] - 1e-9 <= t <= background[1] + 1e-9]
+    return (sum(inside) - len(inside) * sum(quiet) / len(quiet)) * (times[1] - times[0])
+
+
+def smoothed_by_loop(trace, times, background, width_s=0.001):
+    quiet = [v for v, t in zip(trace, times, strict=True) if background[0] - 1e-9 <= t <= background[1] + 1e-9]
+    level = sum(quiet) / len(quiet)
+    width = max(1, round(width_s / (times[1] - times[0])))
+    before, after = width // 2, (width - 1) // 2
+    padded = [0.0] * before + [abs(v - level) for v in trace] + [0.0] * after
+    return [sum(padded[i : i + width]) / width for i in range(len(trace))]
+
+
+def onset_by_loop(trace, times, window, background):
+    """The first of three milliseconds above 3 SD and 2 % of the peak, walked back to 2 SD and 1.5 %; None without."""
+    smooth = smoothed_by_loop(trace, times, background)
+    calm = [v for v, t in zip(smooth, times, strict=True) if background[0] - 1e-9 <= t <= background[1] + 1e-9]
+    mean = sum(calm) / len(calm)
+    sd = math.sqrt(sum((v - mean) ** 2 for v in calm) / (len(calm) - 1))
+    inside = [window[0] - 1e-9 <= t <= window[1] + 1e-9 for t in times]
+    peak = max([0.0, *(v - mean for v, there in zip(smooth, inside, strict=True) if there)])
+    length = max(1, round(0.003 / (times[1] - times[0])))
+    for start in range(len(times) - length + 1):
+        run = range(start, start + length)
+        if all(inside[i] and smooth[i] - mean > max(3 * sd, 0.02 * peak) for i in run):
+            place = start
+            while inside[place - 1] and smooth[place - 1] - mean > max(2 * sd, 0.015 * peak):
+                place -= 1
+            return times[place]
+    return None
+
+
+def silence_by_search(trace, times, onset, background):
+    """Every pair of a beginning and an end after the onset, one at a time; returns both times."""
+    quiet = [v for v, t in zip(trace, times, strict=True) if background[0] - 1e-9 <= t <= background[1] + 1e-9]
+    level = sum(quiet) / len(quiet)
+    half = sum(abs(v - level) for v in quiet) / len(quiet) / 2
+    gains = [half - abs(v - level) if t > onset else 0.0 for v, t in zip(trace, times, strict=True)]
+    best, found = -math.inf, (math.nan, math.nan)
+    for first in range(len(times)):
+        if not onset < times[first] <= onset + 0.04:
+            continue
+        total = 0.0
+        for last in range(first + 1, len(times)):
+            total += gains[last]
+            if total > best:
+                best, found = total, (times[first], times[last])
+    return found
+
+
+def contracted_epochs(rng, *, n_trial, silence_s, amplitude_uv=500.0, background_uv=25.0, sfreq=4000.0):
+    """Epochs (n_trial, 1, n_time) of a contracted muscle in volts: a response at 20 ms and a silence from there on."""
+    times = np.arange(round(-0.35 * sfreq), round(0.35 * sfreq) + 1) / sfreq
+    frequencies = np.fft.rfftfreq(times.size, 1 / sfreq)
+    gain = (frequencies / 60) ** 2 / (1 + (frequencies / 60) ** 2) / np.sqrt(1 + (frequencies / 160) ** 4)
+    noise = np.fft.irfft(np.fft.rfft(rng.standard_normal((2, n_trial, times.size))) * gain, times.size)
+    active, rest = noise / noise.std(ddof=0)
+    silent = (times >= 0.020) & (times < 0.020 + silence_s)
+    signal = np.where(silent, 0.0, background_uv * active) + 1.5 * rest + amplitude_uv * biphasic(times)
+    return signal[:, None] * 1e-6, times
 
 
 def biphasic(times, *, onset_s=0.020, duration_s=0.008):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,15 @@ import pandas as pd
 import yaml
 
 from lbpneuro.errors import Reason
+from lbpneuro.io.config import read_config
 from lbpneuro.io.files import write_json, write_nifti, write_tsv
 from lbpneuro.io.resources import default_config, workflow_folder
+from lbpneuro.io.scores import score_table
 from lbpneuro.io.study import DATATYPES
 from lbpneuro.io.tables import long_table, marker_rows
 from lbpneuro.markers.descriptor import Estimate, Marker
+from lbpneuro.markers.instrument import instruments
+from lbpneuro.markers.scales import Phenotype, Sheet
 from lbpneuro.registry import FAMILIES, INDEX_COLUMNS, MARKERS, family
 
 MIDDLE = {
@@ -40,6 +45,15 @@ MIDDLE = {
     "overlap_min": (0.62, 0.05),
     "block_log_ratio": (0.31, 0.14),
     "hp_index": (0.28, 0.2),
+    "frebaq": (17.0, 2.16),
+    "pain_nrs": (5.0, 1.3),
+    "rmdq": (14.0, 3.7),
+    "odi": (38.0, 6.5),
+    "pcs": (11.0, 4.6),
+    "tsk17": (42.0, 3.2),
+    "tsk11": (28.0, 2.5),
+    "paindetect": (20.0, np.nan),
+    "neuropathic_component": (1.0, np.nan),
 }
 BRAIN_MM = np.array([66.0, 82.0, 62.0])
 
@@ -135,7 +149,7 @@ def estimate(marker: Marker, name: str, *, number: int, rng: np.random.Generator
 def drawables(name: str, base: Path, prefix: str) -> list[Path]:
     """Write what the family's step leaves to be drawn."""
     writers = {"structural": anat, "functional": func, "dynamic": dynamic, "shift": shift}
-    writers |= {"tms": tms, "plasticity": plasticity, "pet": pet, "change": change}
+    writers |= {"tms": tms, "plasticity": plasticity, "pet": pet, "change": change, "scales": scales}
     return writers[name](base, prefix) if name in writers else []
 
 
@@ -308,6 +322,26 @@ def pet(base: Path, prefix: str) -> list[Path]:
     path = base / f"{prefix}_desc-regions_tacs.tsv"
     write_tsv(path, pd.DataFrame(columns))
     write_json(path.with_suffix(".json"), {"WindowMinutes": [60, 90]})
+    return [path]
+
+
+def scales(base: Path, prefix: str) -> list[Path]:
+    """Scores of somebody who left out two items of the RMDQ and all of the Tampa scale."""
+    settings = read_config()["scales"]
+    ticked = {
+        "frebaq": [1, 2, 3, 4, 0, 1, 2, 3, 1],
+        "nrs": [4, 5, 7, 5, 8],
+        "rmdq": [1] * 14 + [0] * 8 + [math.nan] * 2,
+        "odi": [2] * 9 + [1],
+        "pcs": [2, 1, 3, 0, 1, 2, 3, 4, 2, 1, 0, 2, 3],
+        "paindetect": [2, 3, 1, 4, 2, 3, 1, 3, 1],
+    }
+    sheets = {
+        tool: Sheet(answers=dict(zip(instruments()[tool].answers, map(float, answers), strict=True)))
+        for tool, answers in ticked.items()
+    }
+    path = base / f"{prefix}_desc-scales_scores.tsv"
+    write_tsv(path, score_table(Phenotype(sheets=sheets, settings=settings)))
     return [path]
 
 

@@ -219,7 +219,7 @@ def every_row(session="n/a"):
 def test_layout_shows_every_row_once_and_folds_what_is_many_or_exploratory():
     rows = [each for each in every_row() if each.marker.family == "functional"]
     found = layout(rows)
-    placed = [*found.shown, *found.folded, *(each for table in found.crossed for line in table.lines for each in line)]
+    placed = [*found.shown, *found.folded, *(each for table in found.crossed for each in table.rows)]
     assert sorted(each.column for each in placed) == sorted(each.column for each in rows)
     assert {each.marker.name for each in found.folded} >= {"mpfc_hub", "shift_rest", "fd_mean"}
     assert {"pag_vmpfc_z", "nac_slow5", "custom_z"} <= {each.marker.name for each in found.shown}
@@ -227,7 +227,10 @@ def test_layout_shows_every_row_once_and_folds_what_is_many_or_exploratory():
     assert edges[:3] == ["fc_r", "fc_z_alternative", "fc_partial_z"]
     assert networks == ["network_z"]
     assert regions == ["roi_coverage", "roi_tsnr", "roi_signal"]
-    assert all(len({each.level for each in line}) == 1 for table in found.crossed for line in table.lines)
+    for table in found.crossed:
+        for line in table.lines:
+            assert len({each.level for each in line if each}) == 1
+            assert all(each is None or each.marker is marker for marker, each in zip(table.markers, line, strict=True))
 
 
 def test_a_family_without_leading_tiers_hides_nothing():
@@ -241,6 +244,17 @@ def test_sessions_of_a_connection_stand_on_lines_of_their_own():
     assert len(table.lines) == 2 * len({each.level for each in rows})
     assert all(len({each.session for each in line}) == 1 for line in table.lines)
     assert all(len(line) == len(table.markers) for line in table.lines)
+
+
+def test_a_line_without_one_of_the_markers_leaves_its_column_empty():
+    edges = [each for each in every_row() if each.marker.name in {"fc_r", "fc_z_alternative"}]
+    lacking = next(each for each in edges if each.marker.name == "fc_r")
+    rows = [each for each in edges if each is not lacking]
+    (table,) = layout(rows).crossed
+    (line,) = [line for line in table.lines if None in line]
+    assert [marker.name for marker in table.markers] == ["fc_r", "fc_z_alternative"]
+    assert (line[0], line[1].level) == (None, lacking.level)
+    assert sorted(each.column for each in table.rows) == sorted(each.column for each in rows)
 
 
 def test_nothing_acquired_means_every_row_missing():

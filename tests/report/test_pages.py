@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import itertools
 import json
@@ -13,11 +14,17 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from lbpneuro.errors import Status
+from lbpneuro.io.config import read_config
 from lbpneuro.io.files import read_tsv, write_tsv
+from lbpneuro.markers.descriptor import Tier
 from lbpneuro.registry import FAMILIES, MARKERS, family
 from lbpneuro.report.cohort import drawn_columns, read_cohort
 from lbpneuro.report.figures import FIGURES, GROUP_FIGURES
+from lbpneuro.report.render import render
+from lbpneuro.report.rows import Row
 from lbpneuro.report.spec import read_spec
+from lbpneuro.report.visit import Visit
 from tests.report.conftest import group_page, participant_page
 from tests.report.study import make_study, markers_of
 
@@ -318,3 +325,21 @@ def test_table_sorts_and_filters(copied, chromium):
     assert {"pag_vmpfc_z", "hp_index__post00"} <= set(found["leading"])
     assert len(found["leading"]) < 30
     assert found["partial"] == [column for column in wanted if column.startswith("fc_partial_z")]
+
+
+@pytest.mark.parametrize("tier", [Tier.SECONDARY, Tier.EXPLORATORY, Tier.QUALITY])
+def test_a_family_of_one_marker_with_many_levels_has_an_open_table(tier):
+    known = next(marker for marker in MARKERS if marker.name == "network_z")
+    marker = dataclasses.replace(known, tier=tier)
+    rows = [
+        Row(marker=marker, level=level, participant="sub-01", session="n/a", value=0.5, se=0.1, ci_low=0.3, ci_high=0.7,
+            n=20.0, status=Status.OK, reasons=(), source="s", method="m", version="1")
+        for level in marker.levels(read_config())
+    ]  # fmt: skip
+    visit = Visit(participant="sub-01", session="n/a", rows=tuple(rows))
+    page = render("participant", {"participant": "sub-01", "visits": [visit], "roots": [], "config": {}})
+    found = Reader(page)
+    tables = [attributes for tag, attributes in found.tags if attributes.get("class") == "beside"]
+    assert tables == [{"class": "beside"} | ({} if tier is Tier.QUALITY else {"open": ""})]
+    values = Counter(attributes["data-column"] for _, attributes in found.tags if "data-column" in attributes)
+    assert values == Counter({row.column: 1 for row in rows})

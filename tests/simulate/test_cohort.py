@@ -150,7 +150,7 @@ def test_groups_are_balanced_and_tables_described(study_folder):
     assert list(table["group"]) == ["LBP", "control"]
     dictionary = json.loads((study_folder / "raw/participants.json").read_text())
     assert set(dictionary) == set(table.columns)
-    for name in ("rmdq", "nrs"):
+    for name in ("rmdq", "nrs", "frebaq"):
         columns = pd.read_csv(study_folder / f"raw/phenotype/{name}.tsv", sep="\t").columns
         described = json.loads((study_folder / f"raw/phenotype/{name}.json").read_text())
         assert set(columns) | {"MeasurementToolMetadata"} == set(described)

@@ -395,6 +395,16 @@ def test_real_confounds_of_fmriprep(tmp_path, study, real_data, name):
     assert row(rows, "fd_mean").value > 0
 
 
+@pytest.mark.parametrize(("excitation", "flagged"), [(2.0, False), (1.79355, True)])
+def test_two_repetition_times_in_the_sidecar_are_flagged(tmp_path, study, excitation, flagged):
+    files = study()
+    sidecar = files[0].with_name(files[0].name.replace(".nii.gz", ".json"))
+    facts = {"RepetitionTime": T_R, "RepetitionTimeExcitation": excitation, "MRAcquisitionType": "2D"}
+    sidecar.write_text(json.dumps(facts))
+    rows, _ = run_step(tmp_path, files)
+    assert (row(rows, "pag_vmpfc_z").reason == "doubtful_timing") is flagged
+
+
 def test_task_runs_are_flagged(tmp_path, study):
     rows, _ = run_step(tmp_path, study(stem="sub-01_task-nback"))
     assert row(rows, "pag_vmpfc_z").reason == "not_resting_state"

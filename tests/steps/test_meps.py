@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from lbpneuro.io.config import read_config, resolve
@@ -69,6 +70,36 @@ def test_mean_waveforms_of_the_best_site(tmp_path, settings):
     assert np.ptp(waves.loc[waves["muscle"] == "longissimus", "mean_uv"]) == pytest.approx(600, rel=0.06)
 
 
+def test_onset_of_the_average_and_single_sweeps(tmp_path, settings):
+    files = write_emg_run(tmp_path / "raw", trials=15, amplitude=lambda muscle, *_: 300.0 if muscle[0] == "m" else 0.0)
+    table, sidecar = run(files, settings, target(tmp_path))
+    strong, none = sorted(sidecar["AverageLatency"], key=lambda entry: entry["Muscle"], reverse=True)
+    assert (strong["Muscle"], strong["Block"], strong["N"]) == ("multifidus_deep", "map", 15)
+    assert strong["Low_ms"] <= strong["Latency_ms"] <= strong["High_ms"]
+    assert strong["Latency_ms"] == pytest.approx(20, abs=1)
+    assert none["Latency_ms"] is None
+    assert sidecar["ArtefactTail"] == {"multifidus_deep": 0, "longissimus": 0}
+    sweeps = pd.read_parquet(tmp_path / "out" / "sub-01" / "emg" / "sub-01_task-motormap_desc-sweeps_emg.parquet")
+    assert sweeps.shape == (301, 31)
+    assert np.ptp(sweeps["multifidus_deep:3"]) == pytest.approx(table["p2p_uv"][4], rel=0.1)
+
+
+def test_pairs_are_read_from_their_first_pulse(tmp_path, settings):
+    """The response follows the second pulse, 10 ms after the one that the event marks."""
+    files = write_emg_run(tmp_path / "raw", trials=8, amplitude=lambda *_: 400.0)
+    rows = files[2].read_text().splitlines()
+    cells = [row.split("\t") for row in rows[1:]]
+    moved = [[f"{float(onset) - 0.010:.4f}", *rest, "paired", "10", "48"] for onset, *rest in cells]
+    events = [f"{rows[0]}\tstim_type\tisi_ms\tconditioning_mso", *("\t".join(row) for row in moved)]
+    files[2].write_text("\n".join(events) + "\n")
+    table, _ = run(files, settings, target(tmp_path))
+    assert set(table["stim_type"]) == {"paired"}
+    assert set(table["isi_ms"]) == {10}
+    assert set(table["conditioning_mso"]) == {48}
+    np.testing.assert_allclose(table["p2p_corr_uv"].mean(), 400, rtol=0.05)
+    np.testing.assert_allclose(table["latency_ms"], 20, atol=1.01)
+
+
 def test_protocol_goes_along(tmp_path, settings):
     files = write_emg_run(
         tmp_path / "raw",
@@ -113,4 +144,4 @@ def test_equal_input_gives_equal_bytes(tmp_path, settings):
         run(files, settings, out)
         contents.append({path.name: path.read_bytes() for path in sorted(folder.iterdir())})
     assert contents[0] == contents[1]
-    assert len(contents[0]) == 3
+    assert len(contents[0]) == 4

@@ -12,12 +12,12 @@ import pandas as pd
 import pytest
 from scipy.ndimage import map_coordinates
 
+from lbpneuro.io.composites import TransformRecord, write_composite
 from lbpneuro.io.config import read_config
 from lbpneuro.io.confounds import STRATEGIES, read_confounds
 from lbpneuro.io.files import expand_manifests
 from lbpneuro.io.run_files import group_runs
 from lbpneuro.io.template_maps import template_brain, tissue_maps
-from lbpneuro.io.transforms import TransformRecord, write_composite
 from lbpneuro.kernels.quality import fd_power
 from lbpneuro.preprocess.realign import rigid
 from lbpneuro.steps import functional, preprocess_func
@@ -176,6 +176,7 @@ def test_the_sidecar_says_how_slices_were_timed(bold, manifest):
     assert sidecar["SliceTimingCorrected"] is True
     assert sidecar["StartTime"] == pytest.approx((N_SLICE - 1) / N_SLICE)
     assert sidecar["Resolution"].startswith("4 mm")
+    assert (sidecar["MRAcquisitionType"], sidecar["RepetitionTimeExcitation"]) == ("2D", 1.9)  # the rows are flagged
     facts = json.loads(manifest.read_text())
     assert facts["SliceTiming"]["Corrected"] is True
     assert facts["SliceTiming"]["ReferenceTime"] == sidecar["StartTime"]

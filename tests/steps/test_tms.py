@@ -10,7 +10,9 @@ import pytest
 
 from lbpneuro.io.config import read_config, resolve
 from lbpneuro.io.files import read_tsv, write_json
+from lbpneuro.io.mep_maps import SITE_COLUMNS, SURFACE_COLUMNS
 from lbpneuro.io.meps import COLUMNS
+from lbpneuro.registry import family
 from lbpneuro.steps import meps, tms
 from tests.oracles import neurophysiology as oracle
 
@@ -51,20 +53,16 @@ def lab_table(tmp_path, *, seed=0, order=None):
 
 def test_table_of_a_lab(tmp_path):
     rows, sidecar = rows_of([lab_table(tmp_path)], settings(tmp_path), tmp_path)
-    assert rows["marker"].value_counts().to_dict() == {
-        "overlap_min": 1,
-        "map_area": 2,
-        "map_volume": 2,
-        "cog_x": 2,
-        "cog_y": 2,
-        "map_sites_kept": 2,
-    }
-    assert rows["value"].notna().all()
-    assert set(rows["hemi"]) == {"L"}
+    expected = {marker.name: len(marker.levels(read_config())) for marker in family("tms")}
+    assert rows["marker"].value_counts().to_dict() == expected
+    one_sided = rows["marker"].str.endswith("_asymmetry")
+    assert rows.loc[~one_sided, "value"].notna().all()
+    assert set(rows.loc[one_sided, "reason"]) == {"not_acquired"}
+    assert set(rows["hemi"].dropna()) == {"L"}
     assert sidecar["Amplitude"] == {"L": "p2p_uv"}
     assert sidecar["Outputs"] == ["sub-01/emg/sub-01_task-motormap_desc-sitemap_meps.tsv"]
     sites = read_tsv(tmp_path / "out" / sidecar["Outputs"][0])
-    assert list(sites.columns) == ["muscle", "hemisphere", "site_id", "x_mm", "y_mm", "mean_uv", "share", "n"]
+    assert list(sites.columns) == list(SITE_COLUMNS)
     assert len(sites) == 84
     assert sites.groupby("muscle")["share"].max().tolist() == [1, 1]
 
@@ -119,7 +117,8 @@ def test_quality_of_the_trials_reaches_the_rows(tmp_path):
     assert "clipped" not in areas[MUSCLES[1]]
     table.assign(intensity_mso=[60.0] * 300 + [70.0] * (len(table) - 300)).to_csv(path, sep="\t", index=False)
     rows, _ = rows_of([path], settings(tmp_path), tmp_path)
-    assert set(rows.loc[rows["marker"] != "map_sites_kept", "reason"]) == {"intensity_changed"}
+    counts = rows["marker"].str.startswith("map_sites_") | rows["marker"].str.endswith("_asymmetry")
+    assert set(rows.loc[~counts, "reason"]) == {"intensity_changed"}
 
 
 def test_error_of_the_recording_reaches_the_rows(tmp_path):
@@ -146,6 +145,55 @@ def test_hemisphere_that_was_not_mapped_is_not_acquired(tmp_path):
     content = pd.read_csv(table, sep="\t")
     content.assign(hemisphere="L").to_csv(table, sep="\t", index=False)
     rows, _ = rows_of([table], settings(tmp_path, hemispheres=["L", "R"]), tmp_path)
-    reasons = rows.groupby("hemi")["reason"].agg(set)
+    reasons = rows.dropna(subset="hemi").groupby("hemi")["reason"].agg(set)
     assert reasons["R"] == {"not_acquired"}
     assert "not_acquired" not in reasons["L"]
+
+
+def test_walk_of_a_lab(tmp_path):
+    rng = np.random.default_rng(0)
+    coords = rng.uniform(-30, 30, (80, 2)) - [30, 0]
+    means = 400 * np.stack([np.exp(-((coords - [x, 0]) ** 2).sum(axis=1) / 288) for x in (-35, -25)])
+    trials = oracle.planted_trials(rng, means, n_trial=1, log_sd=0.3)[..., 0]
+    rows = [
+        {"trial": number, "muscle": muscle, "x_mm": x, "y_mm": y, "p2p_uv": value}
+        for number, (x, y) in enumerate(coords)
+        for muscle, value in zip(MUSCLES, trials[:, number], strict=True)
+    ]
+    path = lab_table(tmp_path)
+    pd.DataFrame(rows).to_csv(path, sep="\t", index=False)
+    found, sidecar = rows_of([path], settings(tmp_path, lattice=16), tmp_path)
+    assert sidecar["Layout"] == {"L": "walk"}
+    surface = read_tsv(tmp_path / "out" / sidecar["Outputs"][1])
+    assert list(surface.columns) == list(SURFACE_COLUMNS)
+    assert (surface["sd_uv"] > 0).all()
+    x = found[found["marker"] == "cog_x"].set_index("muscle")["value"]
+    assert x[MUSCLES[0]] == pytest.approx(-35, abs=3)
+    assert x[MUSCLES[1]] == pytest.approx(-25, abs=3)
+    plain, _ = rows_of([path], settings(tmp_path, lattice=16, estimator="plain"), tmp_path)
+    assert plain["method"].str.startswith("Plain map").all()
+
+
+def test_the_pair_and_its_construct_are_named(tmp_path):
+    path = lab_table(tmp_path)
+    table = pd.read_csv(path, sep="\t")
+    named = {MUSCLES[0]: "erector_spinae_L5", MUSCLES[1]: "erector_spinae_L3"}
+    table.assign(muscle=table["muscle"].map(named)).to_csv(path, sep="\t", index=False)
+    rows, sidecar = rows_of([path], settings(tmp_path, muscles=list(named.values())), tmp_path)
+    assert sidecar["MusclePair"]["Construct"] == "one muscle at two levels of the spine"
+    methods = rows.groupby("marker")["method"].first()
+    assert "erector spinae L3 and erector spinae L5 (one muscle at two levels" in methods["overlap_min"]
+    assert "erector" not in methods["map_area"]
+    assert "other_construct" in rows.loc[rows["marker"] == "overlap_min", "reason"].item()
+
+
+def test_sites_carry_the_fit_and_the_peaks(tmp_path):
+    _, sidecar = rows_of([lab_table(tmp_path)], settings(tmp_path), tmp_path)
+    sites = read_tsv(tmp_path / "out" / sidecar["Outputs"][0])
+    assert np.corrcoef(sites["fitted_uv"], sites["mean_uv"])[0, 1] > 0.9
+    strict = sites[sites["strict_peak"] == 1]
+    assert strict["support"].between(0, 1).all()
+    assert set(strict["muscle"]) == set(MUSCLES)
+    assert sites.loc[sites["strict_peak"] == 0, "support"].isna().all()
+    centre = sidecar["CentreOfGravity_mm"]["L"][MUSCLES[0]]
+    assert np.linalg.eigvalsh(centre["Covariance"]).min() > 0

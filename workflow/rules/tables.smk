@@ -74,6 +74,7 @@ rule describe:
             "tms",
             "plasticity",
             "pet",
+            "scales",
             "mep",
             "preprocess",
         ),

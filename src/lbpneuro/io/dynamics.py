@@ -134,6 +134,7 @@ def _sidecar(run: Run, nodes: Sequence[str], *, coverage: Sequence[float], width
         "RepetitionTime": run.t_r,
         "Run": run.name,
         "Resting": run.resting,
+        "DoubtfulTiming": run.doubtful_timing,
         "Window": {"Volumes": width, "Seconds": round(width * run.t_r, 6)},
         "LowestFrequency": round(1 / (width * run.t_r), 9),
         "ConfoundStrategy": run.models[MODEL].strategy,
@@ -192,6 +193,7 @@ def read_dynamic_run(path: Path, *, nodes: Sequence[str]) -> DynamicRun:
         steady=table[UNSTEADY].to_numpy(dtype=np.float64) == 0,
         coverage=np.array([np.nan if share is None else share for share in shares], dtype=np.float64),
         reduced=facts["ConfoundsReduced"],
+        doubtful_timing=facts["DoubtfulTiming"],
         refused=Reason(facts["Error"]["reason"]) if "Error" in facts else None,
     )
 

@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lbpneuro.errors import InputError, Reason, UnitError
-from lbpneuro.io.files import read_json, read_tsv
-from lbpneuro.io.index import entities
+from lbpneuro.io import nibs
+from lbpneuro.io.files import read_tsv
+from lbpneuro.io.muscles import known_muscle, side, vocabulary_text
+from lbpneuro.io.positions import numbers, with_millimetres
 from lbpneuro.io.sidecars import read_metadata
 
 if TYPE_CHECKING:
@@ -23,22 +25,26 @@ if TYPE_CHECKING:
     import pandas as pd
 
 VOLTS = {"V": 1.0, "mV": 1e-3, "uV": 1e-6, "µV": 1e-6, "μV": 1e-6}
-MILLIMETRES = {"mm": 1.0, "cm": 10.0, "m": 1000.0}
-LARGEST_CM = 15.0
 SFREQ_MIN = 1000.0
 SFREQ_GOOD = 2000.0
 EPOCH_S = (-0.35, 0.2)
+CONTRACTED_S = (-0.35, 0.35)
+"""Epochs of contracted muscles are longer: the background returns late after a silent period."""
 UNKNOWN_HEADER_UNITS = ("", "n/a", "Filtered")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Channel:
-    """A channel of the recording: name, muscle, factor from the stored numbers to volts, recordable range (V)."""
+    """A channel of the recording: name, muscle, factor from the stored numbers to volts, recordable range (V).
+
+    ``muscle`` is a name of the vocabulary where ``target_muscle`` is one or a synonym; ``side`` is that of the body.
+    """
 
     name: str
     muscle: str
     scale: float
     limits: tuple[float, float]
+    side: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,21 +68,21 @@ class Recording:
 
 
 def one_file(files: Sequence[Path], suffix: str, *, of: Path, why: str) -> Path:
-    """Return the file with the BIDS ``suffix`` among ``files``; the one of the longest name if several inherit.
+    """Return the file with the BIDS ``suffix`` among ``files``; the nearest to the recording ``of`` if several inherit.
 
     Raises
     ------
     InputError
         If there is none; ``why`` says what it is needed for.
     """
-    found = [path for path in files if entities(path).get("suffix") == suffix and path.suffix == ".tsv"]
-    if not found:
+    found = nibs.nearest(files, suffix)
+    if found is None:
         stem = of.name.rsplit("_", 1)[0]
         raise InputError(
             f"{of}: no *_{suffix}.tsv belongs to this recording; {why}. Add {stem}_{suffix}.tsv beside it.",
             reason=Reason.FILE_MISSING,
         )
-    return max(found, key=lambda path: (len(path.name), path.name))
+    return found
 
 
 def read_recording(path: Path, channels_path: Path) -> Recording:
@@ -186,8 +192,9 @@ def _channel(row: Mapping[Any, Any], *, path: Path, header: Mapping[str, SignalH
         raise UnitError(f"{recording}: the header gives channel {name} in {stored!r}, which is not a voltage.")
     scale = 1.0 if stored in VOLTS else VOLTS[unit]
     low, high = (bound * VOLTS[unit] for bound in header[name].physical_range)
-    muscle = row["target_muscle"] if isinstance(row["target_muscle"], str) else ""
-    return Channel(name=name, muscle=muscle, scale=scale, limits=(low, high))
+    stated = row["target_muscle"] if isinstance(row["target_muscle"], str) else ""
+    muscle = known_muscle(stated) or stated
+    return Channel(name=name, muscle=muscle, scale=scale, limits=(low, high), side=side(stated))
 
 
 def _check_names(recording: Recording, channels_path: Path) -> None:
@@ -210,23 +217,24 @@ def _check_sampling(recording: Recording) -> None:
 
 
 def select_muscles(recording: Recording, muscles: Sequence[str], *, windows: Mapping[str, Any]) -> tuple[Channel, ...]:
-    """Return the channels of ``muscles`` in the order of the file; every channel with a muscle if there are none asked.
+    """Return the channels of ``muscles`` in the order of the file.
+
+    A muscle may be in two channels, of the left and the right side.
 
     Raises
     ------
     InputError
-        If a muscle is in no channel, in two channels, or has no response window in the settings.
+        If a muscle is in no channel, in several of the same side, or has no response window in the settings.
     """
-    by_muscle: dict[str, list[Channel]] = {}
-    for channel in recording.channels:
-        by_muscle.setdefault(channel.muscle, []).append(channel)
-    known = ", ".join(sorted(name for name in by_muscle if name)) or "none"
     for muscle in muscles:
-        if len(by_muscle.get(muscle, [])) != 1:
-            found = "no channel" if muscle not in by_muscle else "more than one channel"
+        own = [channel for channel in recording.channels if channel.muscle == muscle]
+        if not own:
+            raise InputError(_no_such_muscle(recording, muscle))
+        if len(own) != len({channel.side for channel in own} - ({None} if len(own) > 1 else set())):
+            names = ", ".join(channel.name for channel in own)
             raise InputError(
-                f"{recording.path}: muscle {muscle!r} is the target_muscle of {found}; the file has {known}. "
-                "Correct channels.tsv or the muscles in the settings."
+                f"{recording.path}: muscle {muscle!r} is the target_muscle of more than one channel ({names}); write "
+                "left and right before the names in channels.tsv, or mark the one that is not used as bad."
             )
         if muscle not in windows:
             raise InputError(
@@ -236,141 +244,143 @@ def select_muscles(recording: Recording, muscles: Sequence[str], *, windows: Map
     return tuple(channel for channel in recording.channels if channel.muscle in muscles)
 
 
-EVENT_COLUMNS = ("nibs_position_id", "block", "intensity_mso", "hemisphere")
+def _no_such_muscle(recording: Recording, muscle: str) -> str:
+    known = ", ".join(sorted({channel.muscle for channel in recording.channels} - {""})) or "none"
+    return (
+        f"{recording.path}: muscle {muscle!r} is the target_muscle of no channel; the file has {known}. Correct "
+        f"channels.tsv or the muscles in the settings. Known names, with what is read as the same: {vocabulary_text()}."
+    )
 
 
-def read_pulses(path: Path, *, duration: float) -> pd.DataFrame:
+PULSE_TEXT = ("nibs_event_id", "site_id", "block", "hemisphere", "stim_type")
+PULSE_NUMBERS = (
+    "intensity_mso",
+    "conditioning_mso",
+    "isi_ms",
+    "rmt_mso",
+    "amt_mso",
+    "x_mm",
+    "y_mm",
+    "z_mm",
+)
+STIM_TYPES = ("single", "paired", "train")
+
+
+def read_pulses(path: Path, *, duration: float, draft: nibs.Draft | None = None) -> pd.DataFrame:
     """Return the TMS pulses of an ``*_events.tsv`` in temporal order: ``onset`` (s) and what else is known of them.
 
-    Rows whose ``trial_type`` is not TMS are other events. ``site_id`` and ``site`` are read as position,
-    ``stimulus_intensity`` as intensity.
+    Stimulus and position are in the columns of the NIBS ``draft``, the position also in ``site_id`` or ``site``, or as
+    coordinates (``x_mm``, ``grid_x_cm`` ...); ``stimulus_intensity`` is read as ``intensity_mso``. Rows are pulses
+    whose ``trial_type`` is TMS; where no row has that, those that name a stimulus of the draft.
 
     Raises
     ------
     InputError
-        If there is no onset column, no pulse, or a pulse outside the recording of ``duration`` (s).
+        If there is no onset column, no pulse, a number or kind of stimulus is none, or a pulse lies outside the
+        recording of ``duration`` (s).
     """
-    import pandas as pd
-
-    table = read_tsv(path, dtype=dict.fromkeys(("nibs_position_id", "site_id", "site", "block", "trial_type"), str))
+    table = read_tsv(path, dtype=str)
     if "onset" not in table:
         raise InputError(f"{path}: the column `onset` is absent; events need the time of each pulse in seconds.")
-    names = {"site_id": "nibs_position_id", "site": "nibs_position_id", "stimulus_intensity": "intensity_mso"}
-    table = table.rename(columns={old: new for old, new in names.items() if old in table and new not in table})
-    if "trial_type" in table:
-        table = table[table["trial_type"].str.upper() == "TMS"]
-    if table.empty:
-        raise InputError(f"{path}: no TMS pulse is listed (rows with trial_type TMS); without events there is no MEP.")
-    onset = pd.to_numeric(table["onset"], errors="coerce")
+    draft = draft or nibs.DRAFTS[0]
+    table = _renamed(table, "nibs_event_id", draft.event)
+    table = _renamed(table, "intensity_mso", "intensity_mso", "stimulus_intensity")
+    table = _renamed(table, "site_id", draft.position, "site_id", "site")
+    table = with_millimetres(_pulse_rows(table, path), {}, path=path)
+    onset = numbers(table["onset"].where(table["onset"].notna(), "none"), path)
     outside = table.index[~((onset >= 0) & (onset < duration))]
     if len(outside):
         raise InputError(
             f"{path}: row {outside[0] + 2} has onset {table.loc[outside[0], 'onset']}, outside the recording of "
             f"{duration:.3f} s ({len(outside)} such rows); give onsets in seconds from the start of the recording."
         )
-    kept = table.assign(onset=onset).sort_values("onset", kind="stable")
-    return kept.reindex(columns=["onset", *EVENT_COLUMNS]).reset_index(drop=True)
+    kept = table.assign(onset=onset).reindex(columns=["onset", *PULSE_TEXT, *PULSE_NUMBERS])
+    kept = kept.assign(**{name: numbers(kept[name], path) for name in PULSE_NUMBERS})
+    kept = kept.assign(stim_type=_kinds(kept, path))
+    return kept.sort_values("onset", kind="stable").reset_index(drop=True)
 
 
-def read_positions(path: Path) -> pd.DataFrame:
-    """Return stimulus positions of a NIBS ``*_markers.tsv`` in mm: ``site_id``, ``x_mm``, ``y_mm``, ``hemisphere``.
+PAIRED = "paired"
+ISI_MS = (0.5, 500.0)
+"""Intervals between the pulses of a pair that are believed to be in ms."""
 
-    The unit is that of the coordinate system file beside it (``*_coordsystem.json``, a key that ends in ``Units``).
+
+def pair_intervals(pulses: pd.DataFrame, *, origin: Path) -> NDArray[np.float64]:
+    """Return the time between the two pulses of every pair (n_pulse,), in s; 0 for single pulses.
 
     Raises
     ------
     InputError
-        If a column is absent or a position is named twice.
+        If a pair has no interval.
     UnitError
-        If the unit is absent or unknown, or a coordinate beyond 15 is said to be in cm.
+        If an interval can hardly be in ms.
     """
-    table = read_tsv(path, dtype={"nibs_position_id": str})
-    absent = [column for column in ("nibs_position_id", "x", "y") if column not in table]
-    if absent:
-        raise InputError(f"{path}: the columns {', '.join(absent)} are absent; positions need nibs_position_id, x, y.")
-    twice = table.loc[table["nibs_position_id"].duplicated(), "nibs_position_id"]
-    if len(twice):
-        raise InputError(f"{path}: position {twice.iloc[0]} is listed more than once; name each position once.")
-    unit = _position_unit(path)
-    factor = millimetres(table[["x", "y"]].to_numpy(dtype=float), unit, origin=path)
-    positions = table.rename(columns={"nibs_position_id": "site_id"})
-    positions = positions.assign(x_mm=positions["x"] * factor, y_mm=positions["y"] * factor)
-    return positions.reindex(columns=["site_id", "x_mm", "y_mm", "hemisphere"])
-
-
-def millimetres(coords: NDArray[np.float64], unit: Any, *, origin: Path) -> float:
-    """Return the factor from ``unit`` to mm, after a check of the coordinates against it.
-
-    Raises
-    ------
-    UnitError
-        If the unit is absent or unknown, or cm with a coordinate beyond 15.
-    """
-    if unit not in MILLIMETRES:
-        given = "no unit" if unit is None else f"the unit {unit!r}"
-        raise UnitError(f"{origin}: the coordinates have {given}; state mm or cm in the JSON file beside them.")
-    if unit == "cm" and np.nanmax(np.abs(coords), initial=0.0) > LARGEST_CM:
-        raise UnitError(
-            f"{origin}: the unit is cm, but a coordinate is {np.nanmax(np.abs(coords)):g}; a head is not that large. "
-            "The coordinates are probably in mm: correct the unit."
+    paired = (pulses["stim_type"] == PAIRED).to_numpy()
+    isi_ms = np.where(paired, pulses["isi_ms"].to_numpy(dtype=float), 0.0)
+    onset = pulses["onset"].to_numpy(dtype=float)
+    unknown = np.flatnonzero(np.isnan(isi_ms))
+    if unknown.size:
+        raise InputError(
+            f"{origin}: the pair of pulses at {onset[unknown[0]]:.3f} s has no isi_ms; give the time between "
+            f"its pulses in ms ({unknown.size} such)."
         )
-    return MILLIMETRES[unit]
+    odd = np.flatnonzero(paired & ~((isi_ms >= ISI_MS[0]) & (isi_ms <= ISI_MS[1])))
+    if odd.size:
+        raise UnitError(
+            f"{origin}: the pair of pulses at {onset[odd[0]]:.3f} s has isi_ms {isi_ms[odd[0]]:g}; expected "
+            f"{ISI_MS[0]:g} to {ISI_MS[1]:g} ms ({odd.size} such). Intervals in seconds must be multiplied by 1000."
+        )
+    return isi_ms / 1e3
 
 
-def _position_unit(path: Path) -> Any:
-    """The unit that the coordinate system files of a positions file state, the nearest name first."""
-    own = path.with_name(path.name.replace("_markers.tsv", "_coordsystem.json"))
-    others = sorted(path.parent.glob("*_coordsystem.json"), key=lambda other: (-len(other.name), other.name))
-    for candidate in [own, *others]:
-        if candidate.exists():
-            content = read_json(candidate)
-            units = [value for key, value in content.items() if key.endswith("Units")]
-            return units[0] if units else None
-    return read_metadata(path).get("Units")
+def _renamed(table: pd.DataFrame, name: str, *candidates: str) -> pd.DataFrame:
+    """The table with the first of the ``candidates`` that it has as the column ``name``."""
+    found = next((column for column in candidates if column in table), name)
+    if found == name:
+        return table
+    return table.drop(columns=[name] if name in table else []).rename(columns={found: name})
 
 
-def place_pulses(pulses: pd.DataFrame, positions: pd.DataFrame | None, *, origin: Path) -> pd.DataFrame:
-    """Return pulses with ``site_id``, ``x_mm``, ``y_mm`` and the stimulated ``hemisphere``.
-
-    The hemisphere is that of the events or the positions if they name it, else the side of the grid
-    (x > 0 is right): a position on the midline goes with the rest of a one-sided grid.
-
-    Raises
-    ------
-    InputError
-        If a pulse names a position that is not listed.
-    """
-    placed = pulses.rename(columns={"nibs_position_id": "site_id"})
-    if positions is None:
-        return placed.assign(x_mm=np.nan, y_mm=np.nan)
-    named = set(placed["site_id"].dropna())
-    unknown = sorted(named - set(positions["site_id"]))
-    if unknown:
-        raise InputError(f"{origin}: the events name position {unknown[0]}, which is not listed ({len(unknown)} such).")
-    placed = placed.merge(positions, on="site_id", how="left", suffixes=("", "_of_position"))
-    by_event, by_position = (placed[name].astype(object) for name in ("hemisphere", "hemisphere_of_position"))
-    stated = by_event.where(by_event.notna(), by_position)
-    side = _sides(placed["x_mm"].to_numpy(dtype=float))
-    return placed.drop(columns="hemisphere_of_position").assign(hemisphere=stated.where(stated.notna(), side))
+def _pulse_rows(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    if "trial_type" in table:
+        rows = table[table["trial_type"].str.upper() == "TMS"]
+        if rows.empty and "nibs_event_id" in table:
+            rows = table[table["nibs_event_id"].notna()]
+    else:
+        rows = table
+    if rows.empty:
+        raise InputError(f"{path}: no TMS pulse is listed (rows with trial_type TMS); without events there is no MEP.")
+    return rows
 
 
-def _sides(x_mm: NDArray[np.float64]) -> NDArray[np.object_]:
-    sides = np.where(x_mm < 0, "L", np.where(x_mm > 0, "R", "")).astype(object)
-    present = set(sides) - {""}
-    sides[sides == ""] = present.pop() if len(present) == 1 else None
-    sides[np.isnan(x_mm)] = None
-    return sides
+def _kinds(pulses: pd.DataFrame, path: Path) -> pd.Series:
+    """The kind of each stimulus; one with an interval is a pair."""
+    kinds = pulses["stim_type"].str.lower() if pulses["stim_type"].notna().any() else pulses["stim_type"].astype(object)
+    wrong = kinds.index[kinds.notna() & ~kinds.isin(STIM_TYPES)]
+    if len(wrong):
+        raise InputError(
+            f"{path}: row {wrong[0] + 2}, column stim_type: expected {', '.join(STIM_TYPES)}, found "
+            f"{kinds[wrong[0]]!r}."
+        )
+    return kinds.where(kinds.notna(), (pulses["isi_ms"] > 0).map({True: PAIRED, False: None}))
 
 
 def read_epochs(
-    recording: Recording, channels: Sequence[Channel], *, onsets: NDArray[np.float64]
+    recording: Recording,
+    channels: Sequence[Channel],
+    *,
+    onsets: NDArray[np.float64],
+    window: tuple[float, float] = EPOCH_S,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return epochs (n_trial, n_channel, n_time) in volts, and times (n_time,) in seconds from the pulse.
 
-    Only the samples around the pulses are read. An epoch that leaves the recording is NaN.
+    Only the samples in ``window`` (s) around the pulses are read. An epoch that leaves the recording is NaN. Of a
+    recording in epochs (``RecordingType`` in the sidecar) no sample of another epoch is taken: the times are those that
+    every epoch has.
     """
     sfreq = recording.sfreq
-    first, last = round(EPOCH_S[0] * sfreq), round(EPOCH_S[1] * sfreq)
+    first, last = round(window[0] * sfreq), round(window[1] * sfreq)
+    first, last = _within_epochs(recording, onsets, first=first, last=last)
     scale = np.array([channel.scale for channel in channels])[:, None]
     picks = [recording.raw.ch_names.index(channel.name) for channel in channels]
     epochs = np.full((len(onsets), len(channels), last - first + 1), np.nan)
@@ -381,10 +391,19 @@ def read_epochs(
     return epochs, np.arange(first, last + 1) / sfreq
 
 
-def positions_among(files: Sequence[Path]) -> pd.DataFrame | None:
-    """Return the stimulus positions of the NIBS markers table among ``files``; None if there is none."""
-    tables = [path for path in files if entities(path).get("suffix") == "markers" and path.suffix == ".tsv"]
-    return read_positions(max(tables, key=lambda path: (len(path.name), path.name))) if tables else None
+def _within_epochs(recording: Recording, onsets: NDArray[np.float64], *, first: int, last: int) -> tuple[int, int]:
+    """The samples around a pulse that lie in its own epoch, of all pulses; ``first`` and ``last`` if continuous."""
+    if recording.metadata.get("RecordingType") != "epoched" or not onsets.size:
+        return first, last
+    length = recording.metadata.get("EpochLength")
+    if not isinstance(length, int | float) or length <= 0:
+        raise InputError(
+            f"{recording.path}: RecordingType is epoched, but EpochLength is {length!r}; give the length of an epoch "
+            "in seconds in the sidecar, or nobody knows where one ends."
+        )
+    n_sample = round(length * recording.sfreq)
+    place = np.round(onsets * recording.sfreq).astype(int) % n_sample
+    return max(first, -int(place.min())), min(last, n_sample - 1 - int(place.max()))
 
 
 def channel_limits(channels: Sequence[Channel]) -> NDArray[np.float64]:

@@ -163,8 +163,13 @@ def _content(path: Path) -> str:
 
 def _read_data(image: nib.Nifti1Image, path: Path) -> NDArray[np.float32]:
     """Return all values; InputError if there are fewer bytes than the header declares."""
+    from isal import igzip  # unpacks in half the time of nibabel
+
     try:
-        return np.asarray(image.dataobj, dtype=np.float32)
+        if path.suffix != ".gz":
+            return np.asarray(image.dataobj, dtype=np.float32)
+        with igzip.open(path) as stream:
+            return np.asarray(type(image).from_stream(stream).dataobj, dtype=np.float32)
     except Exception as error:  # gzip, zlib, mmap and nibabel each raise their own for missing bytes
         raise InputError(
             f"{path}: the header declares {image.shape} voxels, but the data are missing or cut off; "
@@ -175,9 +180,10 @@ def _read_data(image: nib.Nifti1Image, path: Path) -> NDArray[np.float32]:
 def _check_values(data: NDArray[np.float32], path: Path) -> None:
     if data.size == 0:
         raise InputError(f"{path}: the image has no voxels (shape {data.shape}).")
-    if not np.isfinite(data).any():
+    finite = np.isfinite(data)
+    if not finite.any():
         raise InputError(f"{path}: no voxel has a finite value; the image holds only NaN.")
-    if not np.any(np.nan_to_num(data)):
+    if not np.any(data, where=finite):
         raise InputError(f"{path}: every voxel is zero; the image holds no data.")
 
 

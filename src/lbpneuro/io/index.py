@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +58,19 @@ def index_dataset(root: Path, *, dataset: str) -> list[Row]:
 
     if not root.is_dir():
         raise InputError(f"{root}: the dataset {dataset!r} is not a folder; check the path.")
+    if not subject_folders(root):
+        return []
     table = bids2table.index_dataset(root) if _has_description(root) else None
     names = table.column("path").to_pylist() if table is not None else _subject_files(root)
     paths = sorted(root / name for name in names)
     return [{**entities(path), "dataset": dataset, "path": str(path), "exists": path.exists()} for path in paths]
+
+
+def index_root(root: Path, *, suffixes: Collection[str]) -> list[Row]:
+    """Return the tables of some suffixes at the root of the raw dataset, which all participants inherit, as rows."""
+    names = sorted(entry.name for entry in os.scandir(root) if entry.name.endswith(".tsv") and entry.is_file())
+    tables = [root / name for name in names if name.removesuffix(".tsv").rsplit("_", 1)[-1] in suffixes]
+    return [{**entities(path), "dataset": "raw", "path": str(path), "exists": True} for path in tables]
 
 
 def _has_description(root: Path) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lbpneuro.errors import InputError, Reason
-from lbpneuro.io.emg import SFREQ_GOOD, Channel, Recording, millimetres
+from lbpneuro.errors import InputError, Reason, UnitError
+from lbpneuro.io.emg import CONTRACTED_S, EPOCH_S, SFREQ_GOOD, VOLTS, Channel, Recording
 from lbpneuro.io.files import raise_upstream_error, read_json, read_tsv, write_json, write_tsv
 from lbpneuro.io.index import entities
+from lbpneuro.io.muscles import known_muscle
+from lbpneuro.io.positions import numbers, sides, with_millimetres
 from lbpneuro.io.provenance import software_versions
 from lbpneuro.io.resources import config_schema
 from lbpneuro.io.sidecars import read_metadata
-from lbpneuro.kernels import mep, motor_map
+from lbpneuro.kernels import mep, mep_timing
+from lbpneuro.kernels.tangent import TangentPlane, tangent_plane
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,31 +34,40 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "target_muscle": ("Muscle under the channel.", ""),
     "hemisphere": ("Stimulated hemisphere.", ""),
     "site_id": ("Stimulated position.", ""),
-    "x_mm": ("Position right of the vertex.", "mm"),
-    "y_mm": ("Position anterior of the vertex.", "mm"),
+    "x_mm": ("Position to the right, of a grid from the vertex.", "mm"),
+    "y_mm": ("Position to the front, of a grid from the vertex.", "mm"),
+    "z_mm": ("Position upwards; n/a on a grid.", "mm"),
     "block": ("Block of the protocol.", ""),
-    "intensity_mso": ("Stimulator output.", "%"),
+    "stim_type": ("single or paired pulse.", ""),
+    "isi_ms": ("Interval between the pulses of a pair; the response is that to the second.", "ms"),
+    "intensity_mso": ("Stimulator output, of a pair that of the second pulse.", "%"),
+    "conditioning_mso": ("Stimulator output of the first pulse of a pair.", "%"),
+    "rmt_mso": ("Resting motor threshold that the study states.", "%"),
+    "amt_mso": ("Active motor threshold that the study states.", "%"),
     "p2p_uv": ("Peak-to-peak amplitude in the response window.", "uV"),
     "p2p_corr_uv": ("Peak-to-peak above that of noise in a window as long; negative where noise had more.", "uV"),
     "rms_uv": ("Root mean square between onset and offset of the muscle's average response.", "uV"),
     "bg_rms_uv": ("Root mean square in the background window.", "uV"),
+    "bg_mean_uv": ("Mean of the rectified signal in the background window.", "uV"),
     "rms_corr_uv": ("Root mean square above the background; negative where the background had more.", "uV"),
     "shape_uv": ("Share of the muscle's average response in the trial, as peak-to-peak; linear, signed.", "uV"),
+    "area_uvms": ("Area of the rectified signal above the background, where the RMS is taken; signed.", "uV*ms"),
     "latency_ms": ("Onset of the response from the pulse; n/a without a response.", "ms"),
+    "silent_period_ms": ("From the onset of the response to the return of the background (contracted muscles).", "ms"),
+    "silent_period_reason": ("Why there is no silent period: at_rest, no_response, no_silence, not_returned.", ""),
     "reject": ("1: the trial is not used.", ""),
     "reject_reason": ("Why the trial is not used.", ""),
 }
-NUMBERS = (
-    "x_mm",
-    "y_mm",
-    "intensity_mso",
-    "p2p_uv",
-    "p2p_corr_uv",
-    "rms_uv",
-    "bg_rms_uv",
-    "rms_corr_uv",
-    "shape_uv",
-    "reject",
+TEXT = (
+    "trial",
+    "channel",
+    "target_muscle",
+    "hemisphere",
+    "site_id",
+    "block",
+    "stim_type",
+    "silent_period_reason",
+    "reject_reason",
 )
 ALIASES = {
     "site": "site_id",
@@ -66,7 +78,11 @@ ALIASES = {
     "mep_uv": "p2p_uv",
     "onset": "onset_s",
 }
+AMPLITUDE_NAMES = ("p2p", "amplitude", "mep")
+HEMISPHERES = {"l": "L", "left": "L", "lh": "L", "r": "R", "right": "R", "rh": "R"}
 CROSSTALK_LAG_S = 0.002
+LEVEL_MM = 0.5
+"""Sites whose heights differ by less lie on a grid, not in space."""
 AVERAGE_S = (-0.05, 0.1)
 REST_RESPONSE_UV = 50.0
 ACTIVE_RESPONSE_SD = 3.0
@@ -89,7 +105,7 @@ def mep_settings(channels: Sequence[Channel], recording: Recording, *, config: M
     """
     settings = config["mep"]
     task = entities(recording.path).get("task")
-    active = task == config["tms"]["task"] and config["tms"]["contraction"] == "active"
+    active = contracted(task or "", config)
     hum = recording.metadata.get("PowerLineFrequency") if settings["hum"] else None
     low, high = settings["active_bg_range_of_median"]
     return mep.MepSettings(
@@ -100,8 +116,47 @@ def mep_settings(channels: Sequence[Channel], recording: Recording, *, config: M
         hum=float(hum) if isinstance(hum, int | float) else None,
         correction=settings["bg_correction"],
         background_max=None if active else settings["rest_bg_rms_max_uv"] * 1e-6,
+        background_mads=None if active else settings["rest_bg_mads_max"],
         background_range=(low, high) if active else None,
     )
+
+
+def contracted(task: str, config: Mapping[str, Any]) -> bool:
+    """Return whether the muscles are contracted in a recording of ``task``."""
+    return task == config["tms"]["task"] and bool(config["tms"]["contraction"] == "active")
+
+
+def epoch_window(settings: mep.MepSettings, *, longest: float) -> tuple[float, float]:
+    """Return how much around a pulse is read (s); ``longest`` is the largest interval of paired pulses (s)."""
+    first, last = CONTRACTED_S if settings.contracted else EPOCH_S
+    return first - longest, last
+
+
+def check_windows(times: Array, settings: mep.MepSettings, *, longest: float, path: Path) -> None:
+    """Refuse epochs (n_time,) that do not reach over the windows in which background and responses are measured.
+
+    ``longest`` is the largest interval of paired pulses (s): their background is that before the first pulse.
+
+    Raises
+    ------
+    InputError
+        If a window leaves the epochs; what to set is said.
+    """
+    step = times[1] - times[0]
+    start, stop = times[0] - step, times[-1] + step
+    if settings.background[0] - longest < start:
+        latest = 5 * np.ceil((times[0] + longest) * 1e3 / 5)
+        raise InputError(
+            f"{path}: the epochs begin {-times[0] * 1e3:.0f} ms before the pulse, but the background is measured from "
+            f"{settings.background[0] * 1e3:g} ms; set `mep.background_ms: [{latest:g}, "
+            f"{settings.background[1] * 1e3:g}]`, or export longer epochs."
+        )
+    last = max(window[1] for window in settings.windows)
+    if last > stop:
+        raise InputError(
+            f"{path}: the epochs end {times[-1] * 1e3:.0f} ms after the pulse, but responses are measured up to "
+            f"{last * 1e3:g} ms; shorten the windows of `mep.windows_ms`, or export longer epochs."
+        )
 
 
 def _seconds(window_ms: Sequence[float]) -> tuple[float, float]:
@@ -115,8 +170,25 @@ def empty_table() -> pd.DataFrame:
     return pd.DataFrame(columns=list(COLUMNS))
 
 
+OF_PULSES = (
+    "hemisphere",
+    "site_id",
+    "x_mm",
+    "y_mm",
+    "z_mm",
+    "block",
+    "stim_type",
+    "isi_ms",
+    "intensity_mso",
+    "conditioning_mso",
+    "rmt_mso",
+    "amt_mso",
+)
+"""Columns of the trial table that are those of the pulse."""
+
+
 def trial_table(pulses: pd.DataFrame, channels: Sequence[Channel], *, responses: mep.Responses) -> pd.DataFrame:
-    """Return the trial table: pulses in order, channels within a pulse; ``pulses`` as of ``place_pulses``."""
+    """Return the trial table: pulses in order, channels within a pulse; ``pulses`` as of ``describe_pulses``."""
     import pandas as pd
 
     n_trial, n_channel = responses.p2p.shape
@@ -127,14 +199,18 @@ def trial_table(pulses: pd.DataFrame, channels: Sequence[Channel], *, responses:
             "onset_s": rows["onset"],
             "channel": [channel.name for channel in channels] * n_trial,
             "target_muscle": [channel.muscle for channel in channels] * n_trial,
-            **{name: rows[name] for name in ("hemisphere", "site_id", "x_mm", "y_mm", "block", "intensity_mso")},
+            **{name: rows[name] for name in OF_PULSES},
             "p2p_uv": responses.p2p.ravel() * 1e6,
             "p2p_corr_uv": responses.p2p_corrected.ravel() * 1e6,
             "rms_uv": responses.rms.ravel() * 1e6,
             "bg_rms_uv": responses.background_rms.ravel() * 1e6,
+            "bg_mean_uv": responses.background_mean.ravel() * 1e6,
             "rms_corr_uv": responses.rms_corrected.ravel() * 1e6,
             "shape_uv": responses.shape.ravel() * 1e6,
+            "area_uvms": responses.area.ravel() * 1e9,
             "latency_ms": responses.latency.ravel() * 1e3,
+            "silent_period_ms": responses.silent_period.ravel() * 1e3,
+            "silent_period_reason": [reason or None for reason in responses.silent_reason.ravel().tolist()],
             "reject": (responses.rejected != mep.KEPT).ravel().astype(int),
             "reject_reason": [reason or None for reason in responses.rejected.ravel().tolist()],
         },
@@ -142,28 +218,113 @@ def trial_table(pulses: pd.DataFrame, channels: Sequence[Channel], *, responses:
     )
 
 
-AVERAGE_COLUMNS = ("muscle", "hemisphere", "block", "time_ms", "mean_uv", "sem_uv", "n")
+def contralateral(table: pd.DataFrame, channels: Sequence[Channel]) -> pd.DataFrame:
+    """Return a trial table, of muscles recorded on both sides with the one opposite to the stimulated hemisphere only.
+
+    Rows keep their place in the index. A muscle of one side stays as it is, and so do pulses of unknown hemisphere.
+    """
+    named = [channel.muscle for channel in channels]
+    both = {channel.name: channel.side for channel in channels if named.count(channel.muscle) > 1}
+    same_side = table["channel"].map(both).eq(table["hemisphere"]) & table["hemisphere"].notna()
+    return table[~same_side]
 
 
-def average_waveforms(table: pd.DataFrame, responses: mep.Responses, *, times: Array) -> pd.DataFrame:
+AVERAGED_BY = ["target_muscle", "hemisphere", "block", "isi_ms"]
+AVERAGE_COLUMNS = ("muscle", "hemisphere", "block", "isi_ms", "time_ms", "mean_uv", "sem_uv", "n")
+LATENCY_DRAWS = 500
+
+
+def _averaged(table: pd.DataFrame) -> Iterator[tuple[dict[str, Any], NDArray[np.intp]]]:
+    """The kept trials that are averaged: per muscle, hemisphere, block and interval; of a map those at the best site.
+
+    Yields what they have in common and their rows in the table.
+    """
+    for key, rows in table[table["reject"] == 0].groupby(AVERAGED_BY, dropna=False, sort=False):
+        yield dict(zip(AVERAGE_COLUMNS[:4], key, strict=True)), _best_site(rows).index.to_numpy()
+
+
+def average_waveforms(table: pd.DataFrame, responses: mep.Responses) -> pd.DataFrame:
     """Return mean responses of the kept trials in long form, with their standard error and number.
 
     Of a map, those at the site with the largest mean amplitude, per muscle and hemisphere; of other
-    protocols, those of each block.
+    protocols, those of each block and each interval of paired pulses.
     """
     import pandas as pd
 
-    shown = mep.within(times, AVERAGE_S)
-    waves = responses.epochs.reshape(-1, times.size)[:, shown] * 1e6
-    kept = table[table["reject"] == 0]
+    shown = mep_timing.within(responses.times, AVERAGE_S)
+    waves = responses.epochs.reshape(-1, responses.times.size)[:, shown] * 1e6
     parts = []
-    for (muscle, hemi, block), rows in kept.groupby(["target_muscle", "hemisphere", "block"], dropna=False, sort=False):
-        chosen = waves[_best_site(rows).index.to_numpy()]
-        labels = {"muscle": muscle, "hemisphere": hemi, "block": block, "time_ms": times[shown] * 1e3}
+    for labels, rows in _averaged(table):
+        chosen = waves[rows]
         error = chosen.std(axis=0, ddof=1) / np.sqrt(len(chosen)) if len(chosen) > 1 else np.nan
-        parts.append(pd.DataFrame({**labels, "mean_uv": chosen.mean(axis=0), "sem_uv": error, "n": len(chosen)}))
+        values = {"time_ms": responses.times[shown] * 1e3, "mean_uv": chosen.mean(axis=0), "sem_uv": error}
+        parts.append(pd.DataFrame({**labels, **values, "n": len(chosen)}))
     empty = pd.DataFrame(columns=list(AVERAGE_COLUMNS))
     return pd.concat(parts, ignore_index=True) if parts else empty
+
+
+def average_latencies(
+    table: pd.DataFrame, responses: mep.Responses, *, settings: mep.MepSettings, rng: np.random.Generator
+) -> list[dict[str, Any]]:
+    """Return the onset of the average responses to single pulses (ms), with bootstrap error and 95 % interval.
+
+    One entry per average of :func:`average_waveforms`. Trials are resampled ``LATENCY_DRAWS`` times; an average
+    without a response, or whose resamples lack one more than once in twenty times, has no latency.
+    """
+    n_channel = len(settings.windows)
+    found = []
+    for labels, rows in _averaged(table):
+        if labels["isi_ms"] > 0:
+            continue
+        trials, channels = rows // n_channel, rows % n_channel
+        n = len(trials)
+        draws = rng.multinomial(n, np.full(n, 1 / n), size=LATENCY_DRAWS) / n
+        window = mep_timing.within(responses.times, settings.windows[channels[0]])
+        onsets = mep_timing.average_latency(
+            responses.unfiltered[trials, channels][:, None],
+            responses.times,
+            masks=window[None],
+            background=settings.background,
+            weights=np.concatenate([np.full((1, n), 1 / n), draws]),
+        )[:, 0]
+        names = {"Muscle": labels["muscle"], "Hemisphere": labels["hemisphere"], "Block": labels["block"]}
+        present = {key: value if isinstance(value, str) else None for key, value in names.items()}
+        found.append({**present, **_spread(onsets[0] * 1e3, onsets[1:] * 1e3), "N": n})
+    return found
+
+
+RESAMPLES_WITH_RESPONSE = 0.95
+
+
+def _spread(value: float, draws: Array) -> dict[str, float | None]:
+    """An estimate with the standard deviation and the middle 95 % of its resamples; empty if many of them are."""
+    there = draws[np.isfinite(draws)]
+    if not np.isfinite(value) or len(there) < RESAMPLES_WITH_RESPONSE * len(draws):
+        return dict.fromkeys(("Latency_ms", "SE_ms", "Low_ms", "High_ms"))
+    low, high = np.quantile(there, [0.025, 0.975])
+    numbers = (value, there.std(ddof=1), low, high)
+    names = ("Latency_ms", "SE_ms", "Low_ms", "High_ms")
+    return {name: round(float(number), 4) for name, number in zip(names, numbers, strict=True)}
+
+
+MOST_SWEEPS = 60
+
+
+def single_sweeps(table: pd.DataFrame, responses: mep.Responses) -> pd.DataFrame:
+    """Return single responses to be looked at (uV), a column per muscle and trial, named ``muscle:trial``.
+
+    Every trial if there are at most ``MOST_SWEEPS`` per muscle, else as many, evenly over the run. The first
+    column is ``time_ms``.
+    """
+    import pandas as pd
+
+    shown = mep_timing.within(responses.times, AVERAGE_S)
+    waves = responses.epochs.reshape(-1, responses.times.size)[:, shown] * 1e6
+    columns: dict[str, Array] = {"time_ms": responses.times[shown] * 1e3}
+    for muscle, rows in table.groupby("target_muscle", sort=False):
+        chosen = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), MOST_SWEEPS)).round().astype(int))
+        columns |= {f"{muscle}:{table['trial'][row]}": waves[row] for row in rows.index.to_numpy()[chosen]}
+    return pd.DataFrame(columns).astype("float32")
 
 
 def _best_site(rows: pd.DataFrame) -> pd.DataFrame:
@@ -175,10 +336,11 @@ def _best_site(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def background_crosstalk(
-    responses: mep.Responses, channels: Sequence[Channel], *, times: Array, settings: mep.MepSettings
+    responses: mep.Responses, channels: Sequence[Channel], *, settings: mep.MepSettings
 ) -> list[dict[str, Any]]:
     """Return the largest background cross-correlation of each pair of channels at lags below 2 ms."""
-    quiet = responses.epochs[..., mep.within(times, settings.background)]
+    times = responses.times
+    quiet = responses.epochs[..., mep_timing.within(times, settings.background)]
     lag = max(1, int(CROSSTALK_LAG_S / (times[1] - times[0])))
     pairs = [(i, j) for i in range(len(channels)) for j in range(i + 1, len(channels))]
     peaks = [mep.cross_correlation_peak(quiet[:, i], quiet[:, j], max_lag=lag) for i, j in pairs]
@@ -188,9 +350,20 @@ def background_crosstalk(
     ]
 
 
-def response_spans(responses: mep.Responses, channels: Sequence[Channel], *, times: Array) -> dict[str, list[float]]:
+def artefact_tails(responses: mep.Responses, channels: Sequence[Channel]) -> dict[str, float]:
+    """Return the share of the kept trials whose artefact lasts into the response, per muscle."""
+    kept = responses.rejected == mep.KEPT
+    counts = np.maximum(kept.sum(axis=0), 1)
+    shares = (responses.tail & kept).sum(axis=0) / counts
+    found: dict[str, float] = {}
+    for channel, share in zip(channels, shares, strict=True):  # of a muscle recorded on both sides the worse
+        found[channel.muscle] = max(found.get(channel.muscle, 0.0), round(float(share), 4))
+    return found
+
+
+def response_spans(responses: mep.Responses, channels: Sequence[Channel]) -> dict[str, list[float]]:
     """Return onset and offset of the average response per muscle (ms), between which the RMS was taken."""
-    bounds = [times[np.flatnonzero(span)[[0, -1]]] * 1e3 for span in responses.spans]
+    bounds = [responses.times[np.flatnonzero(span)[[0, -1]]] * 1e3 for span in responses.spans]
     return {
         channel.muscle: [round(float(bound), 3) for bound in pair]
         for channel, pair in zip(channels, bounds, strict=True)
@@ -246,8 +419,11 @@ def tables_of_task(files: Sequence[Path], task: str) -> list[Path]:
 def read_meps(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Return a trial table with all columns of the contract, and its metadata.
 
-    A lab's own table needs ``trial``, ``p2p_uv`` and ``block``, or the site with ``x`` and ``y``: coordinates are in
-    ``x_mm`` or ``x_cm``, or in ``x`` with a unit in the JSON file. What a table does not have is missing.
+    A lab's own table needs an amplitude, and a block or a place. Names of columns are read in any case; amplitudes are
+    in ``p2p_uv`` or ``p2p_mv``, or in ``p2p`` or ``amplitude`` with their unit in the JSON file, coordinates in
+    ``x_mm`` or ``x_cm`` (``grid_x_cm``), or in ``x`` with its unit there. Muscles are those of the vocabulary or
+    synonyms. Without ``trial`` the rows of a muscle are numbered per block and place, in their order. What a table
+    lacks is missing.
 
     Raises
     ------
@@ -256,81 +432,112 @@ def read_meps(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     InputError
         If a column is absent or holds text where numbers are needed.
     UnitError
-        If coordinates have no unit or contradict it.
+        If amplitudes or coordinates have no unit or contradict it.
     """
     raise_upstream_error(path)
-    text = dict.fromkeys(("trial", "site_id", "site", "block", "target_muscle", "muscle", "hemisphere", "hemi"), str)
-    table = read_tsv(path, dtype=text)
+    table = read_tsv(path, dtype=str)
     table.columns = [str(name).strip().lower() for name in table.columns]
     table = table.rename(columns={old: new for old, new in ALIASES.items() if old in table and new not in table})
     if table.empty:
         raise InputError(f"{path}: the table has no trial.", reason=Reason.NOT_ACQUIRED)
+    metadata = {**read_metadata(path)}
+    table = _with_microvolts(table, metadata, path=path)
     _require_columns(table, path)
-    metadata = read_metadata(path)
-    table = _with_millimetres(table, metadata, path=path)
-    table = table.assign(**{name: _numbers(table[name], path) for name in NUMBERS if name in table})
+    table = with_millimetres(table, {axis: _stated_unit(metadata, axis) for axis in "xyz"}, path=path)
     table = table.reindex(columns=list(COLUMNS))
-    table["reject"] = table["reject"].fillna(0).astype(int)
-    return _with_sites(table), metadata
+    table = table.assign(**{name: numbers(table[name], path) for name in COLUMNS if name not in TEXT})
+    table = _with_trials(_with_sites(_with_names(table, path)), path)
+    return table.assign(reject=table["reject"].fillna(0).astype(int)), metadata
+
+
+def _with_microvolts(table: pd.DataFrame, metadata: Mapping[str, Any], *, path: Path) -> pd.DataFrame:
+    """The table with its amplitudes in uV, whatever unit they were written in."""
+    if "p2p_uv" in table:
+        return table
+    forms = {f"{name}_{unit.lower()}": unit for name in AMPLITUDE_NAMES for unit in ("mV", "V")}
+    name = next((column for column in (*forms, *AMPLITUDE_NAMES) if column in table), None)
+    if name is None:
+        return table
+    unit = forms.get(name) or _stated_unit(metadata, name)
+    if unit not in VOLTS:
+        given = "no unit" if unit is None else f"the unit {unit!r}"
+        raise UnitError(
+            f"{path}: the amplitudes in the column {name} have {given}; name it p2p_uv or p2p_mv, or state uV or mV as "
+            f"its Units in {path.with_suffix('.json').name}."
+        )
+    return table.assign(p2p_uv=numbers(table[name], path) * VOLTS[unit] * 1e6)
 
 
 def _require_columns(table: pd.DataFrame, path: Path) -> None:
-    absent = [name for name in ("trial", "p2p_uv") if name not in table]
-    if not {"block", "site_id", "x", "x_mm", "x_cm"} & set(table.columns):
+    absent = [] if "p2p_uv" in table else ["p2p_uv"]
+    if not {"block", "site_id", "x", "x_mm", "x_cm", "grid_x_cm", "grid_x_mm"} & set(table.columns):
         absent.append("block (or site, x, y)")
     if absent:
         raise InputError(
-            f"{path}: the columns {', '.join(absent)} are absent; a table of motor-evoked potentials needs trial, "
-            f"block or site with x and y, and p2p_uv. It has {', '.join(table.columns)}."
+            f"{path}: the columns {', '.join(absent)} are absent; a table of motor-evoked potentials needs p2p_uv, and "
+            f"block or site with x_mm and y_mm. It has {', '.join(table.columns)}."
         )
 
 
-def _numbers(column: pd.Series, path: Path) -> pd.Series:
+def _stated_unit(metadata: Mapping[str, Any], column: str) -> str | None:
+    entry = metadata.get(column)
+    return entry.get("Units") if isinstance(entry, Mapping) else None
+
+
+def _with_names(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Muscles by their name in the vocabulary, hemispheres as L and R: as stated, else by the side of the place."""
     import pandas as pd
 
-    numbers = pd.to_numeric(column, errors="coerce").astype("float64")
-    wrong = column.index[numbers.isna() & column.notna()]
+    muscle = table["target_muscle"].map(lambda name: known_muscle(name) or name, na_action="ignore")
+    side = table["hemisphere"].map(lambda name: HEMISPHERES.get(name.strip().lower(), ""), na_action="ignore")
+    wrong = table.index[side == ""]
     if len(wrong):
         raise InputError(
-            f"{path}: row {wrong[0] + 2}, column {column.name}: expected a number or n/a, found {column[wrong[0]]!r}."
+            f"{path}: row {wrong[0] + 2}, column hemisphere: expected L or R, found "
+            f"{table.loc[wrong[0], 'hemisphere']!r}."
         )
-    return numbers
-
-
-def _with_millimetres(table: pd.DataFrame, metadata: Mapping[str, Any], *, path: Path) -> pd.DataFrame:
-    for axis in ("x", "y"):
-        name = next((column for column in (f"{axis}_mm", f"{axis}_cm", axis) if column in table), None)
-        if name is None:
-            continue
-        unit = {f"{axis}_mm": "mm", f"{axis}_cm": "cm"}.get(name) or _stated_unit(metadata, axis)
-        values = _numbers(table[name], path)
-        table = table.assign(**{f"{axis}_mm": values * millimetres(values.to_numpy(), unit, origin=path)})
-    return table
-
-
-def _stated_unit(metadata: Mapping[str, Any], axis: str) -> str | None:
-    entry = metadata.get(axis)
-    return entry.get("Units") if isinstance(entry, Mapping) else None
+    of_place = pd.Series(sides(table["x_mm"].to_numpy(dtype=float)), table.index, dtype=object)
+    return table.assign(target_muscle=muscle, hemisphere=side.astype(object).where(side.notna(), of_place))
 
 
 def _with_sites(table: pd.DataFrame) -> pd.DataFrame:
     """Name sites by their coordinates where they have no name."""
     placed = table["site_id"].isna() & table["x_mm"].notna()
-    names = [f"{x:g}_{y:g}" for x, y in zip(table.loc[placed, "x_mm"], table.loc[placed, "y_mm"], strict=True)]
+    axes = ["x_mm", "y_mm", *(["z_mm"] if table["z_mm"].notna().any() else [])]
+    names = ["_".join(f"{value:g}" for value in place) for place in table.loc[placed, axes].to_numpy()]
     site = table["site_id"].astype(object)
     site[placed] = names
     return table.assign(site_id=site)
+
+
+def _with_trials(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Number the rows of a table that names no trial: of a muscle, per block and place, in their order."""
+    unnamed = table.index[table["trial"].isna()]
+    if not len(unnamed):
+        return table
+    if len(unnamed) < len(table):
+        raise InputError(f"{path}: row {unnamed[0] + 2} has no trial, others do; number all trials, or none.")
+    rows = table.groupby(["target_muscle", "hemisphere", "block", "site_id"], dropna=False).cumcount() + 1
+    return table.assign(trial=rows.astype(str))
 
 
 def read_task(files: Sequence[Path], task: str) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Return the trials of all runs of ``task`` in one table, and their metadata; no rows if not recorded."""
     import pandas as pd
 
-    runs = [read_meps(path) for path in tables_of_task(files, task)]
+    paths = tables_of_task(files, task)
+    runs = [read_meps(path) for path in paths]
+    numbers_of_runs = _run_numbers(paths)
     tables = [
-        table.assign(trial=[_trial_key(run, trial) for trial in table["trial"]]) for run, (table, _) in enumerate(runs)
+        table.assign(trial=[_trial_key(run, trial) for trial in table["trial"]])
+        for run, (table, _) in zip(numbers_of_runs, runs, strict=True)
     ]
     metadata = _joined([own for _, own in runs])
+    if runs:
+        metadata["Frames"] = [
+            {"Run": run, "Muscles": sorted(table["target_muscle"].dropna().unique()), "Frame": own.get(FRAME)}
+            for run, (table, own) in zip(numbers_of_runs, runs, strict=True)
+        ]
     return (pd.concat(tables, ignore_index=True) if tables else empty_table()), metadata
 
 
@@ -345,6 +552,35 @@ def _joined(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return joined | lowest | ({"BackgroundCrossCorrelation": pairs} if pairs else {})
 
 
+FRAME = "CoordinateFrame"
+
+
+def _run_numbers(paths: Sequence[Path]) -> list[int]:
+    """Number the runs; recordings of several devices at the same time are one run, whose pulses are the same."""
+    named = [
+        tuple(sorted((key, value) for key, value in entities(path).items() if key not in ("recording", "desc")))
+        for path in paths
+    ]
+    order = {name: number for number, name in enumerate(dict.fromkeys(named))}
+    return [order[name] for name in named]
+
+
+def frames_differ(metadata: Mapping[str, Any], muscles: Sequence[str]) -> bool:
+    """Return whether two muscles were never recorded in one run, and their runs do not state the same frame.
+
+    The frame is ``CoordinateFrame`` in the sidecar of a trial table: any name of a cap or a navigation session.
+    """
+    runs = metadata.get("Frames", [])
+    together: dict[int, set[str]] = {}
+    for run in runs:
+        together.setdefault(run["Run"], set()).update(run["Muscles"])
+    wanted = set(muscles) & set().union(*together.values()) if together else set()
+    if len(wanted) < 2 or any(wanted <= present for present in together.values()):
+        return False
+    frames = {run["Frame"] for run in runs if wanted & set(run["Muscles"])}
+    return len(frames) > 1 or None in frames
+
+
 def _trial_key(run: int, trial: str) -> str:
     """A name of a trial that sorts by run, then by number."""
     return f"{run}:{trial:0>8}"
@@ -352,13 +588,17 @@ def _trial_key(run: int, trial: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grid:
-    """Trials of one hemisphere as arrays (n_muscle, n_site, n_trial); a slot is the same pulse in all columns."""
+    """Trials of one hemisphere as arrays (n_muscle, n_site, n_trial); a slot is the same pulse in all columns.
+
+    ``coords_mm`` (n_site, 2) lie in ``plane``, the tangent plane of the sites, where these have three coordinates.
+    """
 
     muscles: tuple[str, ...]
     sites: tuple[str, ...]
     coords_mm: Array
     columns: Mapping[str, Array]
     kept: NDArray[np.bool_]
+    plane: TangentPlane | None = None
 
     def kept_values(self, column: str) -> Array:
         """Return a column with the trials that are not kept set to NaN."""
@@ -369,12 +609,25 @@ VALUES = ("p2p_uv", "p2p_corr_uv", "rms_uv", "bg_rms_uv", "rms_corr_uv", "shape_
 
 
 def hemispheres(table: pd.DataFrame, wanted: Sequence[str]) -> dict[str, pd.DataFrame]:
-    """Return the trials per stimulated hemisphere; trials that name none belong to the only one that is ``wanted``."""
+    """Return the trials per stimulated hemisphere; trials that name none belong to the only one that is ``wanted``.
+
+    Raises
+    ------
+    InputError
+        If there are trials, but none of a hemisphere that is wanted.
+    """
     side = table["hemisphere"]
     if table.empty:
         return {}
     if side.isna().all() and len(wanted) == 1:
         return {wanted[0]: table}
+    if not side.isin(wanted).any():
+        found = ", ".join(sorted(side.dropna().unique())) or "no hemisphere"
+        raise InputError(
+            f"The pulses are over {found}, but `tms.hemispheres` asks for {', '.join(wanted)}; correct the setting, "
+            "the column `hemisphere`, or the sign of x (to the right is positive).",
+            reason=Reason.NOT_ACQUIRED,
+        )
     return {hemi: table[side == hemi] for hemi in wanted if (side == hemi).any()}
 
 
@@ -394,7 +647,8 @@ def grid(table: pd.DataFrame, muscles: Sequence[str], *, path: str) -> Grid:
     if twice.any():
         first = rows[twice].iloc[0]
         raise InputError(f"{path}: trial {first['trial']} at site {first['site_id']} is listed twice for a muscle.")
-    places = rows.groupby("site_id")[["x_mm", "y_mm"]].mean().sort_values(["x_mm", "y_mm"], kind="stable")
+    places = rows.groupby("site_id")[["x_mm", "y_mm", "z_mm"]].mean().sort_values(["x_mm", "y_mm"], kind="stable")
+    coords, plane = _flat(places, path=path)
     pulses = rows[["site_id", "trial"]].drop_duplicates().sort_values(["site_id", "trial"], kind="stable")
     pulses = pulses.assign(slot=pulses.groupby("site_id").cumcount())
     rows = rows.merge(pulses, on=["site_id", "trial"])
@@ -410,8 +664,40 @@ def grid(table: pd.DataFrame, muscles: Sequence[str], *, path: str) -> Grid:
     for name, values in columns.items():
         values[where] = rows[name].to_numpy(dtype=float)
     return Grid(
-        muscles=present, sites=tuple(map(str, places.index)), coords_mm=places.to_numpy(), columns=columns, kept=kept
+        muscles=present,
+        sites=tuple(map(str, places.index)),
+        coords_mm=coords,
+        columns=columns,
+        kept=kept,
+        plane=plane,
     )
+
+
+def _flat(places: pd.DataFrame, *, path: str) -> tuple[Array, TangentPlane | None]:
+    """Return the coordinates (n_site, 2) of a map: in the plane that touches the head there, if they are in space."""
+    height = places["z_mm"].to_numpy(dtype=float)
+    if np.isnan(height).all() or np.ptp(height) < LEVEL_MM:
+        return places[["x_mm", "y_mm"]].to_numpy(dtype=float), None
+    if np.isnan(height).any():
+        raise InputError(
+            f"{path}: {int(np.isnan(height).sum())} sites have no z, others do; give z of all sites or none."
+        )
+    points = places.to_numpy(dtype=float)
+    plane = tangent_plane(points)
+    return plane.project(points), plane
+
+
+def plane_facts(grids: Mapping[str, Grid]) -> dict[str, Any]:
+    """Return, for a sidecar, the tangent planes that navigated sites were projected to, by hemisphere."""
+    planes = {hemi: each.plane for hemi, each in grids.items() if each.plane is not None}
+    return {
+        hemi: {
+            "Right": plane.axes[0].round(4).tolist(),
+            "Front": plane.axes[1].round(4).tolist(),
+            "DistanceRms_mm": round(plane.rms, 2),
+        }
+        for hemi, plane in planes.items()
+    }
 
 
 PREFERENCES = {"rest": ("p2p_corr_uv", "p2p_uv"), "active": ("shape_uv", "rms_corr_uv", "p2p_uv")}
@@ -430,9 +716,9 @@ AMPLITUDE_WORDS = {
 }
 
 
-def map_method(columns: Mapping[str, str]) -> str:
-    """Return in words what the maps of the hemispheres were made of; ``columns`` by hemisphere."""
-    return f"Smooth map of {' or '.join(AMPLITUDE_WORDS[name] for name in dict.fromkeys(columns.values()))}"
+def map_method(columns: Mapping[str, str], kind: str) -> str:
+    """Return in words what the maps of a ``kind`` were made of; ``columns`` by hemisphere."""
+    return f"{kind} of {' or '.join(AMPLITUDE_WORDS[name] for name in dict.fromkeys(columns.values()))}"
 
 
 def response_evidence(each: Grid, contraction: str) -> tuple[Array, Array]:
@@ -455,6 +741,14 @@ def unstable_background(each: Grid, *, limit: float = 0.30) -> NDArray[np.bool_]
     out = np.zeros(len(each.muscles), dtype=bool)
     out[known] = np.nanstd(background[known], axis=-1, ddof=1) > limit * np.nanmean(background[known], axis=-1)
     return out
+
+
+TAIL_SHARE_MAX = 0.5
+
+
+def has_artefact_tail(metadata: Mapping[str, Any], muscle: str) -> bool:
+    """Return whether the artefact lasts into the response in more than half of the trials of a muscle."""
+    return bool(metadata.get("ArtefactTail", {}).get(muscle, 0.0) > TAIL_SHARE_MAX)
 
 
 def has_crosstalk(metadata: Mapping[str, Any], muscles: Sequence[str], *, limit: float = 0.3) -> bool:
@@ -526,31 +820,17 @@ def bout_polarity(metadata: Mapping[str, Any], *, path: str) -> tuple[int, ...]:
     return tuple(stated)
 
 
-def site_table(grids: Mapping[str, Grid], columns: Mapping[str, str]) -> pd.DataFrame:
-    """Return what a drawing of the maps needs, one row per muscle, hemisphere and site.
-
-    ``mean_uv`` over the ``n`` kept trials, and ``share`` of the largest mean of the muscle. A site without a
-    kept trial has no mean.
-    """
-    import pandas as pd
-
-    parts = []
-    for hemi, each in grids.items():
-        trials = each.kept_values(columns[hemi])
-        means, counts = motor_map.site_means(trials, min_trials=1), np.isfinite(trials).sum(axis=-1)
-        places = {"site_id": each.sites, "x_mm": each.coords_mm[:, 0], "y_mm": each.coords_mm[:, 1]}
-        for muscle, mean, count in zip(each.muscles, means, counts, strict=True):
-            values = {"mean_uv": mean, "share": motor_map.share_of_maximum(mean), "n": count}
-            parts.append(pd.DataFrame({"muscle": muscle, "hemisphere": hemi, **places, **values}))
-    names = ["muscle", "hemisphere", "site_id", "x_mm", "y_mm", "mean_uv", "share", "n"]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=names)
-
-
 def average_of(tables: Sequence[Path]) -> list[Path]:
     """Return the files of mean waveforms that lie beside trial tables."""
     return [path for path in map(average_path, tables) if path.exists()]
 
 
+def sweeps_path(average: Path) -> Path:
+    """Return where the single responses are, beside the mean waveforms ``average``."""
+    return average.with_name(average.name.replace("_desc-average_emg.tsv", "_desc-sweeps_emg.parquet"))
+
+
 def average_path(table: Path) -> Path:
     """Return where the mean waveforms of a trial table are."""
-    return table.with_name(table.name.removesuffix("_meps.tsv").removesuffix("_desc-trials") + "_desc-average_emg.tsv")
+    stem = table.name.removesuffix("_meps.tsv").removesuffix("_desc-trials")
+    return table.with_name(f"{stem}_desc-average_emg.tsv")

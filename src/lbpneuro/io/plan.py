@@ -16,19 +16,24 @@ from lbpneuro.errors import InputError
 from lbpneuro.io.change_plan import compared_files
 from lbpneuro.io.config import Config, config_hash
 from lbpneuro.io.files import read_json, write_json
-from lbpneuro.io.index import Row, index_dataset, matches, subject_folders, tree_signature
+from lbpneuro.io.index import Row, index_dataset, index_root, matches, subject_folders, tree_signature
 from lbpneuro.io.pet_plan import pet_files
+from lbpneuro.io.phenotype_plan import SUFFIX as PHENOTYPE
+from lbpneuro.io.phenotype_plan import index_phenotype, phenotype_state
 from lbpneuro.io.structural_index import folders_to_watch, index_maps, index_results
 from lbpneuro.io.structural_plan import EMBEDDED, Who, available, choose, one_per_tissue, raw_anatomy
 
 Plan = dict[str, Any]
 Unit = dict[str, Any]
 
-PLAN_VERSION = 7  # raised when the same tree gives another plan, so that no cache of an earlier version is used
+PLAN_VERSION = 10  # raised when the same tree gives another plan, so that no cache of an earlier version is used
 RUN_ENTITIES = ("task", "acq", "ce", "rec", "dir", "run")
 RATED_TASKS = ("task", "control_task")
 MOTION_FILES = ("_desc-confounds_timeseries.tsv", "_desc-confounds_regressors.tsv", "_desc-embedded_func.json")
 RATINGS = ("stim", "physio", "events", "beh")
+EMG_TABLES = ("events", "channels", "electrodes")
+TRIAL_TASKS = {"sensory": ("ppt", "cpt", "tsp", "cpm")}
+"""Tasks whose trial tables a family reads."""
 TISSUES = ("GM", "WM", "CSF")
 MNI = "MNI152NLin2009cAsym"
 TEMPLATES = (MNI, "MNI152NLin6Asym")
@@ -76,6 +81,7 @@ def _chosen_by(config: Config) -> list[Any]:
         structural,
         changed,
         [row["path"] for row in _maps(config)],
+        phenotype_state(Path(config["dataset"]["bids_dir"])),
     ]
 
 
@@ -92,7 +98,8 @@ def _rows(config: Config, roots: Mapping[str, Path]) -> list[Row]:
     for name, root in roots.items():
         results = index_results(root, dataset=name, known=known) if name != "raw" else []
         rows += results or index_dataset(root, dataset=name)
-    return rows
+    labels = {row["sub"] for row in rows if row.get("sub")} | known
+    return [*rows, *index_phenotype(roots["raw"], known=rows, labels=labels)]
 
 
 def make_plan(config: Config, roots: Mapping[str, Path]) -> Plan:
@@ -105,7 +112,8 @@ def make_plan(config: Config, roots: Mapping[str, Path]) -> Plan:
             by_subject[row.get("sub", "")].append(row)
     common = list(by_subject.pop("", []))
     _check_asked_for(config, rows, roots["raw"])
-    visits = {label: _visits(by_subject[label]) for label in labels}
+    inherited = index_root(roots["raw"], suffixes=EMG_TABLES)
+    visits = {label: _visits(by_subject[label], inherited) for label in labels}
     sources = _sources(visits, config)
     out = Path(config["dataset"]["out_dir"])
     units = [unit for label in labels for unit in _units(label, visits[label], sources, config=config, out=out)]
@@ -167,16 +175,19 @@ def _allows(wanted: Any, found: str | None) -> bool:
 class Visit:
     """The files of one session of a participant, and those that no session claims.
 
-    ``once`` are those of the latter that count with this session.
+    ``once`` are those of the latter that count with this session, ``undated`` all of them at the first session;
+    ``inherited`` are tables at the root of the dataset.
     """
 
     session: str | None
     own: Sequence[Row]
     shared: Sequence[Row]
     once: Sequence[Row]
+    undated: Sequence[Row] = ()
+    inherited: Sequence[Row] = ()
 
 
-def _visits(rows: Sequence[Row]) -> list[Visit]:
+def _visits(rows: Sequence[Row], inherited: Sequence[Row]) -> list[Visit]:
     """Return the sessions of a participant, or one without session."""
     sessions = sorted({row["ses"] for row in rows if row.get("ses")}) or [None]
     visits = []
@@ -185,7 +196,9 @@ def _visits(rows: Sequence[Row]) -> list[Visit]:
         # Derivatives that average the anatomy over sessions have no session: one measurement, counted once.
         once = [row for row in shared if row.get("datatype") == "anat"] if session and session == sessions[0] else []
         own = [row for row in rows if row.get("ses") == session]
-        visits.append(Visit(session=session, own=[*own, *once], shared=shared, once=once))
+        undated = shared if session and session == sessions[0] else []
+        every = {"shared": shared, "once": once, "undated": undated, "inherited": inherited}
+        visits.append(Visit(session=session, own=[*own, *once], **every))
     return visits
 
 
@@ -229,7 +242,7 @@ def _unit(
     way = preprocess_anat or _embedded_anatomy(own, base=out / folder / "anat" / prefix)
     manifests = [_planned(Path(path)) for path in way] or anatomy
     func, preprocess_func = _functional(own, shared, manifests, config=config, base=out / folder / "func")
-    tables, meps = _emg(own, shared, base=out / folder / "emg")
+    tables, meps = _emg(own, [*shared, *visit.inherited], base=out / folder / "emg")
     pet, embedded = pet_files(own, shared, manifests, raw=Path(config["dataset"]["bids_dir"]))
     rows = _planned(out / folder / "func" / f"{prefix}_desc-functional_markers.tsv")
     # A family that follows another reads its rows; without any data for these it is missing for the same reason.
@@ -242,6 +255,8 @@ def _unit(
         "tms": tables,
         "plasticity": tables,
         "pet": pet,
+        "scales": [row for row in [*own, *visit.undated] if row.get("suffix") == PHENOTYPE],
+        **{name: _trials(own, tasks, config=config) for name, tasks in TRIAL_TASKS.items()},
     }
     return {
         "prefix": prefix,
@@ -424,11 +439,18 @@ def _recordings(bold: Row, rows: Sequence[Row]) -> list[Row]:
 
 
 def _emg(own: Sequence[Row], shared: Sequence[Row], *, base: Path) -> tuple[list[Row], dict[str, list[str]]]:
-    """Return the trial tables of the TMS steps and the jobs that make them from EMG recordings."""
+    """Return the trial tables of the TMS steps and the jobs that make them from EMG recordings.
+
+    Tables of trials may lie in the raw dataset or in a derivative. A recording of whose run there is one is not read.
+    """
     raw = [row for row in own if row["dataset"] == "raw"]
-    given = [row for row in raw if matches(row, suffix="meps", ext=".tsv")]
+    given = [row for row in own if matches(row, suffix="meps", ext=".tsv")]
     recordings = [
-        row for row in raw if matches(row, datatype="emg", suffix="emg") and row.get("ext") in (".edf", ".bdf")
+        row
+        for row in raw
+        if matches(row, datatype="emg", suffix="emg")
+        and row.get("ext") in (".edf", ".bdf")
+        and not any(_is_of_run(table, row) for table in given)
     ]
     jobs = {}
     for recording in recordings:
@@ -442,9 +464,27 @@ def _emg(own: Sequence[Row], shared: Sequence[Row], *, base: Path) -> tuple[list
     return [*given, *(_planned(Path(path)) for path in made), *absent], made
 
 
+EMG_ENTITIES = (*RUN_ENTITIES, "recording")
+
+
+def _is_of_run(table: Row, recording: Row) -> bool:
+    return all(table.get(key) in (None, recording.get(key)) for key in EMG_ENTITIES)
+
+
+def _trials(own: Sequence[Row], tasks: Sequence[str], *, config: Config) -> list[Row]:
+    """Return the trial tables of tests, and the sidecars beside them and at the root, which decide about units."""
+    tables = [row for row in own if matches(row, dataset="raw", suffix="beh", ext=".tsv") and row.get("task") in tasks]
+    root = Path(config["dataset"]["bids_dir"])
+    beside = {Path(row["path"]).with_suffix(".json") for row in tables}
+    common = {root / f"task-{row['task']}_beh.json" for row in tables}
+    return [*tables, *(_planned(path) for path in sorted(beside | common) if path.is_file())]
+
+
 def _describes(row: Row, recording: Row) -> bool:
-    """Whether a table belongs to an EMG recording: the same run, and events, channels or stimulus positions."""
-    kinds = {"emg": ("events", "channels", "electrodes"), "nibs": ("nibs", "markers")}
-    same_run = all(row.get(key) in (None, recording.get(key)) for key in RUN_ENTITIES)
-    wanted = row.get("suffix") in kinds.get(row.get("datatype", ""), ())
-    return row["exists"] and row.get("ext") == ".tsv" and wanted and same_run
+    """Whether a table belongs to an EMG recording: the same run, and events, channels or stimulus positions.
+
+    Tables above the folder ``emg/`` are inherited.
+    """
+    kinds = {"emg": EMG_TABLES, None: EMG_TABLES, "nibs": ("nibs", "markers")}
+    wanted = row["dataset"] == "raw" and row.get("suffix") in kinds.get(row.get("datatype"), ())
+    return bool(row["exists"] and row.get("ext") == ".tsv" and wanted and _is_of_run(row, recording))

@@ -19,7 +19,7 @@ from lbpneuro.io.placement import way_to_regions
 from lbpneuro.io.region_grid import roi_weights
 from lbpneuro.io.regions import Name, Region
 from lbpneuro.io.run_files import RunFiles, group_runs, run_entities
-from lbpneuro.io.series import Series, read_series, repetition_time
+from lbpneuro.io.series import Series, other_excitation, read_series, repetition_time
 from lbpneuro.io.sidecars import read_metadata
 from lbpneuro.kernels.labels import region_means
 from lbpneuro.kernels.nuisance import cleaned, project, residual_basis
@@ -264,14 +264,14 @@ def read_rating_run(
     """
     series = read_series(files.run.bold, files.run.mask)
     t_r = repetition_time(files.run.bold, header=series.t_r)
-    n_time = len(series.bold)
+    metadata, n_time = read_metadata(files.run.bold), len(series.bold)
     confounds, keep, nuisance = _nuisance(files, n_time=n_time, t_r=t_r, settings=settings, functional=functional)
     transform, other_template = way_to_regions(files.run, regions, functional)
     means, coverage = _set_means(series, regions=regions, settings=settings, transform=transform)
     rating = read_rating(files.ratings, settings)
     regressors = np.full((n_time, 2), np.nan)
     if rating is not None:
-        start_s = float(read_metadata(files.run.bold).get("StartTime", t_r / 2))
+        start_s = float(metadata.get("StartTime", t_r / 2))
         regressors = rating_regressors(rating, n_time=n_time, t_r=t_r, start_s=start_s)
     fit = fit_sets(means, regressors=regressors, basis=nuisance.basis, keep=keep)
     signal = means[keep].mean(axis=0) / float(np.median(series.mean[series.mask]))
@@ -280,6 +280,7 @@ def read_rating_run(
         bold=replace(
             _bold_run(files, t_r=t_r, confounds=confounds, keep=keep, nuisance=nuisance, **shown),
             other_template=other_template,
+            doubtful_timing=other_excitation(metadata, t_r) is not None,
         ),
         control=files.control,
         rating=np.full(n_time, np.nan) if rating is None else volume_ratings(rating, n_time=n_time, t_r=t_r),

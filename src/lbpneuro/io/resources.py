@@ -31,6 +31,11 @@ def config_schema() -> Path:
     return workflow_folder() / "workflow" / "schemas" / "config.schema.json"
 
 
+def trial_schemas() -> Path:
+    """Return the folder of the schemas of the trial tables."""
+    return config_schema().parent / "trials"
+
+
 def package_file(package: str, relative: str) -> Path:
     """Return a file inside an installed package without importing the package.
 

@@ -19,7 +19,8 @@ from lbpneuro.io.region_grid import GridRegions
 from lbpneuro.io.region_series import RegionSeries, gray_mean, region_series
 from lbpneuro.io.regions import Region
 from lbpneuro.io.run_files import MNI, NATIVE, RunFiles
-from lbpneuro.io.series import Series, read_series, repetition_time
+from lbpneuro.io.series import Series, other_excitation, read_series, repetition_time
+from lbpneuro.io.sidecars import read_metadata
 from lbpneuro.kernels.nuisance import project_each
 from lbpneuro.markers.bold import MODELS, WIDE, Run
 
@@ -111,6 +112,7 @@ def read_scan(
         brainstem_dice=extra.brainstem_dice,
         own_aqueduct=placed.own_aqueduct,
         other_template=placed.other_template,
+        doubtful_timing=other_excitation(read_metadata(files.bold), t_r) is not None,
         voxel_mm3=float(abs(np.linalg.det(series.affine[:3, :3]))),
     )
     return Scan(

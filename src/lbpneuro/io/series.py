@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import nibabel as nib
 
 GRID_TOLERANCE_MM = 1e-2
+SAME_TIME = 0.01
 GZIP = b"\x1f\x8b"
 NIFTI_HEADER_SIZES = tuple(size.to_bytes(4, order) for size in (348, 540) for order in ("little", "big"))
 SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6, "unknown": 1.0}
@@ -281,12 +282,24 @@ def repetition_time(path: Path, *, header: float | None) -> float:
         return header
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 100:
         raise InputError(f"{path}: RepetitionTime must be a number of seconds above 0 and below 100; found {value!r}.")
-    if header is not None and abs(header - value) > 0.01 * value:
+    if header is not None and abs(header - value) > SAME_TIME * value:
         raise InputError(
             f"{path}: RepetitionTime is {value:g} s in the JSON sidecar, but {header:g} s in the NIfTI header; "
             "find out which is right (the scan protocol, the time stamps of the events) and correct the other."
         )
     return float(value)
+
+
+def other_excitation(metadata: Mapping[str, Any], t_r: float) -> float | None:
+    """Return the time (s) at which the sidecar of a 2D run says that slices are excited, where it is not the volume's.
+
+    A 2D sequence excites every slice once per volume, so that ``RepetitionTimeExcitation`` must be the repetition time:
+    one of the two is wrong then. None where they agree or nothing is known.
+    """
+    value = metadata.get("RepetitionTimeExcitation")
+    if metadata.get("MRAcquisitionType") != "2D" or isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if abs(value - t_r) > SAME_TIME * t_r else None
 
 
 def mean_in_voxels(image: Image, *, affine: NDArray[np.floating[Any]], voxels: NDArray[np.intp]) -> NDArray[np.float64]:

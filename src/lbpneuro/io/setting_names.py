@@ -11,6 +11,7 @@ from typing import Any
 from lbpneuro.errors import ConfigError, InputError
 from lbpneuro.io.confounds import STRATEGIES
 from lbpneuro.markers.bold import Level, parts_of, region_label
+from lbpneuro.markers.scales import score_names
 
 SEITZMAN = "Seitzman300"
 MODELS = ("cortical", "brainstem")
@@ -28,7 +29,12 @@ def check_names(config: Mapping[str, Any]) -> None:
     config
         All settings, with the path of the table of regions resolved.
     """
-    problems = [*_strategy_problems(config), *_region_problems(config), *_file_problems(config["functional"])]
+    problems = [
+        *_strategy_problems(config),
+        *_region_problems(config),
+        *_file_problems(config["functional"]),
+        *_score_problems(config["scales"]["sem"]),
+    ]
     if problems:
         raise ConfigError("\n".join(problems))
 
@@ -97,6 +103,13 @@ def _file_problems(functional: Mapping[str, Any]) -> Iterator[str]:
     way = functional["template_transform"]
     if way and not Path(way).is_file():
         yield f"setting `functional.template_transform`: there is no file {way}; check the path."
+
+
+def _score_problems(sem: Mapping[str, float]) -> Iterator[str]:
+    known = score_names()
+    for name in sem:
+        if name not in known:
+            yield f"setting `scales.sem`: there is no score {name}.{_near(name, known)} Known: {', '.join(known)}."
 
 
 def _near(name: str, known: Sequence[str]) -> str:

@@ -30,9 +30,12 @@ def read_metadata(path: Path) -> dict[str, Any]:
     return metadata
 
 
-def sidecars(path: Path) -> Iterator[Path]:
-    """Yield the sidecars of a file, the nearest and most specific first, up to the root of its dataset."""
-    own = entities(path)
+def sidecars(path: Path, *, suffix: str | None = None) -> Iterator[Path]:
+    """Yield the sidecars of a file, the nearest and most specific first, up to the root of its dataset.
+
+    With ``suffix`` yield JSON files of another suffix that belong to the file, as ``coordsystem`` to positions.
+    """
+    own = {**entities(path), **({"suffix": suffix} if suffix else {})}
     for folder in path.absolute().parents:
         found = [each for each in folder.glob(f"*{own.get('suffix', '')}.json") if _applies(entities(each), own)]
         yield from sorted(found, key=lambda each: len(entities(each)), reverse=True)

@@ -25,6 +25,7 @@ DATATYPES = {
     "tms": "emg",
     "plasticity": "emg",
     "pet": "pet",
+    "scales": "beh",
 }
 JOBS = ("preprocess_anat", "preprocess_func", "meps")
 

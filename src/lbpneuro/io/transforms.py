@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lbpneuro.errors import InputError, Reason
-from lbpneuro.io.files import atomic
+from lbpneuro.io.composites import TransformRecord, read_composite
 from lbpneuro.io.images import Grid
 
 # ITK looks at this once, when it is first used; its results are the same everywhere only with a single thread
@@ -33,16 +32,7 @@ COARSE_VOXELS = 4
 PADDING_MM = 80.0
 COORDINATE_REACH_MM = 600.0
 COORDINATE_STEP_MM = 25.0
-PACKED_FROM = 100  # parameters, in a composite
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TransformRecord:
-    """One transform as ITK stores it: ``kind`` ("AffineTransform_double_3_3"), ``parameters`` (n,), ``fixed`` (m,)."""
-
-    kind: str
-    parameters: Array
-    fixed: Array
+FIELD, LINEAR = "DisplacementFieldTransform", "AffineTransform"
 
 
 def read_transform(path: Path) -> Transform:
@@ -58,7 +48,7 @@ def read_transform(path: Path) -> Transform:
     import ants
 
     try:
-        transform = ants.read_transform(str(path), precision="double")
+        transform = _field_composite(path) or ants.read_transform(str(path), precision="double")
     except Exception as error:  # ITK raises RuntimeError, antspyx KeyError or ValueError, by what it stumbles over
         raise InputError(
             f"{path}: expected an ITK transform (.h5, .txt, .mat, .nii.gz), which this file is not; "
@@ -69,32 +59,34 @@ def read_transform(path: Path) -> Transform:
     return transform
 
 
-def write_composite(path: Path, records: Sequence[TransformRecord]) -> None:
-    """Write transforms as one ITK composite (.h5), the one that is applied to a point first as the last.
+def _field_composite(path: Path) -> Transform | None:
+    """Return a composite of affines and displacement fields, as normalisations are; None for everything else.
 
-    Equal records give equal bytes: the ITK writer, which stamps times and the name of the system, is not used.
+    ITK takes twice as long to read a field of full size, and holds it in double precision.
     """
-    import h5py
+    import ants
 
-    precision = records[0].kind.partition("_")[2]
-    with atomic(path) as temporary, h5py.File(temporary, "w", libver="earliest") as file:
-        for name, text in (("ITKVersion", "5.4.0"), ("HDFVersion", "1.12"), ("OSName", "n/a"), ("OSVersion", "n/a")):
-            _write_text(file, name, text=text)
-        group = file.create_group("TransformGroup")
-        _write_text(group.create_group("0"), "TransformType", text=f"CompositeTransform_{precision}")
-        for number, record in enumerate(records, start=1):
-            entry = group.create_group(str(number))
-            _write_text(entry, "TransformType", text=record.kind)
-            entry.create_dataset("TransformFixedParameters", data=record.fixed)
-            long = record.parameters.size > PACKED_FROM
-            packing = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if long else {}
-            entry.create_dataset("TransformParameters", data=record.parameters, **packing)
+    if path.suffix != ".h5":
+        return None
+    records = read_composite(path)
+    kinds = [record.kind.partition("_")[0] for record in records]
+    if FIELD not in kinds or not {*kinds} <= {FIELD, LINEAR}:
+        return None
+    return ants.compose_ants_transforms([_single(record) for record in reversed(records)])
 
 
-def _write_text(group: Any, name: str, *, text: str) -> None:
-    import h5py
+def _single(record: TransformRecord) -> Transform:
+    """Return an affine or a displacement field as a transform of single precision."""
+    import ants
 
-    group.create_dataset(name, data=[text], dtype=h5py.string_dtype("ascii"))
+    if record.kind.startswith(LINEAR):
+        numbers = {"parameters": record.parameters.tolist(), "fixed_parameters": record.fixed.tolist()}
+        return ants.new_ants_transform(precision="float", dimension=3, transform_type=LINEAR, **numbers)
+    size, origin, spacing = record.fixed[:9].reshape(3, 3)
+    vectors = record.parameters.reshape(*size[::-1].astype(int), 3).astype(np.float32, copy=False)
+    where = {"origin": tuple(origin), "spacing": tuple(spacing), "direction": record.fixed[9:].reshape(3, 3)}
+    parts = [ants.from_numpy(vectors[..., axis].T, **where) for axis in range(3)]
+    return ants.transform_from_displacement_field(ants.merge_channels(parts))
 
 
 def resample(

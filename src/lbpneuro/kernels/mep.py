@@ -14,23 +14,27 @@ import numpy as np
 import scipy  # loads each submodule at its first use, so that the registry costs little to import
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
-Mask = NDArray[np.bool_]
-Window = tuple[float, float]
+from lbpneuro.kernels.mep_timing import (
+    AT_REST,
+    Array,
+    Mask,
+    Window,
+    onset_latency,
+    silent_period,
+    smooth_rectified,
+    within,
+)
+
 Correction = Literal["quadrature", "linear"]
 
 HUM_HARMONICS = 3
-SMOOTHING_S = 0.001
-ONSET_RUN_S = 0.003
-ONSET_SD = 3.0
-ONSET_BACK_SD = 2.0
-ONSET_SHARE = 0.02
-ONSET_BACK_SHARE = 0.015
 SPAN_SD = 4.0
 SPAN_SHARE = 0.1
 CLIPPING_SHARE = 0.99
 ARTEFACT_DECAYS_S = (0.0005, 0.001, 0.002, 0.003, 0.004, 0.006)
 DECAY_FIT_S = 0.004
+TAIL_S = (0.008, 0.010)
+TAIL_SD = 3.0
 
 KEPT = ""
 INCOMPLETE = "incomplete_epoch"
@@ -38,12 +42,6 @@ FLAT = "flat_signal"
 CLIPPED = "clipped"
 BACKGROUND_HIGH = "background_high"
 BACKGROUND_OFF_LEVEL = "background_off_level"
-
-
-def within(times: Array, window: Window) -> Mask:
-    """Return which ``times`` (n_time,) lie in ``window``, ends included to a nanosecond."""
-    first, last = window
-    return (times >= first - 1e-9) & (times <= last + 1e-9)
 
 
 def subtract_hum(epochs: Array, times: Array, *, frequency: float, window: Window) -> Array:
@@ -58,6 +56,26 @@ def subtract_hum(epochs: Array, times: Array, *, frequency: float, window: Windo
     trend = np.stack([np.ones_like(times), times], axis=1)
     weights = np.linalg.pinv(np.concatenate([waves, trend], axis=1)[fitted])[: waves.shape[1]]
     return epochs - (epochs[..., fitted] @ weights.T) @ waves.T
+
+
+def without_interval(epochs: Array, times: Array, *, intervals: Array) -> tuple[Array, Array]:
+    """Return epochs of paired pulses without the time between the two pulses, and the times that are left.
+
+    ``times`` count from the second pulse, which evokes the response that is measured. What stands before time 0
+    afterwards is what was before the first pulse, so that the background holds neither its artefact nor its response,
+    and all that follows is the same for single and paired pulses.
+
+    Parameters
+    ----------
+    intervals : (n_trial,)
+        Time from the first to the second pulse (s), 0 for single pulses. ``times`` must begin early enough.
+    """
+    shifts = np.round(intervals / float(times[1] - times[0])).astype(np.intp)
+    if not shifts.any():
+        return epochs, times
+    kept = np.arange(shifts.max(), times.size)
+    sources = kept - np.where(times[kept] < 0, shifts[:, None], 0)
+    return np.take_along_axis(epochs, sources[:, None, :], axis=-1), times[kept]
 
 
 def blank_pulse(epochs: Array, times: Array, *, window: Window) -> Array:
@@ -118,6 +136,33 @@ def root_mean_square(epochs: Array, mask: Mask) -> Array:
     return np.sqrt(np.mean(epochs**2, axis=-1, where=mask))
 
 
+def rectified_mean(epochs: Array, mask: Mask) -> Array:
+    """Return the mean of the rectified signal over the samples of ``mask``, in volts."""
+    return np.mean(np.abs(epochs), axis=-1, where=mask)
+
+
+def area_above_background(epochs: Array, times: Array, *, spans: Mask, background_mean: Array) -> Array:
+    """Return the area of the rectified response above the background (n_trial, n_channel), in volt seconds, signed.
+
+    ``integral of |x| over the span - background_mean * duration``, with the spans (n_channel, n_time) between onset and
+    offset of the average response and the mean of the rectified background (n_trial, n_channel).
+    """
+    duration = spans.sum(axis=-1) * float(times[1] - times[0])
+    return (rectified_mean(epochs, spans) - background_mean) * duration
+
+
+def has_artefact_tail(epochs: Array, times: Array, *, background: Window, blank: Window) -> Mask:
+    """Return in which trials the artefact of the pulse lasts into the response (n_trial, n_channel).
+
+    The median of 2 ms of signal, from 8 ms on or from the end of the blanked window, is further than 3 SD (``ddof=1``)
+    of the background from its mean. Taken before the band-pass, which turns a tail into a slow wave.
+    """
+    start = max(TAIL_S[0], blank[1] + float(times[1] - times[0]))
+    quiet = epochs[..., within(times, background)]
+    late = np.median(epochs[..., within(times, (start, start + TAIL_S[1] - TAIL_S[0]))], axis=-1)
+    return np.abs(late - quiet.mean(axis=-1)) > TAIL_SD * quiet.std(axis=-1, ddof=1)
+
+
 def shape_amplitude(epochs: Array, spans: Mask) -> Array:
     """Return how much of the average response each trial holds, as peak-to-peak in volts, signed.
 
@@ -154,7 +199,7 @@ def response_span(epochs: Array, times: Array, *, masks: Mask, background: Windo
     that of the averaged trace, which is the convention of the mapping literature.
     """
     quiet = within(times, background)
-    average = np.nanmean(_smooth_rectified(epochs, times, quiet=quiet), axis=0)
+    average = np.nanmean(smooth_rectified(epochs, times, quiet=quiet), axis=0)
     mean, sd = average[:, quiet].mean(axis=-1, keepdims=True), average[:, quiet].std(axis=-1, keepdims=True, ddof=1)
     excess = average - mean
     peak = np.max(excess, axis=-1, where=masks, initial=0.0, keepdims=True)
@@ -162,14 +207,6 @@ def response_span(epochs: Array, times: Array, *, masks: Mask, background: Windo
     begun = np.cumsum(above, axis=-1) > 0
     not_over = np.cumsum(above[:, ::-1], axis=-1)[:, ::-1] > 0
     return np.where(above.any(axis=-1, keepdims=True), begun & not_over, masks)
-
-
-def _smooth_rectified(epochs: Array, times: Array, *, quiet: Mask) -> Array:
-    """The signal without its background mean, rectified and smoothed over 1 ms."""
-    width = max(1, round(SMOOTHING_S / float(times[1] - times[0])))
-    kernel = np.full((1,) * (epochs.ndim - 1) + (width,), 1.0 / width)
-    centred = epochs - epochs[..., quiet].mean(axis=-1, keepdims=True)
-    return scipy.signal.oaconvolve(np.abs(centred), kernel, mode="same", axes=-1)
 
 
 def noise_peak_to_peak(epochs: Array, times: Array, *, masks: Mask, background: Window) -> Array:
@@ -182,36 +219,6 @@ def noise_peak_to_peak(epochs: Array, times: Array, *, masks: Mask, background: 
     samples = np.arange(times.size)
     before = (samples > last - lengths) & (samples <= last)
     return np.nanmedian(peak_to_peak(epochs, before), axis=0)
-
-
-def _first_run(above: Mask, length: int) -> NDArray[np.intp]:
-    """Index of the first sample that starts ``length`` true samples in a row; -1 without such a run."""
-    counts = np.cumsum(np.pad(above, [(0, 0)] * (above.ndim - 1) + [(1, 0)]), axis=-1, dtype=np.intp)
-    full = counts[..., length:] - counts[..., :-length] == length
-    return np.where(full.any(axis=-1), full.argmax(axis=-1), -1)
-
-
-def onset_latency(epochs: Array, times: Array, *, masks: Mask, background: Window, present: Mask) -> Array:
-    """Return the onset of the response (n_trial, n_channel), in seconds from the pulse; NaN where not ``present``.
-
-    Taken of the signal before the band-pass, which runs backwards too and would spread the response ahead of its
-    onset. It is freed of the background mean, rectified and smoothed over 1 ms. The onset is where it first exceeds
-    the background mean by 3 SD (``ddof=1``) and 2 % of the response's peak for at least 3 ms inside the response
-    window, walked back to where it rose above 2 SD and 1.5 % (a large response rises from the tail of the
-    artefact, not from the background).
-    """
-    quiet_samples = within(times, background)
-    smooth = _smooth_rectified(epochs, times, quiet=quiet_samples)
-    quiet = smooth[..., quiet_samples]
-    mean, sd = quiet.mean(axis=-1, keepdims=True), quiet.std(axis=-1, keepdims=True, ddof=1)
-    excess = smooth - mean
-    peak = np.max(excess, axis=-1, where=masks, initial=0.0, keepdims=True)
-    begun = excess > np.maximum(ONSET_SD * sd, ONSET_SHARE * peak)
-    start = _first_run(begun & masks, max(1, round(ONSET_RUN_S / float(times[1] - times[0]))))
-    still = excess > np.maximum(ONSET_BACK_SD * sd, ONSET_BACK_SHARE * peak)
-    low = ~(still & masks) & (np.arange(times.size) <= start[..., None])
-    rise = times.size - np.argmax(low[..., ::-1], axis=-1)
-    return np.where(present & (start >= 0), times[np.clip(rise, 0, times.size - 1)], np.nan)
 
 
 def touches_limits(epochs: Array, mask: Mask, *, limits: Array) -> Mask:
@@ -243,8 +250,9 @@ class MepSettings:
     """How responses are measured; times in seconds, amplitudes in volts, frequencies in Hz.
 
     ``windows`` has one response window per channel. ``band`` None leaves the signal unfiltered, ``hum`` None
-    leaves the mains hum. ``background_max`` (at rest) or ``background_range`` (share of the median over the
-    run, for contracted muscles) decides which trials are kept.
+    leaves the mains hum. ``background_max`` and ``background_mads`` (at rest: a level, and a number of median absolute
+    deviations above the median of the run) or ``background_range`` (share of that median, for contracted muscles)
+    decide which trials are kept.
     """
 
     windows: Sequence[Window]
@@ -254,37 +262,63 @@ class MepSettings:
     hum: float | None
     correction: Correction
     background_max: float | None = None
+    background_mads: float | None = None
     background_range: tuple[float, float] | None = None
+
+    @property
+    def contracted(self) -> bool:
+        """Whether the muscles are contracted."""
+        return self.background_range is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Responses:
-    """Measures per trial and channel, each (n_trial, n_channel), in volts and seconds; ``epochs`` is the clean signal.
+    """Measures per trial and channel, each (n_trial, n_channel), in volts and seconds.
 
-    ``spans`` (n_channel, n_time) are the samples that the RMS was taken of. ``rejected`` holds the reason, empty for
-    kept trials; measures of rejected trials are kept for inspection.
+    ``epochs`` is the clean signal at ``times``, ``unfiltered`` the same before the band-pass. ``spans`` (n_channel,
+    n_time) are the samples that RMS and area were taken of. ``rejected`` and ``silent_reason`` hold why a trial is not
+    kept and why it has no silent period, else they are empty; measures of rejected trials are kept for inspection.
     """
 
+    times: Array
     epochs: Array
+    unfiltered: Array
     p2p: Array
     p2p_corrected: Array
     rms: Array
     background_rms: Array
+    background_mean: Array
     rms_corrected: Array
+    area: Array
     shape: Array
     latency: Array
+    silent_period: Array
+    silent_reason: NDArray[np.str_]
+    tail: Mask
     spans: Mask
     rejected: NDArray[np.str_]
 
 
-def without_artefact(epochs: Array, times: Array, *, settings: MepSettings) -> Array:
-    """Return epochs after hum subtraction, subtraction of the artefact's tail, and blanking of the pulse."""
+def without_artefact(
+    epochs: Array, times: Array, *, settings: MepSettings, intervals: Array | None = None
+) -> tuple[Array, Array]:
+    """Return epochs after hum subtraction, subtraction of the artefact's tail, and blanking of the pulse; their times.
+
+    ``intervals`` (n_trial,) are those of paired pulses (s); see :func:`without_interval`. The hum is fitted before the
+    first pulse.
+    """
     out = epochs
+    if intervals is None:
+        intervals = np.zeros(len(epochs))
     if settings.hum is not None:
-        quiet = (float(times[0]), settings.background[1])
-        out = subtract_hum(out, times, frequency=settings.hum, window=quiet)
+        out = np.empty_like(epochs)
+        for interval in np.unique(intervals):
+            quiet = (float(times[0]), settings.background[1] - interval)
+            same = intervals == interval
+            out[same] = subtract_hum(epochs[same], times, frequency=settings.hum, window=quiet)
+    out, times = without_interval(out, times, intervals=intervals)
     out = subtract_decay(out, times, start=settings.blank[1], baseline=settings.background)
-    return blank_pulse(out, times, window=settings.blank)
+    return blank_pulse(out, times, window=settings.blank), times
 
 
 def background_reasons(background_rms: Array, settings: MepSettings) -> NDArray[np.str_]:
@@ -292,6 +326,10 @@ def background_reasons(background_rms: Array, settings: MepSettings) -> NDArray[
     reasons = np.full(background_rms.shape, KEPT, dtype="<U24")
     if settings.background_max is not None:
         reasons[background_rms > settings.background_max] = BACKGROUND_HIGH
+    if settings.background_mads is not None:
+        level = np.nanmedian(background_rms, axis=0)
+        spread = np.nanmedian(np.abs(background_rms - level), axis=0)
+        reasons[background_rms > level + settings.background_mads * spread] = BACKGROUND_HIGH
     if settings.background_range is not None:
         low, high = settings.background_range
         level = np.nanmedian(background_rms, axis=0)
@@ -311,53 +349,80 @@ def rejection(raw: Array, masks: Mask, *, reasons: NDArray[np.str_], limits: Arr
 
 
 def measure_responses(
-    epochs: Array, times: Array, *, sfreq: float, settings: MepSettings, limits: Array | None = None
+    epochs: Array,
+    times: Array,
+    *,
+    sfreq: float,
+    settings: MepSettings,
+    limits: Array | None = None,
+    intervals: Array | None = None,
 ) -> Responses:
-    """Return amplitude, background, latency and rejection of every trial and channel.
+    """Return amplitude, background, timing and rejection of every trial and channel.
 
     Parameters
     ----------
     epochs : (n_trial, n_channel, n_time)
         EMG in volts; an epoch that leaves the recording holds NaN.
     times : (n_time,)
-        Seconds from the pulse.
+        Seconds from the pulse, of a pair from the second.
     sfreq
         Sampling rate (Hz).
     settings
         Windows, filter and gates; one response window per channel.
     limits : (n_channel, 2)
         Recordable range (V); trials that reach it are rejected.
+    intervals : (n_trial,)
+        Of paired pulses (s), 0 for single ones. The times before the pulse of the result are then those before the
+        first pulse.
 
     Notes
     -----
     A latency is given where the response is there: ``p2p_corrected`` above 50 uV at rest, or above four
-    background RMS in a contracted muscle.
+    background RMS in a contracted muscle. The silent period is that of a contracted muscle.
     """
+    unfiltered, clean_times = without_artefact(epochs, times, settings=settings, intervals=intervals)
+    raw = epochs if intervals is None else without_interval(epochs, times, intervals=intervals)[0]
+    times = clean_times
     masks = np.stack([within(times, window) for window in settings.windows])
-    unfiltered = without_artefact(epochs, times, settings=settings)
     signals = unfiltered if settings.band is None else band_pass(unfiltered, sfreq=sfreq, band=settings.band)
     spans = response_span(signals, times, masks=masks, background=settings.background)
     p2p, rms = peak_to_peak(signals, masks), root_mean_square(signals, spans)
     noise = noise_peak_to_peak(signals, times, masks=masks, background=settings.background)
-    background_rms = root_mean_square(signals, within(times, settings.background))
+    quiet = within(times, settings.background)
+    background_rms, background_mean = root_mean_square(signals, quiet), rectified_mean(signals, quiet)
     p2p_corrected = above_background(p2p, noise, correction=settings.correction)
-    threshold = 50e-6 if settings.background_range is None else 4 * background_rms
+    threshold = 4 * background_rms if settings.contracted else 50e-6
     latency = onset_latency(
         unfiltered, times, masks=masks, background=settings.background, present=p2p_corrected > threshold
     )
+    silence, silent_reason = _silence(signals, times, onset=latency, settings=settings)
     reasons = background_reasons(background_rms, settings)
     return Responses(
+        times=times,
         epochs=signals,
+        unfiltered=unfiltered,
         p2p=p2p,
         p2p_corrected=p2p_corrected,
         rms=rms,
         background_rms=background_rms,
+        background_mean=background_mean,
         rms_corrected=above_background(rms, background_rms, correction=settings.correction),
+        area=area_above_background(signals, times, spans=spans, background_mean=background_mean),
         shape=shape_amplitude(signals, spans),
         latency=latency,
+        silent_period=silence,
+        silent_reason=silent_reason,
+        tail=has_artefact_tail(unfiltered, times, background=settings.background, blank=settings.blank),
         spans=spans,
-        rejected=rejection(epochs, masks, reasons=reasons, limits=limits),
+        rejected=rejection(raw, masks, reasons=reasons, limits=limits),
     )
+
+
+def _silence(signals: Array, times: Array, *, onset: Array, settings: MepSettings) -> tuple[Array, NDArray[np.str_]]:
+    """The silent period; a muscle at rest has none."""
+    if not settings.contracted:
+        return np.full(onset.shape, np.nan), np.full(onset.shape, AT_REST, dtype="<U16")
+    return silent_period(signals, times, onset=onset, background=settings.background)
 
 
 def response_windows(muscles: Sequence[str], windows_ms: Mapping[str, Sequence[float]]) -> list[Window]:

@@ -83,6 +83,8 @@ class Run:
         Overlap of the brainstem of the run with that of the template; NaN where it was not measured.
     own_aqueduct
         Whether the regions around the aqueduct follow that of the person.
+    doubtful_timing
+        Whether the sidecar holds two repetition times.
     other_template
         Whether the regions were defined in another template than that of the run, and taken as they stand.
     voxel_mm3
@@ -110,6 +112,7 @@ class Run:
     node_networks: tuple[str, ...] = ()
     brainstem_dice: float = float("nan")
     own_aqueduct: bool = False
+    doubtful_timing: bool = False
     other_template: bool = False
     voxel_mm3: float = float("nan")
 
@@ -202,6 +205,8 @@ def session_flags(data: Functional, *, regions: Sequence[Level] = (), model: str
         flags.append(Reason.LOW_TSNR)
     if any(run.models[model].reduced for run in runs):
         flags.append(Reason.REDUCED_CONFOUNDS)
+    if any(run.doubtful_timing for run in runs):
+        flags.append(Reason.DOUBTFUL_TIMING)
     if not all(run.resting for run in runs):
         flags.append(Reason.NOT_RESTING_STATE)
     if any(run.other_template for run in runs):

@@ -23,11 +23,16 @@ class Direction(StrEnum):
 
 
 class Tier(StrEnum):
-    """The place of a marker in an analysis plan; ``quality`` rows qualify the others."""
+    """The place of a marker in an analysis plan.
+
+    ``covariate`` rows describe the person and are no markers of the nervous system; ``quality`` rows qualify the
+    others.
+    """
 
     PRIMARY = "primary"
     SECONDARY = "secondary"
     EXPLORATORY = "exploratory"
+    COVARIATE = "covariate"
     QUALITY = "quality"
 
 
@@ -89,6 +94,20 @@ class Estimate:
     def fail(cls, *reasons: Reason, n: float = math.nan) -> Estimate:
         """Return an empty value: the data exist, but do not allow it."""
         return cls(n=float(n), status=Status.FAIL, reasons=by_gravity(reasons))
+
+    @classmethod
+    def censored(
+        cls, *, low: float = -math.inf, high: float = math.inf, n: float = math.nan, flags: Sequence[Reason] = ()
+    ) -> Estimate:
+        """Return an empty value of which only bounds are known: a threshold above a device's maximum has ``low`` alone.
+
+        The bounds stand in ``ci_low`` and ``ci_high``, infinite on the open side, so that statistics over people can
+        use what is known (docs/decisions/0029-censored-values.md).
+        """
+        if not low <= high or (math.isinf(low) and math.isinf(high)):
+            raise ValueError(f"a censored value needs a finite bound, low <= high; got {low} and {high}")
+        reasons = by_gravity((Reason.CENSORED_AT_LIMIT, *flags))
+        return cls(ci_low=float(low), ci_high=float(high), n=float(n), status=Status.FAIL, reasons=reasons)
 
     @classmethod
     def missing(cls, *reasons: Reason) -> Estimate:

@@ -86,6 +86,8 @@ class DynamicRun:
         Share of each node inside the data.
     reduced
         Whether the run was too short for its confounds, and has those of the fall-back.
+    doubtful_timing
+        Whether the sidecar holds two repetition times.
     refused
         Why there is no cleaned series, None if there is.
     """
@@ -98,6 +100,7 @@ class DynamicRun:
     steady: NDArray[np.bool_]
     coverage: Array
     reduced: bool = False
+    doubtful_timing: bool = False
     refused: Reason | None = None
 
     @property
@@ -263,6 +266,8 @@ def session_flags(data: Dynamic, windows: Windows) -> list[Reason]:
         flags.append(Reason.NOT_RESTING_STATE)
     if any(run.reduced for run in passing(data)):
         flags.append(Reason.REDUCED_CONFOUNDS)
+    if any(run.doubtful_timing for run in passing(data)):
+        flags.append(Reason.DOUBTFUL_TIMING)
     return flags
 
 

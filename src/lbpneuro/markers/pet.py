@@ -473,7 +473,7 @@ def _regional(name: str, function: Any, **more: Any) -> Marker:
         "direction_by_level": dict.fromkeys(NO_DIRECTION, Direction.NOT_APPLICABLE),
         "fact_sheet": FACT_SHEET,
         "n_counts": "frames in the window",
-        "version": "1",
+        "version": "2",
         "bounds": (0.0, np.inf),
         "evidence": Evidence.DESIGN,
         "se_method": RESCAN,
@@ -490,7 +490,7 @@ def _quality(name: str, function: Any, **more: Any) -> Marker:
         "doi": "n/a",
         "fact_sheet": FACT_SHEET,
         "n_counts": "frames in the window",
-        "version": "1",
+        "version": "2",
         "evidence": Evidence.DESIGN,
     }
     return Marker(name=name, **{**shared, **more})

@@ -251,6 +251,8 @@ def session_flags(data: Ratings) -> list[Reason]:
         flags.append(Reason.NO_CONTROL_RUN)
     if any(run.bold.models[MODEL].reduced for run in runs):
         flags.append(Reason.REDUCED_CONFOUNDS)
+    if any(run.bold.doubtful_timing for run in runs):
+        flags.append(Reason.DOUBTFUL_TIMING)
     if any(run.bold.other_template for run in runs):
         flags.append(Reason.OTHER_TEMPLATE)
     return flags

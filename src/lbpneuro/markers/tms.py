@@ -1,171 +1,40 @@
-"""TMS motor maps: size, place and overlap ("smudging") of the cortical representations of two trunk muscles."""
+"""TMS motor maps of two trunk muscles: area, volume, centre of gravity, shape, peaks, and how far the two overlap."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lbpneuro.errors import Reason
-from lbpneuro.kernels import motor_map
-from lbpneuro.kernels.motor_map import Array, MapDraws
-from lbpneuro.markers.descriptor import Direction, Estimate, Evidence, Level, Marker, Tier
+from lbpneuro.kernels import map_bootstrap, motor_map
+from lbpneuro.kernels.motor_map import Array, Functional
+from lbpneuro.markers.descriptor import Direction, Estimate, Evidence, Level, Marker, Tier, by_gravity
+from lbpneuro.markers.motor_maps import FittedSites, MotorMaps, Peaks
 
 TITLE = "TMS motor maps"
-
-SITES_MIN = 6
-GRID_SHARE_MIN = 0.8
-CLIPPED_MAX = 0.20
-"""Share of clipped pulses beyond which there is no map: the largest responses are those that are lost."""
-REJECTED_FLAG = 0.30
-INTENSITY_APART_MSO = 2.0
-"""Most that the stimulator output of the pulses of one map may differ (% of its maximum)."""
 
 SMUDGING = (
     "Smudging: motor-cortex representations of the deep multifidus and longissimus overlap more in recurrent low back "
     "pain (of the studies the fact sheet cites, one is of neck pain)."
 )
+TSAO_2008 = "10.1093/brain/awn154"
 TSAO_2011 = "10.1097/BRS.0b013e31821c4267"
+TMSMAP_2018 = "10.3389/fnhum.2018.00239"
+VAN_DE_RUIT_2015 = "10.1016/j.brs.2014.10.020"
 CHANG_2019 = "Chang 2019 (acute low back pain, F(1,70) = 5.61); Tsao 2011, " + TSAO_2011
-SE_METHOD = "parametric bootstrap of a smooth map fitted to the trials, errors of the refits around their own truth"
+SE_METHOD = (
+    "parametric bootstrap of a smooth map fitted to the trials, errors of the refits around their own truth; with "
+    "tms.estimator plain, percentiles of resampled trials"
+)
 ESTIMAND = (
     "Estimated of the noise-free site means: a smooth map is fitted to the trials of all sites, and bias and error "
-    "come from a parametric bootstrap; the plain value of the noisy site means is biased."
+    "come from a parametric bootstrap; the plain value of the noisy site means, which tms.estimator: plain gives, is "
+    "biased."
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HemisphereMap:
-    """Single-trial amplitudes over one mapped hemisphere.
-
-    Attributes
-    ----------
-    amplitude : (n_muscle, n_site, n_trial)
-        Amplitude above background (uV), NaN where a pulse was not delivered or not kept; a column is the same pulse in
-        all muscles.
-    response : (n_muscle, n_site, n_trial)
-        What the presence of a response is judged by (uV), and ``threshold`` (n_muscle,) for its site means.
-    coords_mm : (n_site, 2)
-        x (right) and y (anterior) from the vertex.
-    unstable : (n_muscle,)
-        Whether the background varied more than it may.
-    crosstalk
-        Whether the backgrounds of the muscles correlate.
-    rejected, clipped
-        Share of the pulses that were rejected, and of those that left the range of the amplifier, by muscle.
-    intensity_changed
-        Whether the stimulator output differed by more than ``INTENSITY_APART_MSO`` between pulses.
-    slow
-        Whether the recording was sampled below the recommended rate.
-    """
-
-    muscles: tuple[str, ...]
-    amplitude: Array
-    response: Array
-    threshold: Array
-    coords_mm: Array
-    unstable: NDArray[np.bool_]
-    crosstalk: bool = False
-    rejected: Mapping[str, float] = field(default_factory=dict)
-    clipped: Mapping[str, float] = field(default_factory=dict)
-    intensity_changed: bool = False
-    slow: bool = False
-
-    def fault(self, muscles: Sequence[str]) -> Estimate | None:
-        """Return why the recording allows no map of ``muscles``; None if it does."""
-        if self.intensity_changed:
-            return Estimate.fail(Reason.INTENSITY_CHANGED)
-        clipped = max(self.clipped.get(muscle, 0.0) for muscle in muscles)
-        return Estimate.fail(Reason.CLIPPED) if clipped > CLIPPED_MAX else None
-
-    def select(self, muscle: str) -> Array:
-        """Return the amplitudes of one muscle (n_site, n_trial)."""
-        return self.amplitude[self.muscles.index(muscle)]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FittedSites:
-    """The smooth maps of some muscles over the sites that all of them have, and draws for the bootstrap."""
-
-    draws: MapDraws
-    coords_mm: Array
-    n_trials: int
-    n_sites: int
-
-
-Fit = FittedSites | Estimate
-
-
-@dataclass(frozen=True)
-class MotorMaps:
-    """The maps of a session by hemisphere, and the settings of the family."""
-
-    maps: Mapping[str, HemisphereMap]
-    settings: Mapping[str, Any]
-    seed: int
-
-    @cached_property
-    def single(self) -> dict[Level, Fit]:
-        """The fit of each muscle and hemisphere, or why there is none."""
-        return {
-            (muscle, hemi): self._fit(each, (muscle,)) for hemi, each in self.maps.items() for muscle in each.muscles
-        }
-
-    @cached_property
-    def pairs(self) -> dict[Level, Fit]:
-        """The joint fit of the pair of muscles per hemisphere, or why there is none."""
-        pair = tuple(sorted(self.settings["muscles"]))
-        return {(hemi,): self._fit(each, pair) for hemi, each in self.maps.items() if set(pair) <= set(each.muscles)}
-
-    def means(self, hemi: str, muscle: str) -> Array:
-        """Return the site means (n_site,) of a muscle, NaN where too few trials are kept."""
-        trials = self.maps[hemi].select(muscle)
-        return motor_map.site_means(trials, min_trials=self.settings["site_trials_min"])
-
-    def _fit(self, each: HemisphereMap, muscles: tuple[str, ...]) -> Fit:
-        """Fit ``muscles`` over their common sites and pulses."""
-        if fault := each.fault(muscles):
-            return fault
-        rows = [each.muscles.index(muscle) for muscle in muscles]
-        trials = each.amplitude[rows]
-        trials = np.where(np.isfinite(trials).all(axis=0), trials, np.nan)
-        minimum = self.settings["site_trials_min"]
-        kept = np.isfinite(trials[0]).sum(axis=-1) >= minimum
-        if kept.sum() < max(SITES_MIN, GRID_SHARE_MIN * kept.size):
-            return Estimate.fail(Reason.TOO_FEW_SITES, n=int(kept.sum()))
-        response = motor_map.site_means(each.response[rows], min_trials=minimum)
-        if (np.nanmax(response, axis=-1) < each.threshold[rows]).any() or (np.nansum(trials, axis=-1) <= 0).all(
-            -1
-        ).any():
-            return Estimate.fail(Reason.NO_MAP, n=int(np.isfinite(trials[0]).sum()))
-        joint = motor_map.fit_trials(trials[:, kept], each.coords_mm[kept])
-        rng = np.random.default_rng(self.seed)
-        draws = motor_map.draw_maps(joint, n_draws=self.settings["bootstrap"], rng=rng)
-        n_trials = int(np.isfinite(trials[0]).sum())
-        return FittedSites(draws=draws, coords_mm=each.coords_mm[kept], n_trials=n_trials, n_sites=int(kept.sum()))
-
-    def flags(self, hemi: str, *muscles: str) -> list[Reason]:
-        """Return what qualifies the map markers of ``muscles``."""
-        each = self.maps[hemi]
-        rows = [each.muscles.index(muscle) for muscle in muscles]
-        counts = np.isfinite(each.amplitude[rows]).sum(axis=-1)
-        found = {
-            Reason.FEW_TRIALS: bool((np.median(counts, axis=-1) < self.settings["site_trials_flag"]).any()),
-            Reason.UNSTABLE_BACKGROUND: bool(each.unstable[rows].any()),
-            Reason.CROSSTALK: len(muscles) > 1 and each.crosstalk,
-            Reason.MANY_REJECTED: max(each.rejected.get(muscle, 0.0) for muscle in muscles) > REJECTED_FLAG,
-            Reason.LOW_SAMPLING_RATE: each.slow,
-        }
-        return [reason for reason, applies in found.items() if applies]
-
-    def truncated(self, fit: FittedSites) -> list[Reason]:
-        """Return the flag of maps that are still active at the border of the grid."""
-        active = motor_map.active_map(fit.draws.fitted, tau=self.settings["tau"]) > 0
-        return [Reason.MAP_TRUNCATED] if active[..., motor_map.border_sites(fit.coords_mm)].any() else []
+NO_FINDING = "No published difference in low back pain"
 
 
 def muscle_levels(config: Mapping[str, Any]) -> list[Level]:
@@ -178,42 +47,73 @@ def hemi_levels(config: Mapping[str, Any]) -> list[Level]:
     return [(hemi,) for hemi in config["tms"]["hemispheres"]]
 
 
-def _per_muscle(
+def both_levels(config: Mapping[str, Any]) -> list[Level]:
+    """Levels of the markers that compare the hemispheres: muscle."""
+    return [(muscle,) for muscle in config["tms"]["muscles"]]
+
+
+_of_family = partial(Marker, family="tms", fact_sheet=SMUDGING, evidence=Evidence.UNVERIFIED, se_method=SE_METHOD)
+_of_muscle = partial(_of_family, index=("muscle", "hemi"), levels=muscle_levels, n_counts="kept pulses")
+_of_pair = partial(_of_family, index=("hemi",), levels=hemi_levels, n_counts="kept pulses, in both muscles")
+_of_sites = partial(
+    _of_muscle, tier=Tier.QUALITY, direction=Direction.NOT_APPLICABLE, bounds=(0.0, np.inf), evidence=Evidence.DESIGN
+)
+
+
+def _muscles(
     maps: MotorMaps,
-    functional: Callable[[FittedSites], motor_map.Functional],
+    functional: Callable[[FittedSites, Level], Functional],
     *,
     bounds: Callable[[FittedSites], tuple[float, float]] = lambda _: (-np.inf, np.inf),
 ) -> dict[Level, Estimate]:
-    estimates: dict[Level, Estimate] = {}
+    """The estimate of a functional of the map of each muscle and hemisphere; it takes maps (..., n_site)."""
+    found: dict[Level, Estimate] = {}
     for level, fit in maps.single.items():
         if isinstance(fit, Estimate):
-            estimates[level] = fit
+            found[level] = fit
             continue
-        value, se, ci = motor_map.calibrated(functional(fit), fit.draws, bounds=bounds(fit))
-        flags = [*maps.flags(level[1], level[0]), *maps.truncated(fit)]
-        estimates[level] = Estimate.of(value, se=se, ci=(ci[0], ci[1]), n=fit.n_trials, flags=flags)
-    return estimates
+        value, se, ci = fit.draws.estimate(_of_first(functional(fit, level)), bounds=bounds(fit))
+        flags = [*maps.flags(level[1], level[0]), *maps.map_flags(fit)]
+        found[level] = Estimate.of(value, se=se, ci=(ci[0], ci[1]), n=fit.n_trials, flags=flags)
+    return found
+
+
+def _of_first(functional: Functional) -> Functional:
+    """A functional of maps (..., n_site) as one of the maps (..., 1, n_site) of a single muscle."""
+    return lambda drawn: functional(drawn[..., 0, :])
+
+
+def _pairs(maps: MotorMaps, reduction: Callable[[FittedSites], tuple[float, float, Array]]) -> dict[Level, Estimate]:
+    """Value, standard error and interval that ``reduction`` gives of the joint fit of the pair, per hemisphere."""
+    found: dict[Level, Estimate] = {}
+    for level, fit in maps.pairs.items():
+        if isinstance(fit, Estimate):
+            found[level] = fit
+            continue
+        value, se, ci = reduction(fit)
+        flags = [*maps.flags(level[0], *maps.pair), *maps.map_flags(fit)]
+        found[level] = Estimate.of(value, se=se, ci=(ci[0], ci[1]), n=fit.n_trials, flags=flags)
+    return found
+
+
+# ------------------------------------------------------------------------------------------------------------ overlap
+
+
+def _overlap(maps: MotorMaps, functional: Callable[..., Array]) -> dict[Level, Estimate]:
+    tau = maps.settings["tau"]
+
+    def of_both(drawn: Array) -> Array:
+        return functional(drawn[..., 0, :], drawn[..., 1, :], tau=tau)
+
+    return _pairs(maps, lambda fit: fit.draws.estimate(of_both, bounds=(0.0, 1.0)))
 
 
 def overlap_min(maps: MotorMaps) -> dict[Level, Estimate]:
     """Return the overlap of the two muscles' maps per hemisphere, 0 to 1 (Schoener's index above ``tau``)."""
-    tau = maps.settings["tau"]
-    estimates: dict[Level, Estimate] = {}
-    for level, fit in maps.pairs.items():
-        if isinstance(fit, Estimate):
-            estimates[level] = fit
-            continue
-        value, se, ci = motor_map.calibrated(
-            lambda drawn: motor_map.overlap_min(drawn[..., 0, :], drawn[..., 1, :], tau=tau),
-            fit.draws,
-            bounds=(0.0, 1.0),
-        )
-        flags = [*maps.flags(level[0], *maps.settings["muscles"]), *maps.truncated(fit)]
-        estimates[level] = Estimate.of(value, se=se, ci=(ci[0], ci[1]), n=fit.n_trials, flags=flags)
-    return estimates
+    return _overlap(maps, motor_map.overlap_min)
 
 
-OVERLAP_MIN = Marker(
+OVERLAP_MIN = _of_pair(
     name="overlap_min",
     long_name="Overlap of the motor maps of two trunk muscles",
     description=(
@@ -221,99 +121,352 @@ OVERLAP_MIN = Marker(
         "of the map maximum are inactive. " + ESTIMAND
     ),
     unit="1",
-    family="tms",
     function=overlap_min,
     direction=Direction.HIGHER,
     direction_source="Tsao 2011 (qualitative), " + TSAO_2011 + "; Te 2017 (knee pain, p = .02)",
     tier=Tier.PRIMARY,
     doi="10.2307/1935376",
-    fact_sheet=SMUDGING,
-    n_counts="kept pulses, in both muscles",
+    version="2",
+    bounds=(0.0, 1.0),
+)
+
+
+def overlap_bhattacharyya(maps: MotorMaps) -> dict[Level, Estimate]:
+    """Return the Bhattacharyya coefficient of the two muscles' maps per hemisphere, 0 to 1."""
+    return _overlap(maps, motor_map.overlap_bhattacharyya)
+
+
+OVERLAP_BHATTACHARYYA = _of_pair(
+    name="overlap_bhattacharyya",
+    long_name="Bhattacharyya coefficient of two motor maps",
+    description=(
+        "Sum over sites of the root of the product of the two muscles' shares of their map: 0 apart, 1 identical. "
+        + ESTIMAND
+    ),
+    unit="1",
+    function=overlap_bhattacharyya,
+    direction=Direction.HIGHER,
+    direction_source="As of overlap_min: Tsao 2011 (qualitative), " + TSAO_2011,
+    tier=Tier.EXPLORATORY,
+    doi=TSAO_2011,
     version="1",
     bounds=(0.0, 1.0),
-    index=("hemi",),
-    levels=hemi_levels,
-    evidence=Evidence.UNVERIFIED,
-    se_method=SE_METHOD,
 )
+
+
+def overlap_dice(maps: MotorMaps) -> dict[Level, Estimate]:
+    """Return the Dice coefficient of the two muscles' active sites per hemisphere, 0 to 1."""
+    return _overlap(maps, motor_map.overlap_dice)
+
+
+OVERLAP_DICE = _of_pair(
+    name="overlap_dice",
+    long_name="Dice coefficient of two motor maps",
+    description="Twice the number of sites active in both muscles over the sum of their numbers. " + ESTIMAND,
+    unit="1",
+    function=overlap_dice,
+    direction=Direction.HIGHER,
+    direction_source="As of overlap_min: Tsao 2011 (qualitative), " + TSAO_2011,
+    tier=Tier.EXPLORATORY,
+    doi="10.2307/1932409",
+    version="1",
+    bounds=(0.0, 1.0),
+)
+
+
+def overlap_chance(maps: MotorMaps) -> dict[Level, Estimate]:
+    """Return the mean overlap under shuffled site labels per hemisphere; the interval holds 95 % of these overlaps."""
+    return _shuffled(maps, _chance)
+
+
+def _chance(_: float, null: Array) -> tuple[float, float, Array]:
+    return float(null.mean()), float(null.std(ddof=1)), np.asarray(np.percentile(null, [2.5, 97.5]), dtype=float)
+
+
+def _shuffled(maps: MotorMaps, summary: Callable[[float, Array], tuple[float, float, Array]]) -> dict[Level, Estimate]:
+    """What ``summary`` makes of the overlap and those of shuffled sites; only grids have sites to shuffle."""
+    tau, n_draws = maps.settings["tau"], maps.settings["bootstrap"]
+
+    def reduction(fit: FittedSites) -> tuple[float, float, Array]:
+        both, rng = fit.draws.maps, np.random.default_rng(maps.seed)
+        null = map_bootstrap.shuffled_overlap(both, tau=tau, n_draws=n_draws, rng=rng)
+        return summary(float(motor_map.overlap_min(both[0], both[1], tau=tau)), null)
+
+    found = _pairs(maps, reduction)
+    walks = [level for level in found if maps.maps[level[0]].walk]
+    return found | {level: Estimate.fail(Reason.NO_GRID) for level in walks}
+
+
+OVERLAP_CHANCE = _of_pair(
+    name="overlap_chance",
+    long_name="Overlap of two motor maps with shuffled sites",
+    description=(
+        "Mean of overlap_min when the sites of one muscle are dealt out at random, and the range of 95 % of these: "
+        "what maps of these amplitudes overlap without order in space. Neighbouring sites respond alike, so that a "
+        "larger overlap is no surprise: the foot of the scale, not a test of smudging."
+    ),
+    unit="1",
+    function=overlap_chance,
+    direction=Direction.NOT_APPLICABLE,
+    tier=Tier.QUALITY,
+    doi=TSAO_2011,
+    version="1",
+    bounds=(0.0, 1.0),
+    evidence=Evidence.DESIGN,
+    se_method="standard deviation over shuffles",
+)
+
+
+def overlap_chance_p(maps: MotorMaps) -> dict[Level, Estimate]:
+    """Return the share of shuffled overlaps that are at least as large as that of the maps, per hemisphere."""
+
+    def share(found: float, null: Array) -> tuple[float, float, Array]:
+        p = (1 + int((null >= found).sum())) / (1 + null.size)
+        error = float(np.sqrt(p * (1 - p) / null.size))
+        reach = motor_map.NORMAL_95 * error
+        return p, error, np.clip([p - reach, p + reach], 0.0, 1.0)
+
+    return _shuffled(maps, share)
+
+
+OVERLAP_CHANCE_P = _of_pair(
+    name="overlap_chance_p",
+    long_name="Probability of an overlap as large with shuffled sites",
+    description="Share of the overlaps with shuffled sites (overlap_chance) that are at least as large as overlap_min.",
+    unit="1",
+    function=overlap_chance_p,
+    direction=Direction.NOT_APPLICABLE,
+    tier=Tier.QUALITY,
+    doi=TSAO_2011,
+    version="1",
+    bounds=(0.0, 1.0),
+    evidence=Evidence.DESIGN,
+    se_method="binomial, over shuffles",
+)
+
+
+# ----------------------------------------------------------------------------------------------------- area and volume
+
+
+def _area(maps: MotorMaps, tau: float) -> dict[Level, Estimate]:
+    return _muscles(
+        maps,
+        lambda fit, _: partial(motor_map.map_area, tau=tau, cell_cm2=fit.cell_cm2),
+        bounds=lambda fit: (0.0, fit.n_sites * fit.cell_cm2),
+    )
 
 
 def map_area(maps: MotorMaps) -> dict[Level, Estimate]:
     """Return the area of the active sites in cm^2, per muscle and hemisphere."""
-    tau = maps.settings["tau"]
-
-    def cell(fit: FittedSites) -> float:
-        return (motor_map.grid_spacing(fit.coords_mm) / 10.0) ** 2
-
-    return _per_muscle(
-        maps,
-        lambda fit: lambda drawn: motor_map.map_area(drawn[..., 0, :], tau=tau, cell_cm2=cell(fit)),
-        bounds=lambda fit: (0.0, fit.n_sites * cell(fit)),
-    )
+    return _area(maps, maps.settings["tau"])
 
 
-MAP_AREA = Marker(
+_of_area = partial(
+    _of_muscle,
+    unit="cm^2",
+    direction=Direction.CONTESTED,
+    direction_source="No consistent finding; 10.1007/s00221-024-06844-5 names no difference",
+    doi=TSAO_2008,
+    bounds=(0.0, np.inf),
+)
+MAP_AREA = _of_area(
     name="map_area",
     long_name="Map area",
     description="Number of active sites (at least tau of the map maximum) times the area of a grid cell. " + ESTIMAND,
-    unit="cm^2",
-    family="tms",
     function=map_area,
-    direction=Direction.CONTESTED,
-    direction_source="No consistent finding; 10.1007/s00221-024-06844-5 names no difference",
     tier=Tier.SECONDARY,
-    doi="10.1093/brain/awn154",
-    fact_sheet=SMUDGING,
-    n_counts="kept pulses",
-    version="1",
-    bounds=(0.0, np.inf),
-    index=("muscle", "hemi"),
-    levels=muscle_levels,
-    evidence=Evidence.UNVERIFIED,
-    se_method=SE_METHOD,
+    version="2",
 )
+
+
+def map_area_low(maps: MotorMaps) -> dict[Level, Estimate]:
+    """Return the area of the sites above the lower threshold in cm^2, per muscle and hemisphere."""
+    return _area(maps, maps.settings["tau_low"])
+
+
+MAP_AREA_LOW = _of_area(
+    name="map_area_low",
+    long_name="Map area, lower threshold",
+    description="Area of the sites of at least tau_low of the map maximum, as published of walks. " + ESTIMAND,
+    function=map_area_low,
+    tier=Tier.EXPLORATORY,
+    doi=VAN_DE_RUIT_2015,
+    version="1",
+)
+
+
+def map_area_absolute(maps: MotorMaps) -> dict[Level, Estimate]:
+    """Return the area of the sites above a fixed amplitude in cm^2, per muscle and hemisphere."""
+    return _muscles(
+        maps,
+        lambda fit, level: partial(
+            motor_map.map_area_above, threshold=maps.area_threshold(level[1], level[0]), cell_cm2=fit.cell_cm2
+        ),
+        bounds=lambda fit: (0.0, fit.n_sites * fit.cell_cm2),
+    )
+
+
+MAP_AREA_ABSOLUTE = _of_area(
+    name="map_area_absolute",
+    long_name="Map area above a fixed amplitude",
+    description=(
+        "Area of the sites whose response is at least tms.area_rest_uv in a muscle at rest, or tms.area_active_sd "
+        "standard deviations of trials without response in an active one. " + ESTIMAND
+    ),
+    function=map_area_absolute,
+    tier=Tier.EXPLORATORY,
+    doi=TMSMAP_2018,
+    version="1",
+)
+
+
+def _volume(maps: MotorMaps, tau: float) -> dict[Level, Estimate]:
+    return _muscles(
+        maps,
+        lambda fit, _: lambda drawn: fit.site * motor_map.map_volume(drawn, tau=tau),
+        bounds=lambda fit: (0.0, fit.site * fit.n_sites),
+    )
 
 
 def map_volume(maps: MotorMaps) -> dict[Level, Estimate]:
     """Return the sum of the active sites over the largest one (sites), per muscle and hemisphere."""
-    tau = maps.settings["tau"]
-    return _per_muscle(
+    return _volume(maps, maps.settings["tau"])
+
+
+_of_volume = partial(
+    _of_muscle,
+    direction=Direction.LOWER,
+    direction_source=CHANG_2019,
+    doi=TSAO_2008,
+    bounds=(0.0, np.inf),
+)
+MAP_VOLUME = _of_volume(
+    name="map_volume",
+    long_name="Normalised map volume",
+    description=(
+        "Sum of the active sites divided by the largest site, in sites; of a map without a grid in areas of 1 cm^2. "
+        + ESTIMAND
+    ),
+    unit="1",
+    function=map_volume,
+    tier=Tier.SECONDARY,
+    version="2",
+)
+
+
+def map_volume_low(maps: MotorMaps) -> dict[Level, Estimate]:
+    """Return the normalised volume above the lower threshold (sites), per muscle and hemisphere."""
+    return _volume(maps, maps.settings["tau_low"])
+
+
+MAP_VOLUME_LOW = _of_volume(
+    name="map_volume_low",
+    long_name="Normalised map volume, lower threshold",
+    description="As map_volume, over the sites of at least tau_low of the map maximum. " + ESTIMAND,
+    unit="1",
+    function=map_volume_low,
+    tier=Tier.EXPLORATORY,
+    version="1",
+)
+
+
+def map_volume_absolute(maps: MotorMaps) -> dict[Level, Estimate]:
+    """Return the sum of the responses over the map times the area of a cell (uV cm^2), per muscle and hemisphere."""
+    return _muscles(
         maps,
-        lambda _: lambda drawn: motor_map.map_volume(drawn[..., 0, :], tau=tau),
-        bounds=lambda fit: (0.0, float(fit.n_sites)),
+        lambda fit, _: partial(motor_map.map_volume_absolute, cell_cm2=fit.cell_cm2),
+        bounds=lambda _: (0.0, np.inf),
     )
 
 
-MAP_VOLUME = Marker(
-    name="map_volume",
-    long_name="Normalised map volume",
-    description="Sum of the active sites divided by the largest site, in sites. " + ESTIMAND,
-    unit="1",
-    family="tms",
-    function=map_volume,
-    direction=Direction.LOWER,
-    direction_source=CHANG_2019,
+MAP_VOLUME_ABSOLUTE = _of_volume(
+    name="map_volume_absolute",
+    long_name="Map volume",
+    description=(
+        "Sum of the responses of all sites times the area of a grid cell. It hangs on electrodes, contraction and "
+        "stimulus intensity as any amplitude does. " + ESTIMAND
+    ),
+    unit="uV*cm^2",
+    function=map_volume_absolute,
     tier=Tier.SECONDARY,
-    doi="10.1093/brain/awn154",
-    fact_sheet=SMUDGING,
-    n_counts="kept pulses",
     version="1",
-    bounds=(0.0, np.inf),
-    index=("muscle", "hemi"),
-    levels=muscle_levels,
-    evidence=Evidence.UNVERIFIED,
-    se_method=SE_METHOD,
 )
+
+
+# ---------------------------------------------------------------------------------------------------- asymmetry
+
+
+def _asymmetry(estimates: Mapping[Level, Estimate], muscles: list[str]) -> dict[Level, Estimate]:
+    """(L - R) / (L + R) of a marker per muscle; empty for the reason of the side that is empty."""
+    absent = Estimate.missing(Reason.NOT_ACQUIRED)
+    sides = {muscle: [estimates.get((muscle, hemi), absent) for hemi in "LR"] for muscle in muscles}
+    return {(muscle,): _index(*both) for muscle, both in sides.items()}
+
+
+def _index(left: Estimate, right: Estimate) -> Estimate:
+    empty = next((each for each in (left, right) if np.isnan(each.value)), None)
+    if empty is not None:
+        return empty
+    value, error = motor_map.asymmetry((left.value, left.se), (right.value, right.se))
+    if np.isnan(value):
+        return Estimate.fail(Reason.NO_MAP)
+    reach = motor_map.NORMAL_95 * error
+    interval = (max(-1.0, value - reach), min(1.0, value + reach))
+    return Estimate.of(
+        value, se=error, ci=interval, n=left.n + right.n, flags=by_gravity((*left.reasons, *right.reasons))
+    )
+
+
+def map_area_asymmetry(maps: MotorMaps) -> dict[Level, Estimate]:
+    """Return (L - R) / (L + R) of the map area, per muscle."""
+    return _asymmetry(map_area(maps), maps.settings["muscles"])
+
+
+def map_volume_asymmetry(maps: MotorMaps) -> dict[Level, Estimate]:
+    """Return (L - R) / (L + R) of the normalised map volume, per muscle."""
+    return _asymmetry(map_volume(maps), maps.settings["muscles"])
+
+
+_of_both = partial(
+    _of_family,
+    unit="1",
+    index=("muscle",),
+    levels=both_levels,
+    n_counts="kept pulses, of both hemispheres",
+    direction=Direction.CONTESTED,
+    direction_source="Li 2021 used such an index, 10.1155/2021/6666024; its cut-offs were not read",
+    tier=Tier.EXPLORATORY,
+    doi="10.1155/2021/6666024",
+    bounds=(-1.0, 1.0),
+    se_method="first order, of the two hemispheres",
+)
+MAP_AREA_ASYMMETRY = _of_both(
+    name="map_area_asymmetry",
+    long_name="Asymmetry of the map area",
+    description="(L - R) / (L + R) of map_area over the stimulated hemispheres; needs maps of both.",
+    function=map_area_asymmetry,
+    version="1",
+)
+MAP_VOLUME_ASYMMETRY = _of_both(
+    name="map_volume_asymmetry",
+    long_name="Asymmetry of the normalised map volume",
+    description="(L - R) / (L + R) of map_volume over the stimulated hemispheres; needs maps of both.",
+    function=map_volume_asymmetry,
+    version="1",
+)
+
+
+# ------------------------------------------------------------------------------------------------- centre of gravity
 
 
 def _centre(maps: MotorMaps, axis: int) -> dict[Level, Estimate]:
     tau = maps.settings["tau"]
 
-    def along(fit: FittedSites) -> motor_map.Functional:
+    def along(fit: FittedSites, _: Level) -> Functional:
         coords = fit.coords_mm[:, [axis]]
-        return lambda drawn: motor_map.centre_of_gravity(drawn[..., 0, :], coords, tau=tau)[..., 0]
+        return lambda drawn: motor_map.centre_of_gravity(drawn, coords, tau=tau)[..., 0]
 
-    return _per_muscle(maps, along)
+    return _muscles(maps, along)
 
 
 def cog_x(maps: MotorMaps) -> dict[Level, Estimate]:
@@ -326,78 +479,297 @@ def cog_y(maps: MotorMaps) -> dict[Level, Estimate]:
     return _centre(maps, 1)
 
 
-COG_DIRECTION = "Posterior in 10.1097/BRS.0b013e31821c4267, anterior in 10.1097/AJP.0000000000000535: contradictory"
-
-COG_X = Marker(
+_of_centre = partial(
+    _of_muscle,
+    unit="mm",
+    direction=Direction.CONTESTED,
+    direction_source=(
+        "Posterior in 10.1097/BRS.0b013e31821c4267, anterior in 10.1097/AJP.0000000000000535: contradictory"
+    ),
+    tier=Tier.EXPLORATORY,
+    doi=TSAO_2008,
+    bounds=(-150.0, 150.0),
+)
+COG_X = _of_centre(
     name="cog_x",
     long_name="Centre of gravity, right of the vertex",
     description="Amplitude-weighted mean of x over the active sites; negative is left. " + ESTIMAND,
-    unit="mm",
-    family="tms",
     function=cog_x,
-    direction=Direction.CONTESTED,
-    direction_source=COG_DIRECTION,
-    tier=Tier.EXPLORATORY,
-    doi="10.1093/brain/awn154",
-    fact_sheet=SMUDGING,
-    n_counts="kept pulses",
-    version="1",
-    bounds=(-150.0, 150.0),
-    index=("muscle", "hemi"),
-    levels=muscle_levels,
-    evidence=Evidence.UNVERIFIED,
-    se_method=SE_METHOD,
+    version="2",
 )
-
-COG_Y = Marker(
+COG_Y = _of_centre(
     name="cog_y",
     long_name="Centre of gravity, anterior of the vertex",
     description="Amplitude-weighted mean of y over the active sites; negative is posterior. " + ESTIMAND,
-    unit="mm",
-    family="tms",
     function=cog_y,
-    direction=Direction.CONTESTED,
-    direction_source=COG_DIRECTION,
-    tier=Tier.EXPLORATORY,
-    doi="10.1093/brain/awn154",
-    fact_sheet=SMUDGING,
-    n_counts="kept pulses",
-    version="1",
-    bounds=(-150.0, 150.0),
-    index=("muscle", "hemi"),
-    levels=muscle_levels,
-    evidence=Evidence.UNVERIFIED,
-    se_method=SE_METHOD,
+    version="2",
 )
 
 
-def map_sites_kept(maps: MotorMaps) -> dict[Level, Estimate]:
-    """Return the number of sites with enough kept trials, per muscle and hemisphere."""
+def cog_distance(maps: MotorMaps) -> dict[Level, Estimate]:
+    """Return the distance between the centres of the two muscles per hemisphere (mm), less what noise adds to it."""
+    tau = maps.settings["tau"]
+
+    def apart(fit: FittedSites) -> tuple[float, float, Array]:
+        def difference(drawn: Array) -> Array:
+            centres = motor_map.centre_of_gravity(drawn, fit.coords_mm, tau=tau)
+            return centres[..., 0, :] - centres[..., 1, :]
+
+        vector, errors = fit.draws.corrected(difference)
+        return motor_map.debiased_length(vector, errors[np.isfinite(errors).all(axis=-1)])
+
+    return _pairs(maps, apart)
+
+
+COG_DISTANCE = _of_pair(
+    name="cog_distance",
+    long_name="Distance between the centres of gravity of two trunk muscles",
+    description=(
+        "Root of the squared distance less the mean square of its error, with the sign kept: noise alone puts two "
+        "equal centres apart. Below 0 the centres are nearer than noise would put them, so that means over people are "
+        "not pulled up. " + ESTIMAND
+    ),
+    unit="mm",
+    function=cog_distance,
+    direction=Direction.LOWER,
+    direction_source="Tsao 2011 (no effect size), " + TSAO_2011 + "; the opposite on the left in 10.1155/2021/6666024",
+    tier=Tier.SECONDARY,
+    doi=TSAO_2011,
+    version="1",
+    bounds=(-150.0, 150.0),
+)
+
+
+# -------------------------------------------------------------------------------------------------------------- shape
+
+
+def map_entropy(maps: MotorMaps) -> dict[Level, Estimate]:
+    """Return the entropy of the map (nats), per muscle and hemisphere."""
+    return _muscles(maps, lambda fit, _: lambda drawn: motor_map.map_entropy(drawn) + np.log(fit.site))
+
+
+def map_spread(maps: MotorMaps) -> dict[Level, Estimate]:
+    """Return the root mean square distance of the response from its centre (mm), per muscle and hemisphere."""
+    return _muscles(maps, lambda fit, _: partial(motor_map.map_spread, coords=fit.coords_mm))
+
+
+def map_effective_sites(maps: MotorMaps) -> dict[Level, Estimate]:
+    """Return how many sites of equal response the map is worth, per muscle and hemisphere."""
+    return _muscles(maps, lambda fit, _: lambda drawn: fit.site * motor_map.effective_sites(drawn))
+
+
+_of_shape = partial(
+    _of_muscle,
+    direction=Direction.CONTESTED,
+    direction_source=NO_FINDING,
+    tier=Tier.EXPLORATORY,
+    evidence=Evidence.DESIGN,
+    doi=TMSMAP_2018,
+    version="1",
+)
+MAP_ENTROPY = _of_shape(
+    name="map_entropy",
+    long_name="Entropy of the map",
+    description=(
+        "- sum p ln p of the shares p of all sites, in nats; of a map without a grid, with cells of 1 cm^2. Among the "
+        "measures that are most alike from day to day. " + ESTIMAND
+    ),
+    unit="1",
+    function=map_entropy,
+)
+MAP_SPREAD = _of_shape(
+    name="map_spread",
+    long_name="Spread of the map",
+    description=(
+        "Root of the trace of the amplitude-weighted covariance of the positions of all sites. Among the measures that "
+        "are most alike from day to day. " + ESTIMAND
+    ),
+    unit="mm",
+    function=map_spread,
+    bounds=(0.0, 150.0),
+)
+MAP_EFFECTIVE_SITES = _of_shape(
+    name="map_effective_sites",
+    long_name="Effective number of sites",
+    description="1 / sum p^2 of the shares p of all sites; of a map without a grid in areas of 1 cm^2. " + ESTIMAND,
+    unit="1",
+    function=map_effective_sites,
+    bounds=(0.0, np.inf),
+)
+
+
+# -------------------------------------------------------------------------------------------------------------- peaks
+
+
+def _peaks(maps: MotorMaps, counted: Callable[[Peaks], tuple[float, Array | None]]) -> dict[Level, Estimate]:
+    """Counts with the spread and the percentiles of those of resampled trials, always flagged as unreliable."""
+    found: dict[Level, Estimate] = {}
+    for level, peaks in maps.peaks.items():
+        if isinstance(peaks, Estimate):
+            found[level] = peaks
+            continue
+        value, again = counted(peaks)
+        error, low, high = np.nan, np.nan, np.nan
+        if again is not None:
+            error, (low, high) = float(again.std(ddof=1)), np.percentile(again, [2.5, 97.5])
+        flags = [Reason.LOW_RELIABILITY, *maps.flags(level[1], level[0])]
+        interval = (min(low, value), max(high, value)) if again is not None else (low, high)
+        found[level] = Estimate.of(value, se=error, ci=interval, n=peaks.n_trials, flags=flags)
+    return found
+
+
+def n_peaks_published(maps: MotorMaps) -> dict[Level, Estimate]:
+    """Return the number of peaks by the published rule, per muscle and hemisphere."""
+    return _peaks(maps, lambda peaks: (float(peaks.published.sum()), peaks.published_again.sum(axis=1)))
+
+
+def n_peaks_strict(maps: MotorMaps) -> dict[Level, Estimate]:
+    """Return the number of local maxima that stand out, per muscle and hemisphere."""
+    return _peaks(maps, lambda peaks: (float(peaks.strict.sum()), peaks.strict_again.sum(axis=1)))
+
+
+def n_peaks_stable(maps: MotorMaps) -> dict[Level, Estimate]:
+    """Return the number of strict peaks that are found again in most resamples, per muscle and hemisphere."""
+    support = maps.settings["peaks"]["support"]
+    return _peaks(maps, lambda peaks: (float((peaks.support >= support).sum()), None))
+
+
+_of_peaks = partial(
+    _of_muscle,
+    unit="1",
+    tier=Tier.EXPLORATORY,
+    doi="10.1097/BRS.0000000000001938",
+    version="1",
+    bounds=(0.0, np.inf),
+    se_method="resampled trials within sites",
+)
+N_PEAKS_PUBLISHED = _of_peaks(
+    name="n_peaks_published",
+    long_name="Discrete peaks, published rule",
+    description=(
+        "Sites above half the maximum of which at least seven of the eight neighbours are lower by 5 % (beyond the "
+        "border counts as lower), of the plain means. A map with a single hill has 2.5 such peaks at five trials per "
+        "site and 2.1 at ten, and a wider one more: not to be compared between protocols, and always flagged."
+    ),
+    function=n_peaks_published,
+    direction=Direction.LOWER,
+    direction_source=(
+        "Schabrun 2017 (not read in full), 10.1097/BRS.0000000000001938; Te 2017 (knee), 10.1002/hbm.24558 (neck)"
+    ),
+)
+N_PEAKS_STRICT = _of_peaks(
+    name="n_peaks_strict",
+    long_name="Discrete peaks, strict rule",
+    description=(
+        "Local maxima above half the maximum with a prominence of at least 5 % of it, of the plain means: 1.2 for a "
+        "single hill at five trials per site, 1.1 at ten."
+    ),
+    function=n_peaks_strict,
+    direction=Direction.CONTESTED,
+    direction_source="No study counted peaks in this way",
+    evidence=Evidence.DESIGN,
+)
+N_PEAKS_STABLE = _of_peaks(
+    name="n_peaks_stable",
+    long_name="Discrete peaks that are found again",
+    description="Strict peaks that are found at or next to their site in at least 80 % of resampled maps.",
+    function=n_peaks_stable,
+    direction=Direction.CONTESTED,
+    direction_source="No study counted peaks in this way",
+    evidence=Evidence.DESIGN,
+)
+
+
+# ------------------------------------------------------------------------------------------------------------ quality
+
+
+def _counted(maps: MotorMaps, count: Callable[[str, str], float]) -> dict[Level, Estimate]:
+    """A number of sites per muscle and hemisphere, of the sites that were stimulated."""
     return {
-        (muscle, hemi): Estimate.of(
-            float(np.isfinite(maps.means(hemi, muscle)).sum()), ci=(np.nan, np.nan), n=each.coords_mm.shape[0]
-        )
+        (muscle, hemi): Estimate.of(count(muscle, hemi), ci=(np.nan, np.nan), n=each.coords_mm.shape[0])
         for hemi, each in maps.maps.items()
         for muscle in each.muscles
     }
 
 
-MAP_SITES_KEPT = Marker(
+def map_sites_kept(maps: MotorMaps) -> dict[Level, Estimate]:
+    """Return the number of sites with enough kept trials, per muscle and hemisphere."""
+    return _counted(maps, lambda muscle, hemi: float(np.isfinite(maps.means(hemi, muscle)).sum()))
+
+
+MAP_SITES_KEPT = _of_sites(
     name="map_sites_kept",
     long_name="Grid sites with enough trials",
-    description="Sites with at least the fewest kept trials; a map of less than 80 % of its grid is refused.",
+    description=(
+        "Sites with at least the fewest kept trials; a map of less than 80 % of its grid is refused. Of a map without "
+        "a grid the pulses that are kept."
+    ),
     unit="1",
-    family="tms",
     function=map_sites_kept,
-    direction=Direction.NOT_APPLICABLE,
-    tier=Tier.QUALITY,
     doi="10.1155/2017/6328569",
-    fact_sheet=SMUDGING,
     n_counts="sites stimulated",
     version="1",
-    bounds=(0.0, np.inf),
-    index=("muscle", "hemi"),
-    levels=muscle_levels,
 )
 
-MARKERS: tuple[Marker, ...] = (OVERLAP_MIN, MAP_AREA, MAP_VOLUME, COG_X, COG_Y, MAP_SITES_KEPT)
+
+def map_sites_imputed(maps: MotorMaps) -> dict[Level, Estimate]:
+    """Return the number of missing sites that were filled from their neighbours, per muscle and hemisphere."""
+    fits = {level: fit for level, fit in maps.single.items() if isinstance(fit, FittedSites)}
+    return _counted(maps, lambda muscle, hemi: float(fits[muscle, hemi].imputed if (muscle, hemi) in fits else 0))
+
+
+MAP_SITES_IMPUTED = _of_sites(
+    name="map_sites_imputed",
+    long_name="Grid sites filled from their neighbours",
+    description="Sites with too few trials that have enough neighbours to be interpolated (plane through them).",
+    unit="1",
+    function=map_sites_imputed,
+    doi=TSAO_2008,
+    n_counts="sites stimulated",
+    version="1",
+)
+
+
+def map_sites_negative(maps: MotorMaps) -> dict[Level, Estimate]:
+    """Return the number of sites with a mean response below that of the background, per muscle and hemisphere."""
+    return _counted(maps, lambda muscle, hemi: float((maps.means(hemi, muscle) < 0).sum()))
+
+
+MAP_SITES_NEGATIVE = _of_sites(
+    name="map_sites_negative",
+    long_name="Grid sites below the background",
+    description="Sites whose mean response above the background is negative; they are inactive, not missing.",
+    unit="1",
+    function=map_sites_negative,
+    doi=TSAO_2008,
+    n_counts="sites stimulated",
+    version="1",
+)
+
+MARKERS: tuple[Marker, ...] = (
+    OVERLAP_MIN,
+    COG_DISTANCE,
+    MAP_AREA,
+    MAP_VOLUME,
+    MAP_VOLUME_ABSOLUTE,
+    COG_X,
+    COG_Y,
+    MAP_SPREAD,
+    MAP_ENTROPY,
+    MAP_EFFECTIVE_SITES,
+    N_PEAKS_PUBLISHED,
+    N_PEAKS_STRICT,
+    N_PEAKS_STABLE,
+    OVERLAP_BHATTACHARYYA,
+    OVERLAP_DICE,
+    MAP_AREA_LOW,
+    MAP_AREA_ABSOLUTE,
+    MAP_VOLUME_LOW,
+    MAP_AREA_ASYMMETRY,
+    MAP_VOLUME_ASYMMETRY,
+    OVERLAP_CHANCE,
+    OVERLAP_CHANCE_P,
+    MAP_SITES_KEPT,
+    MAP_SITES_IMPUTED,
+    MAP_SITES_NEGATIVE,
+)

@@ -147,6 +147,7 @@ def run_timing(run: Run) -> dict[str, Any]:
     """Return what the sidecar of a series says of its time axis, as fMRIPrep does."""
     corrected = {"StartTime": round(run.timing.start_s, 6)} if run.timing.corrects else {}
     return {
+        **run.acquisition,
         "RepetitionTime": run.t_r,
         "SliceTimingCorrected": run.timing.corrects,
         **corrected,

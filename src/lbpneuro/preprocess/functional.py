@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ REFERENCE_VOLUMES = 30
 MARGIN_VOXELS = 3
 SIGNAL_SHARE = 0.2
 FEWEST_TISSUE_VOXELS = 20
+CARRIED = ("MRAcquisitionType", "RepetitionTimeExcitation")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +73,7 @@ class Normalised:
     boundary_cost: float
     timing: SliceTiming
     warnings: tuple[str, ...]
+    acquisition: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +81,7 @@ class Run:
     """A run in template space.
 
     ``brain`` (n_x, n_y, n_z) is the mask, ``bold`` (n_time, n_point) float32 the series at the points ``inside``,
-    which are a margin wider than the brain.
+    which are a margin wider than the brain. ``acquisition`` is what the sidecar of the raw run says of ``CARRIED``.
     """
 
     bold: NDArray[np.float32]
@@ -92,6 +94,7 @@ class Run:
     description: dict[str, Any]
     quality: dict[str, float]
     warnings: tuple[str, ...] = ()
+    acquisition: dict[str, Any] = field(default_factory=dict)
 
     def volumes(self) -> Iterator[NDArray[np.float32]]:
         """Yield the volumes (n_x, n_y, n_z) one by one."""
@@ -150,6 +153,7 @@ def preprocess_run(path: Path, *, anatomy: NativeAnatomy, level: Level, timing: 
         description=description,
         quality=quality,
         warnings=found.warnings,
+        acquisition=found.acquisition,
     )
 
 
@@ -182,6 +186,7 @@ def normalise_run(
         boundary_cost=cost,
         timing=slices,
         warnings=run.warnings,
+        acquisition={key: run.metadata[key] for key in CARRIED if key in run.metadata},
     )
 
 

@@ -28,7 +28,7 @@ MARGIN_VOXELS = 2
 
 
 def in_anatomy(scan: ScanFiles, *, duration_s: Array) -> PetImage:
-    """Return a raw image in the space of the T1w image, resampled once, on every voxel of the brain.
+    """Return a raw image in the space of the T1w image, resampled once (cubic splines), on every voxel of the brain.
 
     The frames are aligned to each other, their mean to the T1w image by mutual information within the brain.
 
@@ -47,7 +47,8 @@ def in_anatomy(scan: ScanFiles, *, duration_s: Array) -> PetImage:
     points = np.argwhere(inside) @ grid.affine[:3, :3].T + grid.affine[:3, 3]
     found = np.full((*grid.shape, values.shape[3]), np.nan, dtype=np.float32)
     for frame, position in enumerate(motion):
-        seen, known = sample(series[..., frame], points, to_voxel=np.linalg.inv(affine) @ position @ to_pet)
+        to_voxel = np.linalg.inv(affine) @ position @ to_pet
+        seen, known = sample(spline_coefficients(series[..., frame]), points, to_voxel=to_voxel, order=3)
         found[inside, frame] = np.where(known, seen, np.nan)
     centre = to_pet[:3, :3] @ points.mean(axis=0) + to_pet[:3, 3]
     return PetImage(values=found, grid=grid, space="T1w", motion=motion, centre_mm=centre)

@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 
 from lbpneuro.errors import InputError, LbpneuroError
 from lbpneuro.io.files import read_tsv
-from lbpneuro.io.series import header_t_r, repetition_time
+from lbpneuro.io.series import header_t_r, other_excitation, repetition_time
 
 if TYPE_CHECKING:
     import nibabel as nib
 
 MILLISECONDS_FROM = 100.0  # no volume takes that many seconds
 EVEN_WITHIN = 0.01  # of the repetition time
-SAME_WITHIN = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,9 +102,8 @@ def numbers(values: Any) -> NDArray[np.float64]:
 
 def excitation_warning(metadata: Mapping[str, Any], t_r: float) -> list[str]:
     """Return a warning if slices are excited at other intervals than volumes are taken, which 2D EPI does not do."""
-    value = metadata.get("RepetitionTimeExcitation")
-    two_dimensional = metadata.get("MRAcquisitionType") == "2D"
-    if not two_dimensional or not isinstance(value, int | float) or abs(value - t_r) <= SAME_WITHIN * t_r:
+    value = other_excitation(metadata, t_r)
+    if value is None:
         return []
     message = (
         f"RepetitionTime is {t_r:g} s, but RepetitionTimeExcitation {value:g} s (the converter found two values); "

@@ -21,7 +21,7 @@ EVERYONE = "all"
 NO_GROUP = "no group"
 MOST_CELLS = 25_000
 """A table with more cells than this shows fewer tiers, and at last the primary markers of as many people as fit."""
-ORDER = (Tier.PRIMARY, Tier.SECONDARY, Tier.EXPLORATORY, Tier.QUALITY)
+ORDER = (Tier.PRIMARY, Tier.SECONDARY, Tier.EXPLORATORY, Tier.COVARIATE, Tier.QUALITY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

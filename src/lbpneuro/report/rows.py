@@ -264,7 +264,7 @@ def leading(rows: Iterable[Row]) -> list[Row]:
     families = {row.marker.family for row in primary(listed)}
     chosen = set()
     for row in listed:
-        if row.marker.family not in families and row.tier is not Tier.QUALITY:
+        if row.marker.family not in families and row.tier not in (Tier.QUALITY, Tier.COVARIATE):
             families.add(row.marker.family)
             chosen.add(row.marker.name)
     return [row for row in listed if row.tier is Tier.PRIMARY or row.marker.name in chosen]
@@ -311,10 +311,18 @@ def absent(rows: Iterable[Row]) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crossed:
-    """Markers with the same many levels side by side: a line per level and session, a column per marker."""
+    """Markers with the same many levels side by side: a line per level and session, a column per marker.
+
+    A marker without the level of a line has None there.
+    """
 
     markers: tuple[Marker, ...]
-    lines: tuple[tuple[Row, ...], ...]
+    lines: tuple[tuple[Row | None, ...], ...]
+
+    @property
+    def rows(self) -> list[Row]:
+        """All rows, line by line."""
+        return [row for line in self.lines for row in line if row is not None]
 
     @property
     def title(self) -> str:
@@ -330,7 +338,7 @@ class Crossed:
     @property
     def intervals(self) -> bool:
         """Whether any value has an interval."""
-        return any(math.isfinite(row.ci_low) for line in self.lines for row in line)
+        return any(math.isfinite(row.ci_low) for row in self.rows)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -345,15 +353,15 @@ class Layout:
 def layout(rows: Iterable[Row]) -> Layout:
     """Return where each row is shown.
 
-    Primary and secondary markers (without any of them all markers) come first, exploratory ones are folded away, and
-    markers with more than ``MANY_LEVELS`` levels stand side by side with those of the same levels; the levels that lead
-    such a marker are shown in the open too.
+    Primary and secondary markers and covariates (without any of them all markers) come first, exploratory ones are
+    folded away, and markers with more than ``MANY_LEVELS`` levels stand side by side with those of the same levels; the
+    levels that lead such a marker are shown in the open too. A family of nothing but such markers has its tables only.
     """
     listed = list(rows)
     many = [name for name, own in _by_name(listed).items() if len({row.level for row in own}) > MANY_LEVELS]
     few = [row for row in listed if row.marker.name not in many or row.marker.name == ASKED_FOR or _leads(row)]
     tiers = {row.tier for row in few}
-    first = tiers & {Tier.PRIMARY, Tier.SECONDARY} or tiers
+    first = tiers & {Tier.PRIMARY, Tier.SECONDARY, Tier.COVARIATE} or tiers
     shown = tuple(row for row in few if row.tier in first or row.marker.name == ASKED_FOR)
     folded = tuple(row for row in few if row not in shown)
     crossed = [row for row in listed if row.marker.name in many and row.marker.name != ASKED_FOR]
@@ -389,8 +397,11 @@ def _by_name(rows: Iterable[Row]) -> dict[str, list[Row]]:
 
 def _crossed(rows: Iterable[Row]) -> Crossed:
     listed = list(rows)
-    lines: dict[tuple[Level, str], list[Row]] = {}
+    markers = {row.marker.name: row.marker for row in listed}
+    lines: dict[tuple[Level, str], dict[str, Row]] = {}
     for row in listed:
-        lines.setdefault((row.level, row.session), []).append(row)
-    markers = tuple({row.marker.name: row.marker for row in listed}.values())
-    return Crossed(markers=markers, lines=tuple(map(tuple, lines.values())))
+        lines.setdefault((row.level, row.session), {})[row.marker.name] = row
+    return Crossed(
+        markers=tuple(markers.values()),
+        lines=tuple(tuple(line.get(name) for name in markers) for line in lines.values()),
+    )

@@ -28,7 +28,10 @@ class AbsentError(LbpneuroError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
-    """What the page of a participant shows of one session (``n/a`` in a study without sessions)."""
+    """What the page of a participant shows of one session (``n/a`` in a study without sessions).
+
+    ``all_rows`` are those of all sessions of the participant, for what is drawn over time.
+    """
 
     participant: str
     session: str
@@ -36,6 +39,7 @@ class Visit:
     sidecars: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     files: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
+    all_rows: tuple[Row, ...] = ()
 
     def family(self, name: str) -> list[Row]:
         """Return the rows of a family."""
@@ -44,6 +48,11 @@ class Visit:
     def row(self, marker: str, *level: str) -> Row | None:
         """Return the row of one marker at one level, if the table has it."""
         return next((row for row in self.rows if row.marker.name == marker and row.level == level), None)
+
+    def course(self, marker: str, *level: str) -> list[Row]:
+        """Return the rows of one marker at one level of all sessions up to this one, in their order."""
+        own = [row for row in self.all_rows if row.marker.name == marker and row.level == level]
+        return [row for row in own if row.session <= self.session]
 
     def all(self, family: str, **wanted: str | None) -> list[Path]:
         """Return the existing files of a family whose names have all the entities ``wanted``, at least one.
@@ -94,12 +103,14 @@ def read_visits(files: Iterable[Path], *, participant: str, out_dir: Path, confi
         _sidecars([*tables, *(path for path in given if path.name.endswith("_markers.json"))]),
         {**dataset_roots(config), "": out_dir},
     )
-    sessions = dict.fromkeys(row.session for row in rows if row.participant == participant)
+    own = tuple(row for row in rows if row.participant == participant)
+    sessions = dict.fromkeys(row.session for row in own)
     return [
         Visit(
             participant=participant,
             session=session,
-            rows=tuple(row for row in rows if (row.participant, row.session) == (participant, session)),
+            rows=tuple(row for row in own if row.session == session),
+            all_rows=own,
             sidecars=sidecars.get(session, {}),
             files={name: _named_files(sidecar, roots) for name, sidecar in sidecars.get(session, {}).items()},
             config=config,

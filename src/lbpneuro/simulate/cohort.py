@@ -9,12 +9,14 @@ from typing import Any
 from lbpneuro import __version__
 from lbpneuro.errors import InputError
 from lbpneuro.io.files import write_json, write_text, write_tsv
+from lbpneuro.markers.instrument import instruments
 from lbpneuro.simulate.imaging_files import write_imaging
-from lbpneuro.simulate.people import PHENOTYPES, Person, Visit, participants_table, person
+from lbpneuro.simulate.people import Person, Visit, participants_table, person
 from lbpneuro.simulate.pet import PetSettings
 from lbpneuro.simulate.pet_files import pet_columns, write_pet
 from lbpneuro.simulate.rating import RatingSettings
 from lbpneuro.simulate.rating_files import write_rating
+from lbpneuro.simulate.scales import TOOLS, scale_table, scale_truth
 from lbpneuro.simulate.stimulation_files import write_motor_map, write_plasticity
 from lbpneuro.simulate.structural_files import WRITERS
 from lbpneuro.simulate.study import Study
@@ -102,6 +104,7 @@ def simulate_cohort(
     visits = [Visit(one, number, seed) for one in people for number in numbers]
     write_descriptions(study)
     write_people(study.raw, people, more=pet_columns(people, seed=seed) if study.pet else None)
+    write_phenotype(study.raw / "phenotype", visits)
     rows: list[TruthRow] = []
     for done, planted in enumerate(each_visit(write_visit, study, visits, jobs=jobs), start=1):
         rows += planted
@@ -147,7 +150,7 @@ def _alone(write: Callable[[Any, Visit], list[TruthRow]], study: Any, visit: Vis
 
 def write_visit(study: Study, visit: Visit) -> list[TruthRow]:
     """Write everything measured at one visit; return the planted values."""
-    return [row for write in MODALITIES for row in write(study, visit)]
+    return [*(row for write in MODALITIES for row in write(study, visit)), *scale_truth(visit)]
 
 
 def write_descriptions(study: Study) -> None:
@@ -170,12 +173,16 @@ def write_descriptions(study: Study) -> None:
 
 
 def write_people(raw: Path, people: Sequence[Person], *, more: Columns | None = None) -> None:
-    """Write participants, with ``more`` columns and their dictionary, and questionnaires."""
+    """Write participants, with ``more`` columns, and their dictionary."""
     who, about = participants_table(people)
     columns, described = more or ({}, {})
-    for path, (table, dictionary) in (
-        ("participants", (who.assign(**columns), {**about, **described})),
-        *((f"phenotype/{name}", table(people)) for name, table in PHENOTYPES.items()),
-    ):
-        write_tsv(raw / f"{path}.tsv", table)
-        write_json(raw / f"{path}.json", dictionary)
+    write_tsv(raw / "participants.tsv", who.assign(**columns))
+    write_json(raw / "participants.json", {**about, **described})
+
+
+def write_phenotype(folder: Path, visits: Sequence[Visit]) -> None:
+    """Write the questionnaires of all visits and their dictionaries."""
+    for name in TOOLS:
+        table, about = scale_table(instruments()[name], visits)
+        write_tsv(folder / f"{name}.tsv", table)
+        write_json(folder / f"{name}.json", about)

@@ -1,4 +1,4 @@
-"""The people of a simulated study: demographics, pain, and the questionnaires that say so."""
+"""The people of a simulated study: demographics and pain."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from lbpneuro.simulate.seeding import generator
 if TYPE_CHECKING:
     import pandas as pd
 
-RMDQ_ITEMS = 24
-
 
 @dataclass(frozen=True, slots=True)
 class Person:
@@ -26,7 +24,6 @@ class Person:
     sex: str
     pain_nrs: float
     pain_duration_years: float
-    rmdq_items: tuple[int, ...]
     patient: float
 
     @property
@@ -84,7 +81,6 @@ def person(number: int, *, seed: int, effect: float) -> Person:
         sex=str(rng.choice(["female", "male"])),
         pain_nrs=float(np.round(np.clip(10 * severity + rng.normal(0, 0.7), 1, 10))) if pain else 0.0,
         pain_duration_years=float(np.round(rng.lognormal(1.4, 0.7), 1)) if pain else 0.0,
-        rmdq_items=tuple(int(item) for item in rng.random(RMDQ_ITEMS) < severity),
         patient=effect if pain else 0.0,
     )
 
@@ -101,7 +97,6 @@ def participants_table(people: Sequence[Person]) -> tuple[pd.DataFrame, dict[str
             "sex": one.sex,
             "pain_nrs": one.pain_nrs,
             "pain_duration_years": one.pain_duration_years,
-            "rmdq": sum(one.rmdq_items),
         }
         for one in people
     ]
@@ -118,51 +113,4 @@ PARTICIPANTS_DICTIONARY: dict[str, Any] = {
     "sex": {"Description": "Sex.", "Levels": {"female": "female", "male": "male"}},
     "pain_nrs": {"Description": "Mean pain of the last week, numerical rating scale from 0 to 10.", "Units": "1"},
     "pain_duration_years": {"Description": "Time since the onset of low back pain; 0 without pain.", "Units": "year"},
-    "rmdq": {"Description": "Roland-Morris Disability Questionnaire, number of items endorsed (0-24).", "Units": "1"},
 }
-
-
-def rmdq_table(people: Sequence[Person]) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Return phenotype/rmdq.tsv (items and sum) and its dictionary."""
-    import pandas as pd
-
-    names = [f"rmdq_{item:02d}" for item in range(1, RMDQ_ITEMS + 1)]
-    rows = [{"participant_id": f"sub-{one.label}", **dict(zip(names, one.rmdq_items, strict=True))} for one in people]
-    table = pd.DataFrame(rows)
-    table["rmdq"] = table[names].sum(axis=1)
-    tool = {
-        "Description": "Roland-Morris Disability Questionnaire, 24 items",
-        "TermURL": "https://doi.org/10.1097/00007632-198303000-00004",
-    }
-    levels = {"0": "not endorsed", "1": "endorsed"}
-    items = {name: {"Description": f"Item {int(name[-2:])}.", "Levels": levels} for name in names}
-    total = {"Description": "Number of items endorsed.", "Units": "1"}
-    identity = {"participant_id": {"Description": "Participant."}}
-    return table, {"MeasurementToolMetadata": tool, **identity, **items, "rmdq": total}
-
-
-def nrs_table(people: Sequence[Person]) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Return phenotype/nrs.tsv (pain now, mean and worst of the week) and its dictionary."""
-    import pandas as pd
-
-    rows = [
-        {
-            "participant_id": f"sub-{one.label}",
-            "nrs_now": max(0.0, one.pain_nrs - 1),
-            "nrs_mean": one.pain_nrs,
-            "nrs_worst": min(10.0, one.pain_nrs + 2) if one.pain_nrs else 0.0,
-        }
-        for one in people
-    ]
-    about = {"now": "Pain now", "mean": "Mean pain of the last week", "worst": "Worst pain of the last week"}
-    columns = {
-        f"nrs_{key}": {"Description": f"{text}, 0 no pain to 10 worst imaginable pain.", "Units": "1"}
-        for key, text in about.items()
-    }
-    tool = {"Description": "Numerical rating scale of pain, 11 points"}
-    identity = {"participant_id": {"Description": "Participant."}}
-    return pd.DataFrame(rows), {"MeasurementToolMetadata": tool, **identity, **columns}
-
-
-PHENOTYPES = {"rmdq": rmdq_table, "nrs": nrs_table}
-"""The questionnaires of phenotype/: name of the file -> its table and dictionary."""

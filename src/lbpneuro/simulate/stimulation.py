@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from lbpneuro.kernels.motor_map import centre_of_gravity, map_area, map_volume, overlap_min
+from lbpneuro.kernels import motor_map
 from lbpneuro.simulate.grids import Array
 from lbpneuro.simulate.people import Visit
 from lbpneuro.simulate.truth import TruthRow, truth_row
@@ -41,6 +41,7 @@ class MapSettings:
     trials_per_site: int = 5
     interval_s: float = 1.5
     tau: float = 0.25
+    tau_low: float = 0.1
     centre_mm: tuple[float, float] = (-30, 5)
     centre_sd: float = 2.5
     separation_mm: float = 12.0
@@ -174,16 +175,27 @@ def map_truth(visit: Visit, settings: MapSettings) -> list[TruthRow]:
     cell_cm2 = (settings.columns_mm[1] - settings.columns_mm[0]) ** 2 / 100
     rows = []
     for muscle, one in zip(settings.muscles, means, strict=True):
-        x, y = centre_of_gravity(one, sites, tau=settings.tau)
+        x, y = motor_map.centre_of_gravity(one, sites, tau=settings.tau)
         values = {
-            "map_area": map_area(one, tau=settings.tau, cell_cm2=cell_cm2),
-            "map_volume": map_volume(one, tau=settings.tau),
+            "map_area": motor_map.map_area(one, tau=settings.tau, cell_cm2=cell_cm2),
+            "map_area_low": motor_map.map_area(one, tau=settings.tau_low, cell_cm2=cell_cm2),
+            "map_volume": motor_map.map_volume(one, tau=settings.tau),
+            "map_volume_low": motor_map.map_volume(one, tau=settings.tau_low),
             "cog_x": x,
             "cog_y": y,
+            "map_spread": motor_map.map_spread(one, sites),
+            "map_entropy": motor_map.map_entropy(one),
+            "map_effective_sites": motor_map.effective_sites(one),
         }
         rows += [truth_row(visit, name, value=float(value), muscle=muscle, hemi=hemi) for name, value in values.items()]
-    overlap = overlap_min(means[0], means[1], tau=settings.tau)
-    return [*rows, truth_row(visit, "overlap_min", value=float(overlap), hemi=hemi)]
+    centres = motor_map.centre_of_gravity(means, sites, tau=settings.tau)
+    both = {
+        "overlap_min": motor_map.overlap_min(*means, tau=settings.tau),
+        "overlap_bhattacharyya": motor_map.overlap_bhattacharyya(*means, tau=settings.tau),
+        "overlap_dice": motor_map.overlap_dice(*means, tau=settings.tau),
+        "cog_distance": np.linalg.norm(centres[0] - centres[1]),
+    }
+    return rows + [truth_row(visit, name, value=float(value), hemi=hemi) for name, value in both.items()]
 
 
 # ---------------------------------------------------------------------------------------------------------- plasticity

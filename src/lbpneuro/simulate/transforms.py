@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lbpneuro.io.transforms import LPS, TransformRecord, write_composite
+from lbpneuro.io.composites import TransformRecord, write_composite
+from lbpneuro.io.transforms import LPS
 from lbpneuro.simulate.grids import Array, Grid, Volume, sample_all
 
 

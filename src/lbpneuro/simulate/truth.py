@@ -10,7 +10,7 @@ from lbpneuro.simulate.people import Visit
 if TYPE_CHECKING:
     import pandas as pd
 
-INDEX_COLUMNS = ("roi", "hemi", "edge", "network_a", "network_b", "muscle", "block")
+INDEX_COLUMNS = ("roi", "hemi", "edge", "network_a", "network_b", "muscle", "block", "subscale", "window")
 
 TruthRow = dict[str, Any]
 

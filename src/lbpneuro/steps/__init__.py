@@ -16,6 +16,7 @@ STEPS = {
     "tms": "lbpneuro.steps.tms",
     "plasticity": "lbpneuro.steps.plasticity",
     "pet": "lbpneuro.steps.pet",
+    "scales": "lbpneuro.steps.scales",
     "participant-table": "lbpneuro.steps.participant_table",
     "participant-report": "lbpneuro.steps.participant_report",
     "cohort-tables": "lbpneuro.steps.cohort_tables",

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from lbpneuro.errors import LbpneuroError
-from lbpneuro.io import emg, meps
+from lbpneuro.io import emg, meps, nibs
 from lbpneuro.io.files import read_json, write_tsv
 from lbpneuro.io.index import entities
 from lbpneuro.io.provenance import bids_uri, checksum, dataset_roots
+from lbpneuro.io.tables import write_plain_parquet
 from lbpneuro.kernels.mep import measure_responses
 from lbpneuro.steps.command import Config, log, parser, start_log
 
@@ -42,19 +45,32 @@ def measure(files: Sequence[Path], config: Config, *, average: Path) -> tuple[An
     known = [channel.muscle for channel in recording.channels]
     muscles = meps.task_muscles(entities(path).get("task", ""), config, available=known)
     channels = emg.select_muscles(recording, muscles, windows=config["mep"]["windows_ms"])
-    pulses = emg.read_pulses(events_path, duration=recording.duration)
-    pulses = emg.place_pulses(pulses, emg.positions_among(files), origin=events_path)
-    epochs, times = emg.read_epochs(recording, channels, onsets=pulses["onset"].to_numpy())
+    stimulation = nibs.read_stimulation(files, events=events_path)
+    pulses = emg.read_pulses(events_path, duration=recording.duration, draft=stimulation.draft)
+    pulses = nibs.describe_pulses(pulses, stimulation, origin=events_path)
     settings = meps.mep_settings(channels, recording, config=config)
+    intervals = emg.pair_intervals(pulses, origin=events_path)
+    longest = float(intervals.max(initial=0.0))
+    window = meps.epoch_window(settings, longest=longest)
+    epochs, times = emg.read_epochs(recording, channels, onsets=pulses["onset"].to_numpy(), window=window)
+    meps.check_windows(times, settings, longest=longest, path=path)
     limits = emg.channel_limits(channels)
-    responses = measure_responses(epochs, times, sfreq=recording.sfreq, settings=settings, limits=limits)
-    table = meps.trial_table(pulses, channels, responses=responses)
-    write_tsv(average, meps.average_waveforms(table, responses, times=times))
+    responses = measure_responses(
+        epochs, times, sfreq=recording.sfreq, settings=settings, limits=limits, intervals=intervals
+    )
+    table = meps.contralateral(meps.trial_table(pulses, channels, responses=responses), channels)
+    write_tsv(average, meps.average_waveforms(table, responses))
+    sweeps = meps.sweeps_path(average)
+    write_plain_parquet(sweeps, meps.single_sweeps(table, responses))
+    rng = np.random.default_rng(config["run"]["random_seed"])
     facts = {
         **meps.recording_sidecar(recording, config),
+        **stimulation.facts(),
         **meps.protocol(recording, [each for each in files if entities(each).get("suffix") == "nibs"]),
-        "BackgroundCrossCorrelation": meps.background_crosstalk(responses, channels, times=times, settings=settings),
-        "ResponseSpan_ms": meps.response_spans(responses, channels, times=times),
-        "Outputs": [average.name],
+        "BackgroundCrossCorrelation": meps.background_crosstalk(responses, channels, settings=settings),
+        "ResponseSpan_ms": meps.response_spans(responses, channels),
+        "ArtefactTail": meps.artefact_tails(responses, channels),
+        "AverageLatency": meps.average_latencies(table, responses, settings=settings, rng=rng),
+        "Outputs": [average.name, sweeps.name],
     }
     return table, facts

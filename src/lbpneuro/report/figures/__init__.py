@@ -12,6 +12,7 @@ from lbpneuro.report.figures.functional import plot_motion_trace, plot_seed_map,
 from lbpneuro.report.figures.pet import plot_tspo_uptake
 from lbpneuro.report.figures.plasticity import plot_block_time_course, plot_plasticity_waveforms
 from lbpneuro.report.figures.qcfc import plot_motion_coupling
+from lbpneuro.report.figures.scales import plot_scale_scores
 from lbpneuro.report.figures.shift import plot_rating_response
 from lbpneuro.report.figures.structural import (
     plot_nuclei_overlay,
@@ -45,6 +46,7 @@ FIGURES: dict[str, Callable[[Visit], Drawing]] = {
     "block_time_course": plot_block_time_course,
     "plasticity_waveforms": plot_plasticity_waveforms,
     "tspo_uptake": plot_tspo_uptake,
+    "scale_scores": plot_scale_scores,
 }
 
 GROUP_FIGURES: dict[str, Callable[[Study], Drawing]] = {
