@@ -178,6 +178,49 @@ def functional_step(folder: Path, *, n_seed: int, fwhm_mm: float) -> Callable[[]
     return run
 
 
+def functional_parts(folder: Path, *, n_seed: int, fwhm_mm: float) -> Callable[[], dict[str, float]]:
+    """CPU seconds of the parts of the step, by a clock around each; the rest of it under the name ``rest``."""
+    from contextlib import ExitStack
+    from unittest.mock import patch
+
+    from lbpneuro.io import runs
+    from lbpneuro.steps import command, functional
+
+    step = functional_step(folder, n_seed=n_seed, fwhm_mm=fwhm_mm)
+    parts = {
+        "unpack, mask": (runs, "read_series"),
+        "project all voxels, two models": (runs, "_projected"),
+        "maps, matrices, cleaned series": (functional, "write_scan"),
+        "rows of the markers": (command, "evaluate"),
+        "weights of the regions": (runs, "place_regions"),
+        "series of the regions, signal-to-noise": (runs, "region_series"),
+        "series of 300 nodes": (runs, "_node_series"),
+        "bases of the nuisance models": (runs, "nuisance_models"),
+    }
+
+    def run() -> dict[str, float]:
+        seconds = dict.fromkeys(parts, 0.0)
+
+        def clocked(part: str, function: Callable[..., Any]) -> Callable[..., Any]:
+            def call(*given: Any, **named: Any) -> Any:
+                start = time.process_time()
+                try:
+                    return function(*given, **named)
+                finally:
+                    seconds[part] += time.process_time() - start
+
+            return call
+
+        start = time.process_time()
+        with ExitStack() as stack:
+            for part, (module, name) in parts.items():
+                stack.enter_context(patch.object(module, name, clocked(part, getattr(module, name))))
+            step()
+        return {**seconds, "rest": time.process_time() - start - sum(seconds.values())}
+
+    return run
+
+
 def functional_job(folder: Path, *, n_seed: int, fwhm_mm: float) -> Callable[[], float]:
     """The same as the workflow starts it, interpreter and imports included; the CPU seconds of its process."""
     import resource
