@@ -189,8 +189,8 @@ def whole_run(bench: Bench) -> Part:
         "All maps of a run",
         "From the compressed file to written maps, so a seed more is one product and one packed file of a megabyte. "
         "The step is that of the workflow with its default settings but for the seeds: "
-        f"{written}; matrices, cleaned series and checksums of the inputs besides. Its parts are those of one call with "
-        "a clock around each. What was tried is in [the decision](decisions/0020-speed-of-a-run.md).",
+        f"{written}; matrices, cleaned series and checksums of the inputs besides. Its parts are those of one call "
+        "with a clock around each. What was tried is in [the decision](decisions/0020-speed-of-a-run.md).",
         rows,
         [
             target(
