@@ -388,8 +388,8 @@ def scaling(bench: Bench) -> Part:
         f"Projection, maps of {shape['n_seed']} seeds and Fisher z in memory (s), over each size with the others "
         "as above; over files, everything from the compressed file to one written map (CPU s). *GEMM* and *memory "
         "bandwidth* are the least times that arithmetic and bytes take at the rates of this machine, measured on the "
-        "same threads. Threads of linear algebra wait for each other actively, so that on a machine with other work more of "
-        "them can be slower; a step of the workflow uses one, and a study uses the cores with people.",
+        "same threads. Threads of linear algebra wait for each other actively, so that beside other work more "
+        "of them can be slower; a step of the workflow uses one, and a study uses the cores with people.",
         rows,
         curves=curves,
     )
