@@ -324,8 +324,8 @@ def report_status(out: Path) -> int:
 # -- sub-commands -----------------------------------------------------------------------------------------------------
 
 
-def simulate(argv: Sequence[str]) -> int:
-    """Write a simulated study."""
+def simulate_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``lbpneuro simulate``."""
     parser = argparse.ArgumentParser(prog="lbpneuro simulate", description="Write a BIDS study with known truth.")
     parser.add_argument("out", type=Path, help="folder to write: raw/, fmriprep/, truth.tsv")
     parser.add_argument("--participants", type=int, default=8, metavar="N", help="default 8, half with low back pain")
@@ -358,11 +358,28 @@ def simulate(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--look", choices=("whole", "defaced", "stripped"), default="whole", help="with --raw-anat: what of the head"
     )
+    parser.add_argument(
+        "--template",
+        choices=("tms", "tms-navigated"),
+        help="write a template of a TMS study instead, to be replaced by your own recordings: OUT is the BIDS dataset",
+    )
     parser.add_argument("--nprocs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes")
     parser.add_argument("--if-missing", action="store_true", help="do nothing where the study already is")
+    return parser
+
+
+def simulate(argv: Sequence[str]) -> int:
+    """Write a simulated study."""
+    parser = simulate_parser()
     options = parser.parse_args(argv)
     if options.if_missing and (options.out / "truth.tsv").is_file():
         print(f"{options.out}: the simulated study is already there.")
+        return 0
+    if options.template:
+        from lbpneuro.simulate.tms_template import write_template
+
+        write_template(options.out, navigated=options.template == "tms-navigated", seed=options.seed)
+        print(f"{options.out}: template of a TMS study; its README says what each file is.")
         return 0
     shared = {"participants": options.participants, "seed": options.seed, "effect": options.effect}
     shared |= {"resolution_mm": options.resolution or (1.0 if options.raw_anat else 4.0)}

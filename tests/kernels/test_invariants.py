@@ -536,6 +536,11 @@ CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
         "fit": (rng.random((5, 4)), np.eye(4) * np.ones((5, 1, 1))),
     },
     "plasticity.log_amplitude": lambda rng: {"p2p_uv": rng.lognormal(6, 0.5, (2, 20))},
+    "plasticity.log_contrast": lambda rng: {
+        "blocks_uv": [rng.lognormal(6, 0.5, 20), rng.lognormal(6, 1, 9)],
+        "weights": [0.5, -1.0],
+    },
+    "plasticity.trapezoid_weights": lambda rng: {"minutes": [0.0, 10.0, 25.0]},
     "plasticity.log_ratio": lambda rng: {"block_uv": rng.lognormal(6, 0.5, 20), "reference_uv": rng.lognormal(6, 1, 9)},
     "mep_timing.within": lambda rng: {**TIMED, "window": WINDOW},
     "mep.subtract_hum": lambda rng: {"epochs": epochs(rng), **TIMED, "frequency": 50.0, "window": QUIET},
