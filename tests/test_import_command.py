@@ -41,7 +41,7 @@ def test_map_of_a_brainvision_file(tmp_path, capsys):
     places = [(-40.0, 12.0, 63.0), (-35.5, 20.0, 66.0), (-28.0, -4.0, 70.0), (-30.0, 0.0, 71.0)]
     header = vendor.write_brainvision(tmp_path, vendor.known_signal())
     given = ["--pulses", "annotations:S  1", "--positions", vendor.write_brainsight(tmp_path, places)]
-    muscles = ["--muscle", "EMG1=right deep multifidus", "EMG2=longissimus"]
+    muscles = ["--muscle", "EMG1=right deep multifidus", "--muscle", "EMG2=longissimus"]
     root = tmp_path / "study"
     code, said = run_import(capsys, header, *muscles, *given, "--block", "map", "--amplifier-mv", 5, out=root)
     assert code == 0

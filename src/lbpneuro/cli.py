@@ -20,7 +20,7 @@ LEVELS = ("participant", "group")
 GROUP_RULES = ("participant_table", "participant_report", "cohort_tables", "describe", "group_report", "group")
 AMONG_FINISHED = "dynamic_rows"
 FINISHED_RULES = ("dynamic_states", "dynamic", AMONG_FINISHED)
-SHOWN_FAILURES = 10
+SHOWN_FAILURES = 20
 INTERRUPTED = 130
 SECONDS_TO_STOP = 20
 
@@ -31,6 +31,9 @@ sub-commands (each has its own --help):
   lbpneuro reference OUT_DIR  a reference cohort from your own controls, for gray-matter volumes adjusted for head size
   lbpneuro import-emg FILE    a recording with TMS pulses (EDF, BrainVision, Spike2, MATLAB, text ...) to EMG-BIDS
   lbpneuro effect-size        d, Hedges' g and Glass's delta of two groups, with intervals, from published numbers
+  lbpneuro trial OUT_DIR      arms of a trial: adjusted differences, mixed model, effect sizes, responders
+  lbpneuro compare OUT_DIR    groups at one time, with what is known of values beyond a limit
+  lbpneuro import-table FILE  a spreadsheet (CSV, XLSX) becomes trial tables and questionnaires, by a small mapping
   lbpneuro status OUT_DIR     done, failed (with reason) and missing, per participant and family
   lbpneuro selftest           simulate, analyse, and compare what was recovered with what was planted
 
@@ -57,6 +60,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         "recovery": recovery,
         "reference": reference,
         "effect-size": _command("effect_size"),
+        "trial": _command("trial"),
+        "import-table": _command("import_table"),
+        "compare": _command("compare"),
         "import-emg": _command("import_emg"),
     }
     try:
@@ -324,6 +330,10 @@ def report_status(out: Path) -> int:
 # -- sub-commands -----------------------------------------------------------------------------------------------------
 
 
+ADDED = ("excitability", "ratings", "pet")
+"""What a simulated study has on request only."""
+
+
 def simulate_parser() -> argparse.ArgumentParser:
     """Return the parser of ``lbpneuro simulate``."""
     parser = argparse.ArgumentParser(prog="lbpneuro simulate", description="Write a BIDS study with known truth.")
@@ -336,6 +346,9 @@ def simulate_parser() -> argparse.ArgumentParser:
         "--resolution", type=float, metavar="MM", help="voxel size: 4, 2 or 1 (default 4; 1 with --raw-anat)"
     )
     parser.add_argument("--ratings", action="store_true", help="add a run in which pain is rated")
+    parser.add_argument(
+        "--excitability", action="store_true", help="add TMS runs with thresholds, recruitment curve, paired pulses"
+    )
     parser.add_argument("--pet", action="store_true", help="add a dynamic TSPO-PET scan with arterial blood")
     parser.add_argument(
         "--structural-source",
@@ -359,6 +372,9 @@ def simulate_parser() -> argparse.ArgumentParser:
         "--look", choices=("whole", "defaced", "stripped"), default="whole", help="with --raw-anat: what of the head"
     )
     parser.add_argument(
+        "--trial", action="store_true", help="a two-arm trial of questionnaires at three sessions, and nothing else"
+    )
+    parser.add_argument(
         "--template",
         choices=("tms", "tms-navigated"),
         help="write a template of a TMS study instead, to be replaced by your own recordings: OUT is the BIDS dataset",
@@ -375,6 +391,13 @@ def simulate(argv: Sequence[str]) -> int:
     if options.if_missing and (options.out / "truth.tsv").is_file():
         print(f"{options.out}: the simulated study is already there.")
         return 0
+    if options.trial:
+        from lbpneuro.simulate.trial import simulate_trial
+
+        simulate_trial(options.out, people=options.participants, seed=options.seed, effect=options.effect)
+        print(f"{options.out}: {options.participants} people in two arms; try: lbpneuro trial {options.out} --arm arm ")
+        print("  --control usual_care --outcome nrs.nrs_7d_average rmdq.rmdq_total --covariate age")
+        return 0
     if options.template:
         from lbpneuro.simulate.tms_template import write_template
 
@@ -385,10 +408,10 @@ def simulate(argv: Sequence[str]) -> int:
     shared |= {"resolution_mm": options.resolution or (1.0 if options.raw_anat else 4.0)}
     shared |= {"jobs": options.nprocs, "progress": _progress}
     if options.raw_anat:
-        if options.sessions > 1 or options.ratings or options.pet or options.structural_source:
+        if options.sessions > 1 or options.structural_source or any(getattr(options, name) for name in ADDED):
             parser.error(
-                "--raw-anat writes one session per loss and raw images only: leave out --sessions, --ratings, --pet "
-                "and --structural-source."
+                "--raw-anat writes one session per loss and raw images only: leave out --sessions, "
+                f"{', '.join(f'--{name}' for name in ADDED)} and --structural-source."
             )
         from lbpneuro.simulate.head_files import simulate_heads
 
@@ -396,7 +419,7 @@ def simulate(argv: Sequence[str]) -> int:
         return 0
     from lbpneuro.simulate.cohort import simulate_cohort
 
-    chosen = [name for name, wanted in (("ratings", options.ratings), ("pet", options.pet)) if wanted]
+    chosen = [name for name in ADDED if getattr(options, name)]
     more = [*chosen, *options.structural_source]
     simulate_cohort(options.out, sessions=options.sessions, more=more, **shared)
     return 0

@@ -27,6 +27,7 @@ from lbpneuro.kernels import (
     motor_map,
     nuisance,
     responders,
+    scales,
     spectral,
     windows,
 )
@@ -360,6 +361,9 @@ CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
     "quality.tsnr_left_out": lambda rng: {"series": bold(rng), "keep": keep()},
     "quality.long_segments": lambda rng: {"keep": keep(), "shortest": 3},
     "quality.jackknife_spread": lambda rng: {"left_out": rng.standard_normal((20, 3))},
+    "scales.item_total": lambda rng: {"points": np.where(rng.random(10) < 0.2, np.nan, rng.integers(0, 5, 10))},
+    "scales.sum_of": lambda rng: {"totals": [scales.item_total(rng.uniform(0, 4, 5)) for _ in range(2)]},
+    "scales.all_the_same": lambda rng: {"answers": rng.integers(0, 5, 10).astype(float)},
     "smoothing.smooth_in_mask": lambda rng: {
         "values": rng.standard_normal((3, 40)),
         "mask": np.arange(60).reshape(3, 4, 5) % 3 != 0,
@@ -542,6 +546,19 @@ CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
     },
     "plasticity.trapezoid_weights": lambda rng: {"minutes": [0.0, 10.0, 25.0]},
     "plasticity.log_ratio": lambda rng: {"block_uv": rng.lognormal(6, 0.5, 20), "reference_uv": rng.lognormal(6, 1, 9)},
+    "logistic.logistic_threshold": lambda rng: {
+        "intensity": np.repeat(np.arange(40.0, 60), 2),
+        "answered": (np.repeat(np.arange(40.0, 60), 2) + rng.normal(0, 2, 40) > 50).astype(float),
+        "limits": (0.0, 100.0),
+    },
+    "recruitment.recruitment_curve": lambda rng: {
+        "intensity": np.repeat(np.arange(40.0, 80, 4), 4),
+        "amplitude_uv": 1000
+        / (1 + np.exp(-(np.repeat(np.arange(40.0, 80, 4), 4) - 60) / 4))
+        * rng.lognormal(0, 0.3, 40),
+    },
+    "recruitment.ratio_of_means": lambda rng: {"conditioned": rng.lognormal(0, 1, 12), "test": rng.lognormal(1, 1, 15)},
+    "recruitment.mean_amplitude": lambda rng: {"values": rng.lognormal(0, 1, 12)},
     "mep_timing.within": lambda rng: {**TIMED, "window": WINDOW},
     "mep.subtract_hum": lambda rng: {"epochs": epochs(rng), **TIMED, "frequency": 50.0, "window": QUIET},
     "mep.blank_pulse": lambda rng: {"epochs": epochs(rng), **TIMED, "window": (-0.002, 0.005)},
