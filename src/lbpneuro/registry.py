@@ -11,6 +11,7 @@ from lbpneuro.markers import (
     networks,
     pet,
     plasticity,
+    reflex,
     scales,
     scan_anatomy,
     scan_quality,
@@ -32,6 +33,7 @@ MARKERS: tuple[Marker, ...] = (
     *excitability.MARKERS,
     *tms.MARKERS,
     *plasticity.MARKERS,
+    *reflex.MARKERS,
     *pet.MARKERS,
     *scales.MARKERS,
 )
@@ -45,6 +47,7 @@ FAMILIES: dict[str, str] = {
     "excitability": excitability.TITLE,
     "tms": tms.TITLE,
     "plasticity": plasticity.TITLE,
+    "reflex": reflex.TITLE,
     "pet": pet.TITLE,
     "scales": scales.TITLE,
 }

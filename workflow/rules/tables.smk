@@ -74,6 +74,7 @@ rule describe:
             "excitability",
             "tms",
             "plasticity",
+            "reflex",
             "pet",
             "scales",
             "mep",

@@ -25,6 +25,7 @@ DATATYPES = {
     "excitability": "emg",
     "tms": "emg",
     "plasticity": "emg",
+    "reflex": "emg",
     "pet": "pet",
     "scales": "beh",
 }

@@ -16,6 +16,7 @@ STEPS = {
     "excitability": "lbpneuro.steps.excitability",
     "tms": "lbpneuro.steps.tms",
     "plasticity": "lbpneuro.steps.plasticity",
+    "reflex": "lbpneuro.steps.reflex",
     "pet": "lbpneuro.steps.pet",
     "scales": "lbpneuro.steps.scales",
     "participant-table": "lbpneuro.steps.participant_table",
