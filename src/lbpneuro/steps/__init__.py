@@ -18,6 +18,7 @@ STEPS = {
     "plasticity": "lbpneuro.steps.plasticity",
     "reflex": "lbpneuro.steps.reflex",
     "pet": "lbpneuro.steps.pet",
+    "tactile": "lbpneuro.steps.tactile",
     "scales": "lbpneuro.steps.scales",
     "participant-table": "lbpneuro.steps.participant_table",
     "participant-report": "lbpneuro.steps.participant_report",
