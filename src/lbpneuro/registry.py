@@ -17,6 +17,7 @@ from lbpneuro.markers import (
     scan_quality,
     shift,
     structural,
+    tactile,
     tms,
 )
 from lbpneuro.markers.descriptor import Marker
@@ -35,6 +36,7 @@ MARKERS: tuple[Marker, ...] = (
     *plasticity.MARKERS,
     *reflex.MARKERS,
     *pet.MARKERS,
+    *tactile.MARKERS,
     *scales.MARKERS,
 )
 
@@ -49,6 +51,7 @@ FAMILIES: dict[str, str] = {
     "plasticity": plasticity.TITLE,
     "reflex": reflex.TITLE,
     "pet": pet.TITLE,
+    "tactile": tactile.TITLE,
     "scales": scales.TITLE,
 }
 

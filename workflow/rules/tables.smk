@@ -76,6 +76,7 @@ rule describe:
             "plasticity",
             "reflex",
             "pet",
+            "tactile",
             "scales",
             "mep",
             "preprocess",

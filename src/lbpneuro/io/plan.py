@@ -32,7 +32,7 @@ RATED_TASKS = ("task", "control_task")
 MOTION_FILES = ("_desc-confounds_timeseries.tsv", "_desc-confounds_regressors.tsv", "_desc-embedded_func.json")
 RATINGS = ("stim", "physio", "events", "beh")
 EMG_TABLES = ("events", "channels", "electrodes")
-TRIAL_TASKS = {"sensory": ("ppt", "cpt", "tsp", "cpm")}
+TRIAL_TASKS = {"sensory": ("ppt", "cpt", "tsp", "cpm"), "tactile": ("tpd", "graph", "loc", "laterality")}
 """Tasks whose trial tables a family reads."""
 TISSUES = ("GM", "WM", "CSF")
 MNI = "MNI152NLin2009cAsym"

@@ -18,11 +18,13 @@ STEPS = {
     "plasticity": "lbpneuro.steps.plasticity",
     "reflex": "lbpneuro.steps.reflex",
     "pet": "lbpneuro.steps.pet",
+    "tactile": "lbpneuro.steps.tactile",
     "scales": "lbpneuro.steps.scales",
     "participant-table": "lbpneuro.steps.participant_table",
     "participant-report": "lbpneuro.steps.participant_report",
     "cohort-tables": "lbpneuro.steps.cohort_tables",
     "qcfc": "lbpneuro.steps.qcfc",
+    "reliability": "lbpneuro.steps.reliability",
     "describe": "lbpneuro.steps.describe",
     "group-report": "lbpneuro.steps.group_report",
 }
