@@ -7,14 +7,17 @@ from lbpneuro.markers import (
     change,
     connectivity,
     dynamic,
+    excitability,
     networks,
     pet,
     plasticity,
+    reflex,
     scales,
     scan_anatomy,
     scan_quality,
     shift,
     structural,
+    tactile,
     tms,
 )
 from lbpneuro.markers.descriptor import Marker
@@ -28,9 +31,12 @@ MARKERS: tuple[Marker, ...] = (
     *scan_quality.MARKERS,
     *dynamic.MARKERS,
     *shift.MARKERS,
+    *excitability.MARKERS,
     *tms.MARKERS,
     *plasticity.MARKERS,
+    *reflex.MARKERS,
     *pet.MARKERS,
+    *tactile.MARKERS,
     *scales.MARKERS,
 )
 
@@ -40,9 +46,12 @@ FAMILIES: dict[str, str] = {
     "functional": bold.TITLE,
     "dynamic": dynamic.TITLE,
     "shift": shift.TITLE,
+    "excitability": excitability.TITLE,
     "tms": tms.TITLE,
     "plasticity": plasticity.TITLE,
+    "reflex": reflex.TITLE,
     "pet": pet.TITLE,
+    "tactile": tactile.TITLE,
     "scales": scales.TITLE,
 }
 

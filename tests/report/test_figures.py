@@ -10,14 +10,29 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 
 from lbpneuro.errors import Reason, Status
+from lbpneuro.io.config import read_config
 from lbpneuro.io.files import write_tsv
 from lbpneuro.registry import MARKERS, family
-from lbpneuro.report.figures import change, connections, dynamic, functional, pet, plasticity, shift, structural, tms
+from lbpneuro.report import canvas
+from lbpneuro.report.figures import (
+    change,
+    connections,
+    dynamic,
+    excitability,
+    functional,
+    pet,
+    plasticity,
+    shift,
+    structural,
+    sweeps,
+    tms,
+)
 from lbpneuro.report.study import Study
 from lbpneuro.report.visit import AbsentError, Visit
+from tests.report.study import EXCITABILITY_FACTS, func, waves, write_states
 from tests.report.study import anat as anat_files
 from tests.report.study import dynamic as dynamic_files
-from tests.report.study import func, waves, write_states
+from tests.report.study import excitability as excitability_files
 from tests.report.study import pet as pet_files
 from tests.report.study import plasticity as plasticity_files
 from tests.report.study import shift as shift_files
@@ -28,7 +43,7 @@ from tests.report.test_marks import row
 def drawn(monkeypatch):
     """The figures that were drawn, in order."""
     figures: list[Figure] = []
-    for module in (tms, plasticity, dynamic, connections, shift, pet, change):
+    for module in (tms, plasticity, excitability, sweeps, dynamic, connections, shift, pet, change):
         monkeypatch.setattr(module, "as_svg", lambda figure: figures.append(figure) or "")
     return figures
 
@@ -53,6 +68,59 @@ def test_waveforms_of_two_hemispheres_have_a_panel_each(tmp_path, drawn):
     highest = [[np.ptp(line.get_ydata()) for line in panel.lines if len(line.get_ydata()) > 2] for panel in panels]
     shape = highest[0][0] / 300
     np.testing.assert_allclose(highest, [[300 * shape, 200 * shape], [100 * shape, 50 * shape]])
+
+
+def excitability_visit(folder):
+    files = excitability_files(folder, "sub-01")
+    config = read_config()
+    rmt, s50 = (
+        row(value, marker=by_name(name), se=1.0, level=("FDI", "L"))
+        for name, value in (("rmt", 46.0), ("curve_s50", 60.0))
+    )
+    sidecars = {"excitability": EXCITABILITY_FACTS}
+    return Visit(
+        participant="sub-01",
+        session="n/a",
+        rows=(rmt, s50),
+        files={"excitability": tuple(files)},
+        sidecars=sidecars,
+        config=config,
+    )
+
+
+def by_name(name):
+    return next(marker for marker in MARKERS if marker.name == name)
+
+
+def test_thresholds_are_drawn_where_the_rows_say(tmp_path, drawn):
+    excitability.plot_thresholds(excitability_visit(tmp_path))
+    left, right = drawn[0].axes
+    middles = [line.get_xdata()[0] for line in left.lines if len(line.get_xdata()) == 1]
+    assert middles == [46.0]
+    fitted = next(line for line in left.lines if len(line.get_xdata()) == 200)
+    assert np.interp(46.0, fitted.get_xdata(), fitted.get_ydata()) == pytest.approx(0.5, abs=0.01)
+    curve = next(line for line in right.lines if len(line.get_xdata()) == 200)
+    assert np.interp(60.0, curve.get_xdata(), curve.get_ydata()) == pytest.approx(1 + 10 + 900, rel=0.01)
+    assert curve.get_linestyle() == "-"
+
+
+def test_rejected_sweeps_have_a_colour_of_their_own(tmp_path, drawn):
+    drawing = sweeps.plot_excitability_sweeps(excitability_visit(tmp_path))
+    colours = [line.get_color() for line in drawn[0].axes[0].lines if len(line.get_xdata()) > 2]
+    assert colours.count(canvas.RED) == 2
+    assert colours.count(canvas.BLUE) == 22
+    assert "22 of 24 shown sweeps are kept" in drawing.note
+
+
+def test_paired_pulses_need_a_pair(tmp_path, drawn):
+    with pytest.raises(AbsentError):
+        excitability.plot_paired_pulses(excitability_visit(tmp_path))
+    rows = [
+        row(value, marker=by_name(name), se=0.1, level=("FDI", "L")) for name, value in (("sici", 0.5), ("icf", 1.4))
+    ]
+    excitability.plot_paired_pulses(Visit(participant="sub-01", session="n/a", rows=tuple(rows)))
+    places = [line.get_xdata()[0] for line in drawn[-1].axes[0].lines if len(line.get_xdata()) == 1]
+    assert places == [1.4, 0.5]
 
 
 def test_waveforms_of_one_hemisphere_have_one_panel_without_title(tmp_path, drawn):

@@ -22,9 +22,12 @@ DATATYPES = {
     "functional": "func",
     "dynamic": "func",
     "shift": "func",
+    "excitability": "emg",
     "tms": "emg",
     "plasticity": "emg",
+    "reflex": "emg",
     "pet": "pet",
+    "tactile": "beh",
     "scales": "beh",
 }
 JOBS = ("preprocess_anat", "preprocess_func", "meps")
@@ -196,8 +199,10 @@ SHARED_SETTINGS: Mapping[str, tuple[str, ...]] = {
     "dynamic": ("functional.coverage_min", "functional.band_hz", "run.random_seed"),
     "change": ("preprocess.level",),
     "shift": SHIFT_SETTINGS,
+    "excitability": ("mep",),
     "tms": ("mep", "run.random_seed"),
     "plasticity": ("mep", "run.random_seed"),
+    "tactile": ("run.random_seed",),
 }
 """What a family depends on besides its own section."""
 

@@ -10,6 +10,9 @@ from lbpneuro import __version__
 from lbpneuro.errors import InputError
 from lbpneuro.io.files import write_json, write_text, write_tsv
 from lbpneuro.markers.instrument import instruments
+from lbpneuro.simulate.blood import blood_table, blood_truth
+from lbpneuro.simulate.excitability import ExcitabilitySettings
+from lbpneuro.simulate.excitability_files import write_excitability
 from lbpneuro.simulate.imaging_files import write_imaging
 from lbpneuro.simulate.people import Person, Visit, participants_table, person
 from lbpneuro.simulate.pet import PetSettings
@@ -20,12 +23,21 @@ from lbpneuro.simulate.scales import TOOLS, scale_table, scale_truth
 from lbpneuro.simulate.stimulation_files import write_motor_map, write_plasticity
 from lbpneuro.simulate.structural_files import WRITERS
 from lbpneuro.simulate.study import Study
+from lbpneuro.simulate.tactile import write_tactile, write_tactile_sidecars
 from lbpneuro.simulate.truth import TruthRow, truth_table
 
 ModalityWriter = Callable[[Study, Visit], list[TruthRow]]
 Columns = tuple[dict[str, list[Any]], dict[str, Any]]
 
-MODALITIES: tuple[ModalityWriter, ...] = (write_imaging, write_rating, write_motor_map, write_plasticity, write_pet)
+MODALITIES: tuple[ModalityWriter, ...] = (
+    write_imaging,
+    write_rating,
+    write_motor_map,
+    write_plasticity,
+    write_excitability,
+    write_pet,
+    write_tactile,
+)
 """What is measured at a visit: each writes its files and returns the values it planted. A new test is added here."""
 
 BIDS_VERSION = "1.11.0"
@@ -44,8 +56,11 @@ computation of markers; every value that the markers aim at is in truth.tsv, bes
 - pet: dynamic PET with a TSPO tracer and arterial blood, in a study made with PET.
 - emg: surface EMG of two back muscles during a TMS map (task-motormap), and of a hand muscle before, between and
   after two bouts of excitatory stimulation (task-plasticity; the pauses between the blocks were not recorded).
+  A study made with excitability has runs with thresholds, a recruitment curve and paired pulses, too
+  (task-excitability, task-excitabilityactive).
 - nibs: stimuli and coil positions after draft 6.3 of BEP037, which is not part of BIDS yet.
-- phenotype: questionnaires.
+- beh: two-point discrimination, graphaesthesia, localisation of touch, left/right judgement, a row per trial.
+- phenotype: questionnaires, a column per item.
 """
 
 
@@ -78,9 +93,10 @@ def simulate_cohort(
     resolution_mm
         Voxel size of the images (1 to 8 mm); the BOLD runs are never finer than 2 mm.
     more
-        What everybody has besides: ``ratings``, a second run in which pain is rated (twice the time and size of the
-        images); ``pet``, a dynamic TSPO-PET scan with arterial blood, body mass and genotype; ``cat12``, ``freesurfer``
-        and ``fastsurfer``, what these programs would have made of the T1w images, each in a folder of its own.
+        What everybody has besides: ``excitability``, thresholds, recruitment curve and paired pulses; ``ratings``, a
+        second run in which pain is rated (twice the time and size of the images); ``pet``, a dynamic TSPO-PET scan with
+        arterial blood, body mass and genotype; ``cat12``, ``freesurfer`` and ``fastsurfer``, what these programs would
+        have made of the T1w images, each in a folder of its own.
     jobs
         Number of processes.
     progress
@@ -96,6 +112,7 @@ def simulate_cohort(
         root=Path(out),
         voxel_mm=float(resolution_mm),
         rating=RatingSettings() if "ratings" in more else None,
+        excitability=ExcitabilitySettings() if "excitability" in more else None,
         pet=PetSettings() if "pet" in more else None,
         structural=tuple(program for program in WRITERS if program in more),
     )
@@ -105,6 +122,7 @@ def simulate_cohort(
     write_descriptions(study)
     write_people(study.raw, people, more=pet_columns(people, seed=seed) if study.pet else None)
     write_phenotype(study.raw / "phenotype", visits)
+    write_tactile_sidecars(study.raw, visits[0])
     rows: list[TruthRow] = []
     for done, planted in enumerate(each_visit(write_visit, study, visits, jobs=jobs), start=1):
         rows += planted
@@ -150,7 +168,7 @@ def _alone(write: Callable[[Any, Visit], list[TruthRow]], study: Any, visit: Vis
 
 def write_visit(study: Study, visit: Visit) -> list[TruthRow]:
     """Write everything measured at one visit; return the planted values."""
-    return [*(row for write in MODALITIES for row in write(study, visit)), *scale_truth(visit)]
+    return [*(row for write in MODALITIES for row in write(study, visit)), *scale_truth(visit), *blood_truth(visit)]
 
 
 def write_descriptions(study: Study) -> None:
@@ -181,8 +199,8 @@ def write_people(raw: Path, people: Sequence[Person], *, more: Columns | None = 
 
 
 def write_phenotype(folder: Path, visits: Sequence[Visit]) -> None:
-    """Write the questionnaires of all visits and their dictionaries."""
-    for name in TOOLS:
-        table, about = scale_table(instruments()[name], visits)
+    """Write the questionnaires and blood values of all visits, and their dictionaries."""
+    tables = {name: scale_table(instruments()[name], visits) for name in TOOLS}
+    for name, (table, about) in {**tables, "inflammation": blood_table(visits)}.items():
         write_tsv(folder / f"{name}.tsv", table)
         write_json(folder / f"{name}.json", about)
