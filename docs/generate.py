@@ -15,8 +15,11 @@ from lbpneuro.errors import Reason, Status
 from lbpneuro.io.catalogue import expected
 from lbpneuro.io.config import read_config
 from lbpneuro.io.files import read_json
+from lbpneuro.io.muscles import VOCABULARY
+from lbpneuro.io.recording_fields import RECORDING_FIELDS
 from lbpneuro.io.resources import config_schema
 from lbpneuro.io.trial_schemas import TASKS, alternatives, columns, required, schema, schema_path, sidecar_fields
+from lbpneuro.io.vendor_emg import READERS, UNREADABLE
 from lbpneuro.markers.connectivity import EDGE_MARKERS
 from lbpneuro.markers.descriptor import Marker
 from lbpneuro.markers.edges import EDGES, Parts
@@ -189,7 +192,54 @@ checked against the JSON schema of its task; what does not pass is refused with 
 - Spreadsheets of another form become such tables by `lbpneuro import-table`."""
 
 
+def fields_table() -> str:
+    """What each field of a recording is for, and what its absence costs."""
+    rows = ["| file | field | without it | cost | reason | EMG-BIDS |", "|---|---|---|---|---|---|"]
+    for field in RECORDING_FIELDS:
+        reason = f"`{field.reason}`" if field.reason else ""
+        name = field.name if field.name == "the file" else f"`{field.name}`"
+        required = "required" if field.bids else ""
+        rows.append(f"| `{field.file}` | {name} | {field.without} | {field.cost} | {reason} | {required} |")
+    return "\n".join(rows)
+
+
+def formats_table() -> str:
+    """Which files `import-emg` reads, and what to do with others."""
+    read = ", ".join(f"`{extension}`" for extension in READERS)
+    rows = [f"Read are {read}. Of others:", "", "| file | instead |", "|---|---|"]
+    instead: dict[str, list[str]] = {}
+    for extension, advice in UNREADABLE.items():
+        instead.setdefault(advice, []).append(f"`{extension}`")
+    rows += [f"| {', '.join(names)} | {advice} |" for advice, names in instead.items()]
+    return "\n".join([*rows, "| anything else | export it as EDF, `.mat` or text (Neurosoft: EDF or ASCII) |"])
+
+
+def muscles_table() -> str:
+    """The names of muscles, with what is read as the same."""
+    rows = ["| name | read as the same |", "|---|---|"]
+    return "\n".join([*rows, *(f"| `{name}` | {', '.join(others)} |" for name, others in VOCABULARY.items())])
+
+
+PARTS = {"fields": fields_table, "formats": formats_table, "muscles": muscles_table}
+
+
+def with_parts(path: Path) -> str:
+    """A page written by hand, with the parts between `<!-- NAME: begin -->` and `<!-- NAME: end -->` from the code."""
+    text = path.read_text(encoding="utf-8")
+    for name, part in PARTS.items():
+        start, end = f"<!-- {name}: begin, written by docs/generate.py -->", f"<!-- {name}: end -->"
+        if start in text:
+            before, _, rest = text.partition(start)
+            text = f"{before}{start}\n\n{part()}\n\n{end}{rest.partition(end)[2]}"
+    return text
+
+
+def recording_page() -> str:
+    return with_parts(ROOT / "docs" / "recording-tms.md")
+
+
 PAGES = {
+    ROOT / "docs" / "recording-tms.md": recording_page,
     ROOT / "docs" / "trial-tables.md": trial_tables_page,
     ROOT / "docs" / "markers.md": markers_page,
     ROOT / "docs" / "settings.md": settings_page,

@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 
 from lbpneuro import cli
+from lbpneuro.commands.import_emg import BOUTS
+from lbpneuro.io.bouts import POLARITIES
 from lbpneuro.io.config import read_config, resolve
 from lbpneuro.io.files import read_tsv
 from lbpneuro.steps import meps
@@ -62,13 +64,14 @@ def test_blocks_of_a_text_file(tmp_path, capsys):
     file.write_text("EMG (mV)\n" + "\n".join(f"{value * 1e3:.7f}" for value in signal) + "\n")
     events = tmp_path / "blocks.tsv"
     events.write_text("onset_ms\tblock\tintensity_mso\tremark\n1000\tpre\t55\ta\n2000\tpre\t55\tb\n")
-    given = ["--muscle", "1=FDI", "--sfreq", 2000, "--events", events, "--bout-polarity", 1, 1]
+    given = ["--muscle", "1=FDI", "--sfreq", 2000, "--events", events, "--bouts", "anodal", "anodal"]
     code, said = run_import(capsys, file, *given, out=tmp_path / "study", task="plasticity")
     assert code == 0
     assert "Columns that are not written: remark" in said.out
     table, sidecar = responses(tmp_path, tmp_path / "study", "plasticity")
     assert table["block"].tolist() == ["pre", "pre"]
-    assert sidecar["BoutPolarity"] == [1, 1]
+    assert sidecar["BoutPolarity"] == ["anodal", "anodal"]
+    assert set(BOUTS) == set(POLARITIES)
     np.testing.assert_allclose(table["p2p_uv"], 400, rtol=0.1)
 
 

@@ -20,7 +20,7 @@ LEVELS = ("participant", "group")
 GROUP_RULES = ("participant_table", "participant_report", "cohort_tables", "describe", "group_report", "group")
 AMONG_FINISHED = "dynamic_rows"
 FINISHED_RULES = ("dynamic_states", "dynamic", AMONG_FINISHED)
-SHOWN_FAILURES = 10
+SHOWN_FAILURES = 20
 INTERRUPTED = 130
 SECONDS_TO_STOP = 20
 
@@ -31,6 +31,8 @@ sub-commands (each has its own --help):
   lbpneuro reference OUT_DIR  a reference cohort from your own controls, for gray-matter volumes adjusted for head size
   lbpneuro import-emg FILE    a recording with TMS pulses (EDF, BrainVision, Spike2, MATLAB, text ...) to EMG-BIDS
   lbpneuro effect-size        d, Hedges' g and Glass's delta of two groups, with intervals, from published numbers
+  lbpneuro trial OUT_DIR      arms of a trial: adjusted differences, mixed model, effect sizes, responders
+  lbpneuro compare OUT_DIR    groups at one time, with what is known of values beyond a limit
   lbpneuro status OUT_DIR     done, failed (with reason) and missing, per participant and family
   lbpneuro selftest           simulate, analyse, and compare what was recovered with what was planted
 
@@ -57,6 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         "recovery": recovery,
         "reference": reference,
         "effect-size": _command("effect_size"),
+        "trial": _command("trial"),
+        "compare": _command("compare"),
         "import-emg": _command("import_emg"),
     }
     try:
@@ -324,8 +328,8 @@ def report_status(out: Path) -> int:
 # -- sub-commands -----------------------------------------------------------------------------------------------------
 
 
-def simulate(argv: Sequence[str]) -> int:
-    """Write a simulated study."""
+def simulate_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``lbpneuro simulate``."""
     parser = argparse.ArgumentParser(prog="lbpneuro simulate", description="Write a BIDS study with known truth.")
     parser.add_argument("out", type=Path, help="folder to write: raw/, fmriprep/, truth.tsv")
     parser.add_argument("--participants", type=int, default=8, metavar="N", help="default 8, half with low back pain")
@@ -358,11 +362,38 @@ def simulate(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--look", choices=("whole", "defaced", "stripped"), default="whole", help="with --raw-anat: what of the head"
     )
+    parser.add_argument(
+        "--trial", action="store_true", help="a two-arm trial of questionnaires at three sessions, and nothing else"
+    )
+    parser.add_argument(
+        "--template",
+        choices=("tms", "tms-navigated"),
+        help="write a template of a TMS study instead, to be replaced by your own recordings: OUT is the BIDS dataset",
+    )
     parser.add_argument("--nprocs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes")
     parser.add_argument("--if-missing", action="store_true", help="do nothing where the study already is")
+    return parser
+
+
+def simulate(argv: Sequence[str]) -> int:
+    """Write a simulated study."""
+    parser = simulate_parser()
     options = parser.parse_args(argv)
     if options.if_missing and (options.out / "truth.tsv").is_file():
         print(f"{options.out}: the simulated study is already there.")
+        return 0
+    if options.trial:
+        from lbpneuro.simulate.trial import simulate_trial
+
+        simulate_trial(options.out, people=options.participants, seed=options.seed, effect=options.effect)
+        print(f"{options.out}: {options.participants} people in two arms; try: lbpneuro trial {options.out} --arm arm ")
+        print("  --control usual_care --outcome nrs.nrs_7d_average rmdq.rmdq_total --covariate age")
+        return 0
+    if options.template:
+        from lbpneuro.simulate.tms_template import write_template
+
+        write_template(options.out, navigated=options.template == "tms-navigated", seed=options.seed)
+        print(f"{options.out}: template of a TMS study; its README says what each file is.")
         return 0
     shared = {"participants": options.participants, "seed": options.seed, "effect": options.effect}
     shared |= {"resolution_mm": options.resolution or (1.0 if options.raw_anat else 4.0)}

@@ -402,14 +402,6 @@ def test_intensity():
         assert meps.intensity_changed(pd.DataFrame({"intensity_mso": [60.0, other]}), more_than=2.0) == changed
 
 
-def test_polarity():
-    assert meps.bout_polarity({"BoutPolarity": [1, 1]}, path="here") == (1, 1)
-    assert meps.bout_polarity({}, path="here") == ()
-    for wrong in ("anodal", [2], 1):
-        with pytest.raises(InputError, match="must list 1, -1 or 0 per bout"):
-            meps.bout_polarity({"BoutPolarity": wrong}, path="here")
-
-
 def test_every_column_and_threshold_is_documented():
     assert set(meps.column_dictionary()) == set(meps.COLUMNS)
     assert set(meps.source_status("mep").values()) <= {"verified", "unverified", "design"}

@@ -284,6 +284,22 @@ def test_trial_tables_of_a_derivative(tmp_path: Path) -> None:
     assert str(given / tables[2]) in units["sub-03"]["files"]["tms"]
 
 
+def test_every_session_reads_the_trials_of_the_sham_session(tmp_path: Path) -> None:
+    names = [f"sub-01/ses-{label}/emg/sub-01_ses-{label}_task-plasticity_meps.tsv" for label in ("a", "b", "sham")]
+    tree(tmp_path / "raw", names)
+    for sham, expected in ((None, 1), ("sham", 2)):
+        config = settings(tmp_path)
+        config["plasticity"]["sham_session"] = sham
+        units = load_plan(config)["units"]
+        found = {name: [Path(path).name for path in unit["files"]["plasticity"]] for name, unit in units.items()}
+        assert {name: len(files) for name, files in found.items()} == {
+            "sub-01_ses-a": expected,
+            "sub-01_ses-b": expected,
+            "sub-01_ses-sham": 1,
+        }
+        assert all(len(unit["files"]["tms"]) == 1 for unit in units.values())
+
+
 def test_tables_of_a_recording_are_inherited(tmp_path: Path) -> None:
     """From the participant's folder and the root of the dataset; each device has its own channels."""
     run = "sub-01/ses-1/emg/sub-01_ses-1_task-motormap"

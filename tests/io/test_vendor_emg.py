@@ -242,10 +242,9 @@ def test_text_among_the_numbers(tmp_path, signal):
         ("map.cfs", "CED Signal: export it as .mat"),
         ("map.smrx", "export it as .smr"),
         ("map.adicht", "LabChart: export it as EDF"),
-        ("map.nmp", "Neurosoft: export it as EDF"),
         ("map.acq", "AcqKnowledge"),
         ("map.xlsx", "save the sheet as CSV"),
-        ("map.xyz", "none of the formats"),
+        ("map.xyz", "none of the formats that are read: export it as EDF"),
         ("map", "a file without extension"),
     ],
 )

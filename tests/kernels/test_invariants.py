@@ -27,6 +27,7 @@ from lbpneuro.kernels import (
     motor_map,
     nuisance,
     responders,
+    scales,
     spectral,
     windows,
 )
@@ -360,6 +361,9 @@ CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
     "quality.tsnr_left_out": lambda rng: {"series": bold(rng), "keep": keep()},
     "quality.long_segments": lambda rng: {"keep": keep(), "shortest": 3},
     "quality.jackknife_spread": lambda rng: {"left_out": rng.standard_normal((20, 3))},
+    "scales.item_total": lambda rng: {"points": np.where(rng.random(10) < 0.2, np.nan, rng.integers(0, 5, 10))},
+    "scales.sum_of": lambda rng: {"totals": [scales.item_total(rng.uniform(0, 4, 5)) for _ in range(2)]},
+    "scales.all_the_same": lambda rng: {"answers": rng.integers(0, 5, 10).astype(float)},
     "smoothing.smooth_in_mask": lambda rng: {
         "values": rng.standard_normal((3, 40)),
         "mask": np.arange(60).reshape(3, 4, 5) % 3 != 0,
@@ -536,6 +540,11 @@ CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
         "fit": (rng.random((5, 4)), np.eye(4) * np.ones((5, 1, 1))),
     },
     "plasticity.log_amplitude": lambda rng: {"p2p_uv": rng.lognormal(6, 0.5, (2, 20))},
+    "plasticity.log_contrast": lambda rng: {
+        "blocks_uv": [rng.lognormal(6, 0.5, 20), rng.lognormal(6, 1, 9)],
+        "weights": [0.5, -1.0],
+    },
+    "plasticity.trapezoid_weights": lambda rng: {"minutes": [0.0, 10.0, 25.0]},
     "plasticity.log_ratio": lambda rng: {"block_uv": rng.lognormal(6, 0.5, 20), "reference_uv": rng.lognormal(6, 1, 9)},
     "mep_timing.within": lambda rng: {**TIMED, "window": WINDOW},
     "mep.subtract_hum": lambda rng: {"epochs": epochs(rng), **TIMED, "frequency": 50.0, "window": QUIET},

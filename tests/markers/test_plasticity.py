@@ -17,6 +17,9 @@ SETTINGS = {
     "block_trials_flag": 30,
     "floor_uv": 100,
     "ceiling_uv": 3000,
+    "jitter_minutes": 3,
+    "interval": "welch",
+    "bootstrap": 500,
 }
 CONFIG = {"plasticity": SETTINGS}
 
@@ -47,6 +50,13 @@ def blocks(**changes):
     return Blocks(**{**values, **changes})
 
 
+def with_sham(**changes):
+    """A session whose sham went nowhere, but for a drift of 10 % at every later block."""
+    flat = {name: block(1100, n=25) for name in ("between", "post00", "post10", "post20")}
+    sham = blocks(amplitudes={"pre": block(1000, n=25), **flat}, polarity=(0, 0), **changes.pop("of_sham", {}))
+    return blocks(sham=sham, **changes)
+
+
 def without(name):
     whole = blocks()
     return replace(
@@ -72,7 +82,10 @@ def test_signs_of_all_markers():
     assert plasticity.hp_first_bout(data)[()].value == pytest.approx(np.log(1501 / 1001))
     assert plasticity.hp_reversal(data)[("post20",)].value == pytest.approx(np.log(1501 / 701))
     assert plasticity.hp_valid_priming(data)[()].value == 1.0
-    assert all(each.status is Status.OK for marker in plasticity.MARKERS for each in marker.function(data).values())
+    found = {
+        marker.name: marker.function(data) for marker in plasticity.MARKERS if marker is not plasticity.HP_INDEX_SHAM
+    }
+    assert all(each.status is Status.OK for estimates in found.values() for each in estimates.values())
 
 
 def test_inhibitory_bouts_turn_the_sign():
@@ -93,7 +106,7 @@ def test_inhibitory_bouts_turn_the_sign():
     ids=["no baseline", "intensity changed"],
 )
 def test_void_protocol(marker, data, reason):
-    for estimate in marker.function(data).values():
+    for estimate in marker.function(replace(data, sham=with_sham().sham)).values():
         assert (estimate.status, estimate.reasons) == (Status.FAIL, (reason,))
 
 
@@ -167,8 +180,8 @@ def test_many_rejected_trials_are_flagged():
 
 def test_slow_sampling_is_flagged():
     for marker in plasticity.MARKERS:
-        found = marker.function(blocks(slow=True))
-        assert {estimate.reasons for estimate in found.values()} == {(Reason.LOW_SAMPLING_RATE,)}
+        found = marker.function(with_sham(slow=True))
+        assert all(Reason.LOW_SAMPLING_RATE in estimate.reasons for estimate in found.values())
 
 
 def test_more_than_a_fifth_of_clipped_trials_leaves_no_value():
@@ -212,3 +225,106 @@ def test_planted_change_is_recovered():
         deviation, error, covered = np.array(rows, dtype=float).T
         assert abs(deviation.mean()) < error.mean() / 4, name
         assert 0.93 <= covered.mean() <= 0.97, name
+
+
+def test_time_course_in_one_number():
+    data = blocks()
+    indices = {name: plasticity.hp_index(data)[(name,)].value for name in data.after}
+    area = 0.25 * indices["post00"] + 0.5 * indices["post10"] + 0.25 * indices["post20"]
+    assert plasticity.hp_index_auc(data)[()].value == pytest.approx(area)
+    assert plasticity.hp_index_mean(data)[()].value == pytest.approx(np.mean(list(indices.values())))
+    assert plasticity.hp_index_auc(data)[()].n == 120
+    for function in (plasticity.hp_index_auc, plasticity.hp_index_mean):
+        assert function(without("post20"))[()].reasons == (Reason.NOT_ACQUIRED,)
+    single = blocks(settings={**SETTINGS, "blocks": ["post10"]})
+    assert plasticity.hp_index_auc(single)[()].reasons == (Reason.NOT_ACQUIRED,)
+    assert plasticity.hp_index_mean(single)[()].value == pytest.approx(indices["post10"])
+
+
+def test_unequal_times_weigh_by_how_long_they_stand():
+    data = blocks(settings={**SETTINGS, "blocks": ["post00", "post10", "post30"]}, amplitudes={"post30": block(1000)})
+    indices = [plasticity.hp_index(data)[(name,)].value for name in data.after]
+    expected = (10 * (indices[0] + indices[1]) / 2 + 20 * (indices[1] + indices[2]) / 2) / 30
+    assert plasticity.hp_index_auc(data)[()].value == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("polarity", [(1, 1), (-1, -1)])
+def test_sham_is_taken_off_with_its_noise(polarity):
+    data = with_sham(polarity=polarity)
+    plain, found = plasticity.hp_index(data)[("post10",)], plasticity.hp_index_sham(data)[("post10",)]
+    sham = -polarity[0] * np.log(1101 / 1001)
+    assert found.value == pytest.approx(plain.value - sham)
+    assert found.se > plain.se
+    assert found.n == 110
+    assert Reason.FEW_TRIALS in found.reasons
+
+
+def test_sham_needs_a_session_with_sham_bouts():
+    level = ("post10",)
+    assert plasticity.hp_index_sham(blocks())[level].status is Status.MISSING
+    real = replace(with_sham().sham, polarity=(1, 1))
+    assert plasticity.hp_index_sham(blocks(sham=real))[level].reasons == (Reason.INVALID_INPUT,)
+    assert plasticity.hp_index_sham(with_sham(polarity=(1, -1)))[level].reasons == (Reason.MIXED_POLARITY,)
+    lost = replace(with_sham().sham, delivered={})
+    assert plasticity.hp_index_sham(blocks(sham=lost))[level].reasons == (Reason.NOT_ACQUIRED,)
+
+
+def test_class_and_probability_follow_the_interval():
+    reversed_, moved_on, nothing = (blocks(amplitudes={"post10": block(uv)}) for uv in (500, 2000, 1010))
+    level = ("post10",)
+    for data, kind in ((reversed_, 1), (moved_on, -1), (nothing, 0)):
+        assert plasticity.hp_class(data)[level].value == kind
+        index = plasticity.hp_index(data)[level]
+        assert (index.ci_low > 0) - (index.ci_high < 0) == kind
+    probabilities = [plasticity.hp_probability(data)[level].value for data in (reversed_, moved_on, nothing)]
+    assert probabilities[0] > 0.975
+    assert probabilities[1] < 0.025
+    assert 0.4 < probabilities[2] < 0.5
+
+
+def test_without_priming_the_class_is_unproven():
+    level = ("post10",)
+    for data in (without("between"), blocks(amplitudes={"between": block(1010)})):
+        for function in (plasticity.hp_class, plasticity.hp_probability):
+            assert Reason.PRIMING_UNPROVEN in function(data)[level].reasons
+        assert Reason.PRIMING_UNPROVEN not in plasticity.hp_index(data)[level].reasons
+    assert plasticity.hp_class(blocks())[level].status is Status.OK
+
+
+def test_assumed_polarity_is_flagged_where_it_matters():
+    data = blocks(assumed=True)
+    assert plasticity.hp_index(data)[("post10",)].reasons == (Reason.PROTOCOL_ASSUMED,)
+    assert plasticity.hp_first_bout(data)[()].reasons == (Reason.PROTOCOL_ASSUMED,)
+    assert plasticity.block_log_ratio(data)[("post10",)].status is Status.OK
+    assert plasticity.hp_detectable(data)[("post10",)].status is Status.OK
+
+
+def test_a_block_off_its_time_has_no_value():
+    data = blocks(late={"post10": 3.0, "post20": -3.1})
+    assert plasticity.hp_index(data)[("post10",)].status is Status.OK
+    assert plasticity.hp_index(data)[("post20",)].reasons == (Reason.OFF_SCHEDULE,)
+    assert plasticity.hp_index_auc(data)[()].reasons == (Reason.OFF_SCHEDULE,)
+
+
+def test_bootstrap_intervals_are_near_those_of_welch():
+    other = blocks(settings={**SETTINGS, "interval": "bootstrap", "bootstrap": 4000})
+    for function in (plasticity.hp_index, plasticity.hp_reversal):
+        for level, estimate in function(blocks()).items():
+            found = function(other)[level]
+            assert found.value == estimate.value
+            assert found.ci_low == pytest.approx(estimate.ci_low, abs=0.02)
+            assert found.ci_high == pytest.approx(estimate.ci_high, abs=0.02)
+            assert found != estimate
+
+
+def test_detectable_change_has_its_power():
+    """Simulated at the smallest detectable ratio, four fifths of the sessions give an interval without 0."""
+    rng = np.random.default_rng(2)
+    found = plasticity.hp_detectable(blocks())[("post10",)].value
+    sd = np.log(block(1000) + 1).std(ddof=1)
+    hits = 0
+    for _ in range(600):
+        sizes = {name: 1000 * np.exp(sd * rng.standard_normal(30)) for name in ("pre", "post10")}
+        data = blocks(amplitudes={**sizes, "post10": sizes["post10"] * np.exp(found)})
+        hits += plasticity.block_log_ratio(data)[("post10",)].ci_low > 0
+    assert hits / 600 == pytest.approx(0.8, abs=0.05)

@@ -66,6 +66,24 @@ def resampled_means_by_loop(trials, *, n_draws, rng):
     return found
 
 
+def studentised_interval_by_loop(block, reference, *, level, n_draws, rng):
+    """Bootstrap-t of the difference of mean logs, one resample at a time."""
+    logs = [np.log(np.array(block) + 1), np.log(np.array(reference) + 1)]
+    picks = [rng.integers(0, one.size, (n_draws, one.size)) for one in logs]
+
+    def difference(a, b):
+        return a.mean() - b.mean(), math.sqrt(a.var(ddof=1) / a.size + b.var(ddof=1) / b.size)
+
+    value, error = difference(*logs)
+    pivots = []
+    for draw in range(n_draws):
+        again, own = difference(*(one[pick[draw]] for one, pick in zip(logs, picks, strict=True)))
+        if own > 0:
+            pivots.append((again - value) / own)
+    low, high = np.quantile(pivots, [(1 - level) / 2, (1 + level) / 2])
+    return value - high * error, value - low * error
+
+
 def prominent_peaks_by_flood(means, near, *, share, threshold):
     """Sites above ``threshold`` from which every way to a higher site goes down by ``share`` of the maximum."""
     top, peaks = max(means), set()

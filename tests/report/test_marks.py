@@ -122,6 +122,18 @@ def test_strip_shows_everyone_and_counts_the_absent():
     assert strip_plot([Strip("LBP", [absent()])]) == ""
 
 
+def test_no_mean_is_drawn_over_values_beyond_a_limit():
+    measured = [row(value) for value in (0.2, 0.3, 0.4, 0.5, 0.6)]
+    beyond = absent(status=Status.FAIL, reason=Reason.CENSORED_AT_LIMIT)
+    assert 'class="mean"' in str(strip_plot([Strip("LBP", measured)]))
+    markup = str(strip_plot([Strip("LBP", [*measured, beyond])]))
+    assert 'class="mean"' not in markup
+    assert "+1 ⇥" in markup
+    assert "○" not in markup
+    assert "mean –" in markup
+    assert "1 beyond a limit" in markup
+
+
 def test_colour_is_that_of_the_group_in_all_sessions():
     one = dataclasses.replace(row(0.4), session="ses-1")
     rows = [one, dataclasses.replace(one, session="ses-2"), dataclasses.replace(one, participant="sub-02")]

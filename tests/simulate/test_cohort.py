@@ -118,7 +118,7 @@ def test_events_positions_and_muscles_fit_together(study_folder):
     counts = events["nibs_position_id"].value_counts()
     assert set(counts) == {5}
     assert set(counts.index) == set(positions["nibs_position_id"])
-    assert sorted(set(np.diff(sorted(set(positions["x"]))))) == [10]
+    assert sorted(set(np.diff(sorted(set(positions["position_x"]))))) == [10]
     blocks = pd.read_csv(folder / "emg/sub-02_task-plasticity_events.tsv", sep="\t")["block"]
     assert tuple(dict.fromkeys(blocks)) == BLOCKS
 

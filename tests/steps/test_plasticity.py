@@ -45,7 +45,9 @@ def lab_table(tmp_path, *, sidecar=None, name="sub-01_task-plasticity_meps.tsv",
 
 def test_table_of_a_lab(tmp_path, settings):
     rows, sidecar = rows_of(lab_table(tmp_path), settings, tmp_path)
-    assert rows["value"].notna().all()
+    sham = rows.index.get_level_values("marker") == "hp_index_sham"
+    assert rows.loc[~sham, "value"].notna().all()
+    assert set(rows.loc[sham, "reason"]) == {"not_acquired"}
     for block in ("post00", "post10", "post20"):
         expected = -np.log(BLOCKS[block] / BLOCKS["pre"])
         assert rows.loc[("hp_index", block), "value"] == pytest.approx(expected, abs=0.25)
@@ -54,10 +56,12 @@ def test_table_of_a_lab(tmp_path, settings):
     assert sidecar["SourceStatus"]["floor_uv"] == "design"
 
 
-def test_unknown_polarity_leaves_the_block_ratios(tmp_path, settings):
-    rows, _ = rows_of(lab_table(tmp_path, sidecar={}), settings, tmp_path)
-    assert rows.loc[("hp_index", "post10"), "status"] == "fail"
+def test_unknown_polarity_is_that_of_the_settings_and_flagged(tmp_path, settings):
+    rows, sidecar = rows_of(lab_table(tmp_path, sidecar={}), settings, tmp_path)
+    assert rows.loc[("hp_index", "post10"), "reason"] == "protocol_assumed"
     assert rows.loc[("block_log_ratio", "post10"), "status"] == "ok"
+    assert sidecar["ProtocolAssumed"] is True
+    assert rows["method"].str.endswith("anodal, anodal; 7-3-5 min").all()
 
 
 def test_wrong_polarity_is_said(tmp_path, settings):
@@ -75,7 +79,7 @@ def test_other_task_is_not_acquired(tmp_path, settings):
 def test_missing_baseline(tmp_path, settings):
     blocks = {name: size for name, size in BLOCKS.items() if name != "pre"}
     rows, _ = rows_of(lab_table(tmp_path, blocks=blocks), settings, tmp_path)
-    assert set(rows["reason"]) == {"no_baseline"}
+    assert set(rows.drop("hp_index_sham", level="marker")["reason"]) == {"no_baseline"}
 
 
 def test_clipped_block_and_slow_sampling_reach_the_rows(tmp_path, settings):
@@ -104,5 +108,39 @@ def test_recording_to_rows(tmp_path, settings):
     for block in ("post00", "post10", "post20"):
         expected = -np.log(BLOCKS[block] / BLOCKS["pre"])
         assert rows.loc[("hp_index", block), "value"] == pytest.approx(expected, abs=0.03)
-    assert set(rows["reason"]) == {"few_trials"}
-    assert sidecar["Outputs"] == ["sub-01/emg/sub-01_task-plasticity_desc-average_emg.tsv"]
+    assert set(rows.drop("hp_index_sham", level="marker")["reason"]) == {"few_trials"}
+    names = ("average_emg", "blocks_meps", "course_meps")
+    assert sidecar["Outputs"] == [f"sub-01/emg/sub-01_task-plasticity_desc-{name}.tsv" for name in names]
+
+
+def test_unnamed_blocks_follow_from_the_times(tmp_path, settings):
+    path = lab_table(tmp_path, sidecar={"BoutPolarity": ["anodal", "anodal"], "BoutStartMinutes": [3, 13]})
+    table = pd.read_csv(path, sep="\t")
+    named, _ = rows_of(path, settings, tmp_path)
+    starts = {"pre": 0, "between": 10, "post00": 18, "post10": 29, "post20": 38}
+    onset = 60 * table["block"].map(starts) + 4.0 * (table["trial"] % 30)
+    table.drop(columns="block").assign(onset_s=onset).to_csv(path, sep="\t", index=False)
+    rows, sidecar = rows_of(path, settings, tmp_path)
+    pd.testing.assert_series_equal(rows["value"], named["value"])
+    assert sidecar["BlockLatenessMinutes"] == {"post00": 0.0, "post10": 1.0, "post20": 0.0}
+
+
+def test_a_sham_session_is_taken_off(tmp_path, settings):
+    config = json.loads(settings.read_text())
+    config["plasticity"]["sham_session"] = "sham"
+    settings.write_text(json.dumps(config))
+    flat = dict.fromkeys(BLOCKS, 1000)
+    real = lab_table(tmp_path, name="sub-01_ses-real_task-plasticity_meps.tsv")
+    sham = lab_table(
+        tmp_path, name="sub-01_ses-sham_task-plasticity_meps.tsv", blocks=flat, sidecar={"BoutPolarity": [0, 0]}
+    )
+    out = tmp_path / "out" / "sub-01" / "ses-real" / "emg" / "sub-01_ses-real_desc-plasticity_markers.tsv"
+    who = ["--participant", "sub-01", "--session", "ses-real"]
+    arguments = ["--in", str(real), str(sham), "--out", str(out), "--config", str(settings), *who]
+    assert plasticity.main(arguments) == 0
+    rows = read_tsv(out).set_index(["marker", "block"])
+    index, less = (rows.loc[(name, "post10")] for name in ("hp_index", "hp_index_sham"))
+    assert index["n"] == 60
+    assert less["n"] == 120
+    assert less["se"] > index["se"]
+    assert less["value"] == pytest.approx(index["value"], abs=3 * less["se"])

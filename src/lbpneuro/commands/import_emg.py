@@ -41,6 +41,7 @@ REQUIRED = (
     ("--power-line", "HZ", "mains frequency, 50 or 60", float),
 )
 UNITS = ("uV", "mV", "V")
+BOUTS = ("anodal", "cathodal", "itbs", "ctbs", "excitatory", "inhibitory", "sham")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -103,12 +104,11 @@ def _add_more(group: argparse._ArgumentGroup) -> None:
     add("--ground", metavar="TEXT", help="where the ground electrode was")
     add("--manufacturer", metavar="NAME", help="of the amplifier")
     add(
-        "--bout-polarity",
+        "--bouts",
         nargs="+",
-        type=int,
-        choices=(1, -1, 0),
-        metavar="N",
-        help="plasticity: 1 excitatory, -1 inhibitory, 0 sham, per bout in order",
+        choices=BOUTS,
+        metavar="BOUT",
+        help=f"plasticity: what each bout was, in order: {', '.join(BOUTS)}",
     )
     add("--overwrite", action="store_true", help="replace the recording if it is there")
 
@@ -165,7 +165,7 @@ def _with_range(recording: Any, millivolts: float | None) -> Any:
 def _target(options: argparse.Namespace) -> Any:
     from lbpneuro.io.emg_import import Target
 
-    more = {"EMGGround": options.ground, "Manufacturer": options.manufacturer, "BoutPolarity": options.bout_polarity}
+    more = {"EMGGround": options.ground, "Manufacturer": options.manufacturer, "BoutPolarity": options.bouts}
     return Target(
         root=options.out,
         subject=options.subject.removeprefix("sub-"),

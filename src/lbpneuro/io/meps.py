@@ -388,11 +388,21 @@ def source_status(section: str) -> dict[str, str]:
     return {name: entry.get("evidence", "design") for name, entry in properties.items()}
 
 
+PROTOCOL_KEYS = (
+    "BoutPolarity",
+    "BoutDurationMinutes",
+    "BoutGapMinutes",
+    "BoutStartMinutes",
+    "BlockStartMinutes",
+    "TaskName",
+)
+
+
 def protocol(recording: Recording, nibs: Sequence[Path]) -> dict[str, Any]:
     """Return what the sidecars say of the stimulation that the marker steps need, the recording's first."""
     found: dict[str, Any] = {}
     for metadata in (*(read_metadata(path) for path in nibs), recording.metadata):
-        found |= {key: metadata[key] for key in ("BoutPolarity", "TaskName") if key in metadata}
+        found |= {key: metadata[key] for key in PROTOCOL_KEYS if key in metadata}
     return found
 
 
@@ -470,7 +480,7 @@ def _with_microvolts(table: pd.DataFrame, metadata: Mapping[str, Any], *, path: 
 
 def _require_columns(table: pd.DataFrame, path: Path) -> None:
     absent = [] if "p2p_uv" in table else ["p2p_uv"]
-    if not {"block", "site_id", "x", "x_mm", "x_cm", "grid_x_cm", "grid_x_mm"} & set(table.columns):
+    if not {"block", "onset_s", "site_id", "x", "x_mm", "x_cm", "grid_x_cm", "grid_x_mm"} & set(table.columns):
         absent.append("block (or site, x, y)")
     if absent:
         raise InputError(
@@ -804,20 +814,6 @@ def intensity_changed(table: pd.DataFrame, *, more_than: float = 0.5) -> bool:
     """Return whether trials were given at stimulator outputs ``more_than`` % of the maximum apart."""
     known = table["intensity_mso"].dropna().to_numpy(dtype=float)
     return bool(known.size and np.ptp(known) > more_than)
-
-
-def bout_polarity(metadata: Mapping[str, Any], *, path: str) -> tuple[int, ...]:
-    """Return the polarity of the bouts: +1 excitatory, -1 inhibitory, 0 sham; empty if the sidecar does not say.
-
-    Raises
-    ------
-    InputError
-        If ``BoutPolarity`` is no list of these numbers.
-    """
-    stated = metadata.get("BoutPolarity", [])
-    if not isinstance(stated, list) or not set(stated) <= {1, -1, 0}:
-        raise InputError(f"{path}: BoutPolarity must list 1, -1 or 0 per bout (e.g. [1, 1]); found {stated!r}.")
-    return tuple(stated)
 
 
 def average_of(tables: Sequence[Path]) -> list[Path]:

@@ -15,7 +15,7 @@ from lbpneuro.errors import ConfigError, InputError, Reason
 from lbpneuro.io.files import read_json, read_tsv
 from lbpneuro.io.tables import LONG_NAME, read_long, wide_name
 from lbpneuro.markers.descriptor import Direction, Marker
-from lbpneuro.registry import MARKERS
+from lbpneuro.registry import INDEX_COLUMNS, MARKERS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,12 +97,9 @@ def with_bounds(table: pd.DataFrame) -> pd.DataFrame:
     """
     index = {marker.name: marker.index for marker in MARKERS}
     known = table[table["marker"].isin(index)]
-    names = [
-        wide_name(row["marker"], (row[name] for name in index[row["marker"]]))
-        for row in known[["marker", *{name for names in index.values() for name in names if name in known}]].to_dict(
-            "records"
-        )
-    ]
+    levels = [name for name in INDEX_COLUMNS if name in known]
+    rows = known[["marker", *levels]].fillna("n/a").to_dict("records")
+    names = [wide_name(row["marker"], (row[name] for name in index[row["marker"]])) for row in rows]
     censored = known["reason"].fillna("").str.split(";").map(lambda reasons: str(Reason.CENSORED_AT_LIMIT) in reasons)
     bounds = {side: known[f"ci_{side}"].where(censored, known["value"]) for side in ("low", "high")}
     made = known.assign(column=names, value=known["value"].mask(censored), **bounds)

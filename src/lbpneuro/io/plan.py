@@ -26,7 +26,7 @@ from lbpneuro.io.structural_plan import EMBEDDED, Who, available, choose, one_pe
 Plan = dict[str, Any]
 Unit = dict[str, Any]
 
-PLAN_VERSION = 10  # raised when the same tree gives another plan, so that no cache of an earlier version is used
+PLAN_VERSION = 11  # raised when the same tree gives another plan, so that no cache of an earlier version is used
 RUN_ENTITIES = ("task", "acq", "ce", "rec", "dir", "run")
 RATED_TASKS = ("task", "control_task")
 MOTION_FILES = ("_desc-confounds_timeseries.tsv", "_desc-confounds_regressors.tsv", "_desc-embedded_func.json")
@@ -69,7 +69,7 @@ def _derivatives(config: Config) -> dict[str, Path]:
 def _chosen_by(config: Config) -> list[Any]:
     """What else a plan depends on: settings, and folders that are not those of a participant."""
     tasks = [config["shift"][key] for key in RATED_TASKS]
-    compared = config["change"]["enabled"]
+    compared = [config["change"]["enabled"], config["plasticity"]["sham_session"]]
     structural = [config["structural"][key] for key in ("source", "allow_mixed_sources", "gm_maps")]
     watched = [folder for root in _derivatives(config).values() for folder in (root, *folders_to_watch(root))]
     changed = [folder.stat().st_mtime_ns for folder in watched]
@@ -227,7 +227,16 @@ def _units(
     compared = compared_files([visit.own for visit in visits], jobs, config=config)
     for unit, files in zip(units, compared, strict=True):
         unit["files"]["change"], unit["absent"]["change"] = _present(files), _dangling(files)
+    _add_sham(units, config["plasticity"]["sham_session"])
     return units
+
+
+def _add_sham(units: Sequence[Unit], session: str | None) -> None:
+    """Let the plasticity step of every session read the trials of the session with sham bouts too."""
+    sham = [path for unit in units if unit["session"] == f"ses-{session}" for path in unit["files"]["plasticity"]]
+    for unit in units:
+        if unit["files"]["plasticity"] and unit["session"] != f"ses-{session}":
+            unit["files"]["plasticity"] = sorted({*unit["files"]["plasticity"], *sham})
 
 
 def _unit(

@@ -197,7 +197,7 @@ SHARED_SETTINGS: Mapping[str, tuple[str, ...]] = {
     "change": ("preprocess.level",),
     "shift": SHIFT_SETTINGS,
     "tms": ("mep", "run.random_seed"),
-    "plasticity": ("mep",),
+    "plasticity": ("mep", "run.random_seed"),
 }
 """What a family depends on besides its own section."""
 

@@ -81,20 +81,13 @@ class Hints:
 UNREADABLE: Mapping[str, str] = {
     ".cfs": "CED Signal: export it as .mat (File > Export As) or as text",
     ".smrx": "Spike2, 64 bit: export it as .smr (File > Export As, 32 bit), .mat or text; its reader is closed source",
-    ".adicht": "LabChart: export it as EDF, .mat or text",
-    ".adidat": "LabChart: export it as EDF, .mat or text",
-    ".nmp": "Neurosoft: export it as EDF or ASCII",
-    ".nsf": "Neurosoft: export it as EDF or ASCII",
+    ".adicht": "LabChart: export it as EDF, .mat or text; its reader runs on Windows only",
     ".acq": "AcqKnowledge: save it as EDF, .mat or text",
-    ".nxe": "Nexstim: export it as EDF or text",
-    ".ses": "Localite or NeuroNavigation session: export the EMG as EDF or text",
-    ".bsproj": "Brainsight project: export the EMG as EDF, or the samples as text",
-    ".bsp": "Brainsight project: export the EMG as EDF, or the samples as text",
-    ".dta": "export it as EDF or text",
     ".xls": "save the sheet as CSV",
     ".xlsx": "save the sheet as CSV",
 }
-"""Formats without an open reader, and what to do instead."""
+"""Formats that are not read, and what to do instead."""
+ELSE = "It is none of the formats that are read: export it as EDF, .mat or text (Neurosoft: EDF or ASCII)"
 
 
 def read_vendor(path: Path, hints: Hints) -> VendorRecording:
@@ -112,7 +105,7 @@ def read_vendor(path: Path, hints: Hints) -> VendorRecording:
     extension = path.suffix.lower()
     reader = READERS.get(extension)
     if reader is None:
-        what = UNREADABLE.get(extension, "it is none of the formats that are read")
+        what = UNREADABLE.get(extension, ELSE)
         known = ", ".join(sorted(READERS))
         raise InputError(f"{path}: {extension or 'a file without extension'} cannot be read. {what}. Read are {known}.")
     try:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup, escape
 
-from lbpneuro.errors import Status
+from lbpneuro.errors import Reason, Status
 from lbpneuro.report.canvas import SERIES
 from lbpneuro.report.rows import Row
 from lbpneuro.report.words import number
@@ -90,6 +90,11 @@ class Strip:
         """Rows with a value, by value."""
         return sorted((row for row in self.rows if math.isfinite(row.value)), key=lambda row: row.value)
 
+    @property
+    def beyond(self) -> int:
+        """How many rows hold a value that is only known to lie beyond a limit; then the others have no mean to show."""
+        return sum(Reason.CENSORED_AT_LIMIT in row.reasons for row in self.rows)
+
 
 def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
     """Return the mean of ``values`` and its 95 % interval by Student's t; the interval is NaN for fewer than five."""
@@ -125,17 +130,22 @@ def _spoken(strips: Sequence[Strip]) -> str:
     texts = []
     for strip in strips:
         values = [row.value for row in strip.present]
-        mean, low, high = mean_interval(values) if values else (math.nan,) * 3
+        mean, low, high = mean_interval(values) if values and not strip.beyond else (math.nan,) * 3
         error = (high - low) / 4
         texts.append(
             f"{strip.label}: {len(values)} values, mean {number(mean, error=error)}, "
             f"95 % interval {number(low, error=error)} to {number(high, error=error)}, {_absent(strip)} without value"
+            + (f", {_empty_beyond(strip)} beyond a limit" if _empty_beyond(strip) else "")
         )
     return str(escape("; ".join(texts)))
 
 
 def _absent(strip: Strip) -> int:
-    return len(strip.rows) - len(strip.present)
+    return len(strip.rows) - len(strip.present) - _empty_beyond(strip)
+
+
+def _empty_beyond(strip: Strip) -> int:
+    return sum(Reason.CENSORED_AT_LIMIT in row.reasons and not math.isfinite(row.value) for row in strip.rows)
 
 
 def _x(value: float, *, low: float, high: float) -> float:
@@ -162,6 +172,7 @@ def _strip(strip: Strip, place: int, *, low: float, high: float) -> str:
         for rank, row in enumerate(thinned(strip.present))
     ]
     absent = f'<tspan class="absent"> +{_absent(strip)} ○</tspan>' if _absent(strip) else ""
+    absent += f'<tspan class="absent"> +{_empty_beyond(strip)} ⇥</tspan>' if _empty_beyond(strip) else ""
     return (
         f'<g style="--c:{colour}"><text class="name" x="0" y="{middle + 4:g}">{escape(strip.label)}</text>'
         + "".join(dots)
@@ -184,7 +195,7 @@ def _dot(row: Row, *, x: float, y: float) -> str:
 
 
 def _mean(strip: Strip, middle: float, *, low: float, high: float) -> str:
-    if not strip.present:
+    if not strip.present or strip.beyond:
         return ""
     mean, left, right = mean_interval([row.value for row in strip.present])
     x = _x(mean, low=low, high=high)

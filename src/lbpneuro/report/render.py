@@ -72,6 +72,7 @@ def write_group_page(path: Path, study: Study) -> None:
         "cohort": cohort,
         "coupling": study.coupling,
         "study": study,
+        "trial": study.trial,
         "head": head_counts(cohort),
         "grid": grid(cohort),
         "strips": distributions(cohort),
@@ -93,7 +94,7 @@ def render(page: str, content: Mapping[str, Any], *, shown_in: Sequence[Visit | 
         If ``spec.yaml`` asks for a figure or content that does not exist.
     """
     drawers: Mapping[str, Callable[[Any], Drawing]] = GROUP_FIGURES if page == "group" else FIGURES
-    sections = read_spec(page, figures=drawers)
+    sections = [each for each in read_spec(page, figures=drawers) if not each.needs or content.get(each.needs)]
     environment = _environment()
     _check_content(environment, page=page, sections=sections)
     drawn = {

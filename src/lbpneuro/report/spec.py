@@ -29,6 +29,7 @@ _SECTION = {
         "title": _TEXT,
         "family": {"enum": sorted(FAMILIES)},
         "content": _TEXT,
+        "needs": _TEXT,
         "figures": {"type": "array", "items": _FIGURE},
     },
     "oneOf": [{"required": ["title"]}, {"required": ["family"]}],
@@ -57,13 +58,14 @@ class FigureSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """One section of a page."""
+    """One section of a page; it is left out where the content of the name ``needs`` is empty."""
 
     id: str
     title: str
     content: str
     family: str | None
     figures: tuple[FigureSpec, ...]
+    needs: str | None = None
 
 
 def read_spec(page: str, *, figures: Collection[str], path: Path = SPEC) -> tuple[Section, ...]:
@@ -104,6 +106,7 @@ def _section(entry: Mapping[str, Any]) -> Section:
         id=entry["id"],
         title=FAMILIES[family] if family else entry["title"],
         content=entry["content"],
+        needs=entry.get("needs"),
         family=family,
         figures=tuple(FigureSpec(**figure) for figure in entry.get("figures", [])),
     )

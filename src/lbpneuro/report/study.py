@@ -1,4 +1,4 @@
-"""All that the page of the study shows: everyone's rows, QC-FC, and the reference states."""
+"""All that the page of the study shows: everyone's rows, QC-FC, the reference states, and the trial."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from lbpneuro.io.files import read_json
 from lbpneuro.io.tables import LONG_NAME
 from lbpneuro.report.cohort import Cohort, read_cohort
 from lbpneuro.report.coupling import Coupling, read_coupling
+from lbpneuro.report.trial import Trial, read_trial
 from lbpneuro.report.visit import NO_SESSION
 from lbpneuro.report.words import number
 
@@ -23,6 +24,7 @@ class Study:
     cohort: Cohort
     coupling: Coupling = field(default_factory=Coupling)
     states: Path | None = None
+    trial: Trial = field(default_factory=Trial)
     session: str = NO_SESSION
 
     @property
@@ -49,10 +51,11 @@ def _known(about: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
 
 
 def read_study(files: Iterable[Path], *, group_column: str) -> Study:
-    """Return the study from its long marker table, and QC-FC and states where they are given or beside it."""
+    """Return the study from its long marker table, and QC-FC, states and trial where they are given or beside it."""
     given = list(files)
     table = next((path for path in given if path.name == f"{LONG_NAME}.tsv"), None)
     cohort = read_cohort(given, group_column=group_column)
     beside = [table.with_name(STATES_NAME)] if table else []
     states = next((path for path in [*given, *beside] if path.name == STATES_NAME and path.is_file()), None)
-    return Study(cohort=cohort, coupling=read_coupling(given), states=states)
+    trial = read_trial(table.parent) if table else Trial()
+    return Study(cohort=cohort, coupling=read_coupling(given), states=states, trial=trial)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from lbpneuro.simulate.stimulation import (
 )
 from lbpneuro.simulate.study import Study
 from lbpneuro.simulate.truth import TruthRow
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PHYSICAL_UV = 32768.0
 PLACEMENT_CM: dict[str, tuple[float, float]] = {
@@ -71,7 +74,7 @@ def write_run(
     write_channels(emg / f"{start}_channels.tsv", pulses.muscles)
     write_electrodes(emg, visit, task=task, muscles=pulses.muscles)
     write_events(emg / f"{start}_events", pulses)
-    write_nibs(nibs, start, pulses=pulses, protocol=protocol)
+    write_nibs(nibs, start, task=task, pulses=pulses, protocol=protocol, navigated=study.navigated)
 
 
 def write_bdf(path: Path, signal: Array, *, muscles: tuple[str, ...], sfreq: float) -> None:
@@ -200,34 +203,98 @@ def position_names(pulses: Pulses) -> list[str]:
     return [f"pos{number:02d}" for number in range(1, len(pulses.site_xy_mm) + 1)]
 
 
-def write_nibs(folder: Path, start: str, *, pulses: Pulses, protocol: dict[str, Any]) -> None:
-    """Write stimulus template, positions and their frame."""
+HEAD_RADIUS_MM = 85.0
+HEAD_CENTRE_MM = (0.0, -18.0, 12.0)
+THRESHOLDS: dict[str, tuple[str, float, float]] = {"motormap": ("aMT", 60.0, 1.2), "plasticity": ("1mV", 58.0, 1.0)}
+"""By task: the reference that the intensity was set by, its value (% of the maximum output), and the multiple of it."""
+RMT_MSO = {"motormap": None, "plasticity": 48.0}
+COLUMNS_OF_STIMULI: dict[str, Any] = {
+    "nibs_event_id": {"Description": "Name of the stimulus, to which the events refer."},
+    "nibs_type": {"Description": "Kind of stimulation.", "Levels": {"TMS": "transcranial magnetic stimulation"}},
+    "stimulator_id": {"Description": "Device, an entry of StimulatorSet."},
+    "nibs_element_id": {"Description": "Coil, an entry of ElementSet."},
+    "stimulus_shape": {"Description": "Shape of the pulse.", "Levels": {"Monophasic": "monophasic pulse"}},
+    "stimulus_intensity": {"Description": "Output of the stimulator.", "Units": "% Maximum Stimulator Output"},
+    "pattern1_count": {"Description": "Pulses of one stimulus."},
+    "pattern1_interval": {"Description": "Time from one pulse to the next.", "Units": "ms"},
+    "intensity_reference": {"Description": "What the intensity was set by, an entry of IntensitySet."},
+    "intensity_scaling": {"Description": "Intensity as a multiple of the reference."},
+}
+
+
+def write_nibs(
+    folder: Path, start: str, *, task: str, pulses: Pulses, protocol: dict[str, Any], navigated: bool
+) -> None:
+    """Write stimuli, positions and their frame as draft 6.3 of BEP037 has them."""
     import pandas as pd
 
+    reference, _, factor = THRESHOLDS[task]
     stimulus = {
         "nibs_event_id": "single",
         "nibs_type": "TMS",
         "stimulator_id": "stim1",
         "nibs_element_id": "coil1",
-        "stimulus_shape": "monophasic",
+        "stimulus_shape": "Monophasic",
         "stimulus_intensity": pulses.intensity_mso,
-        "stimulus_intensity_units": "%MSO",
-        "pulse_count": 1,
+        "pattern1_count": 1,
+        "pattern1_interval": float("nan"),
+        "intensity_reference": reference,
+        "intensity_scaling": factor,
     }
     write_tsv(folder / f"{start}_nibs.tsv", pd.DataFrame([stimulus]))
-    description = {
-        "NIBSBIDSVersion": "draft 6.3",
+    write_json(folder / f"{start}_nibs.json", {**stimulation_metadata(task, navigated=navigated), **protocol})
+    write_tsv(folder / f"{start}_markers.tsv", positions_table(pulses, task, navigated=navigated))
+    about = {"nibs_position_id": {"Description": "Name of the position, to which the events refer."}}
+    write_json(folder / f"{start}_markers.json", about)
+    write_json(folder / f"{start}_coordsystem.json", NAVIGATED_FRAME if navigated else GRID_FRAME)
+
+
+def stimulation_metadata(task: str, *, navigated: bool) -> dict[str, Any]:
+    """Return devices, references of the intensity, and what the columns of the stimuli mean."""
+    reference, value, _ = THRESHOLDS[task]
+    measured = {reference: value, **({"rMT": RMT_MSO[task]} if RMT_MSO[task] else {})}
+    return {
+        "NIBSDescription": "Single pulses of TMS over the motor cortex with concurrent EMG.",
+        "ConcurrentModalities": ["emg"],
         "StimulatorSet": [{"StimulatorID": "stim1", "Manufacturer": "simulated"}],
-        "NIBSElementSet": [{"NIBSElementID": "coil1", "ElementShape": "figure of eight, 70 mm"}],
+        "ElementSet": [{"ElementID": "coil1", "ElementType": "coil", "CoilShape": "figure-of-eight"}],
+        "IntensitySet": [
+            {"IntensityID": name, "Value": output, "Units": "% Maximum Stimulator Output"}
+            for name, output in measured.items()
+        ],
+        **({"NavigationSystem": {"Navigation": True, "NavigationModelName": "simulated"}} if navigated else {}),
+        **COLUMNS_OF_STIMULI,
     }
-    write_json(folder / f"{start}_nibs.json", {**description, **protocol})
-    x, y = pulses.site_xy_mm.T
-    positions = pd.DataFrame({"nibs_position_id": position_names(pulses), "x": x, "y": y, "z": 0.0})
-    write_tsv(folder / f"{start}_markers.tsv", positions)
-    frame = {
-        "NIBSCoordinateSystem": "Other",
-        "NIBSCoordinateUnits": "mm",
-        "NIBSCoordinateSystemDescription": "Grid on the head: origin at the vertex (Cz), x to the right, y to the "
-        "front, z not used.",
-    }
-    write_json(folder / f"{start}_coordsystem.json", frame)
+
+
+def positions_table(pulses: Pulses, task: str, *, navigated: bool) -> pd.DataFrame:
+    """Return the positions of the coil: on the grid of the cap (x, y), or on the head in the space of an image."""
+    import pandas as pd
+
+    places = on_head(pulses.site_xy_mm) if navigated else pulses.site_xy_mm
+    axes = {f"position_{axis}": column.round(3) for axis, column in zip("xyz", places.T, strict=False)}
+    label = {"position_label": "C3"} if task == "plasticity" else {}
+    return pd.DataFrame({"nibs_position_id": position_names(pulses), "nibs_element_id": "coil1", **label, **axes})
+
+
+def on_head(grid_mm: Array) -> Array:
+    """Return the places (n, 3; right, front, up) of a grid (n, 2) measured along a round scalp from its vertex."""
+    along = np.hypot(*grid_mm.T)
+    angle = along / HEAD_RADIUS_MM
+    share = np.divide(np.sin(angle) * HEAD_RADIUS_MM, along, out=np.ones_like(along), where=along > 0)
+    height = HEAD_RADIUS_MM * np.cos(angle)
+    return np.column_stack([grid_mm * share[:, None], height]) + HEAD_CENTRE_MM
+
+
+GRID_FRAME = {
+    "NIBSCoordinateSystem": "Other",
+    "NIBSCoordinateUnits": "mm",
+    "NIBSCoordinateSystemDescription": "Grid of a cap on the head: origin at the vertex (Cz), x to the right, y to the "
+    "front, both along the scalp.",
+}
+NAVIGATED_FRAME = {
+    "NIBSCoordinateSystem": "IndividualMRI",
+    "NIBSCoordinateUnits": "mm",
+    "NIBSCoordinateSystemDescription": "Scanner coordinates of the participant's T1w image: x to the right, y to the "
+    "front, z up.",
+}

@@ -17,7 +17,8 @@ from lbpneuro.simulate.stimulation import MapSettings, PlasticitySettings
 class Study:
     """A simulated study below ``root`` at ``voxel_mm``, with the settings of every modality (None: not measured).
 
-    ``structural`` are programs besides fMRIPrep whose results are written: cat12, freesurfer, fastsurfer.
+    ``structural`` are programs besides fMRIPrep whose results are written: cat12, freesurfer, fastsurfer. ``navigated``
+    gives the positions of the coil on the head, as neuronavigation does, not on the grid of a cap.
     """
 
     root: Path
@@ -31,6 +32,7 @@ class Study:
     hand: EmgSettings = HAND
     pet: PetSettings | None = None
     structural: tuple[str, ...] = ()
+    navigated: bool = False
 
     @property
     def raw(self) -> Path:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import scipy
+from numpy.typing import ArrayLike
 
 from lbpneuro.errors import InputError
 from lbpneuro.kernels.effect_size import (
@@ -47,7 +48,7 @@ class Baseline:
 
 
 def sizes_of_means(
-    data: Groups, *, control: int = 1, before: Groups | None = None, r: float = np.nan, how: Intervals | None = None
+    data: Groups, *, control: int = 1, before: Groups | None = None, r: ArrayLike = np.nan, how: Intervals | None = None
 ) -> dict[str, dict[str, Any]]:
     """Return the difference of two groups, first minus second, raw and standardised.
 

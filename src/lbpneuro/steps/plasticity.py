@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from lbpneuro.io import meps
+from lbpneuro.io import bouts, meps
+from lbpneuro.io.files import write_tsv
 from lbpneuro.kernels.mep import CLIPPED
 from lbpneuro.markers.plasticity import Blocks
 from lbpneuro.steps.command import Config, Measured, OutputFolder, family_step
@@ -19,20 +21,49 @@ def main(argv: Sequence[str]) -> int:
 
 
 def measure(files: list[Path], config: Config, out: OutputFolder) -> Measured:
-    """Return the amplitudes of the muscle by block, and the polarity of the bouts."""
+    """Return the amplitudes of the muscle by block and the protocol; write blocks and trials for the report."""
+    settings = config["plasticity"]
+    own, sham = bouts.of_session(files, out.session, sham=settings["sham_session"])
+    data, protocol = read_blocks(own, config)
+    if sham:
+        data = replace(data, sham=read_blocks(sham, config)[0])
+    task = settings["task"]
+    out.written.extend(meps.average_of(meps.tables_of_task(own, task)))
+    write_tsv(out.file("emg", "meps", ".tsv", task=task, desc="blocks"), bouts.block_table(data))
+    write_tsv(out.file("emg", "meps", ".tsv", task=task, desc="course"), bouts.course_table(data))
+    return Measured(
+        data=data,
+        method=f"{METHOD}; {protocol.words}",
+        sidecar={
+            "SourceStatus": meps.source_status("plasticity"),
+            "BoutPolarity": list(protocol.polarity),
+            "BoutDurationMinutes": list(protocol.minutes),
+            "BoutGapMinutes": protocol.gap,
+            "ProtocolAssumed": protocol.assumed,
+            "BlockLatenessMinutes": dict(data.late),
+            "BlockColumns": bouts.BLOCK_COLUMNS,
+        },
+    )
+
+
+def read_blocks(files: list[Path], config: Config) -> tuple[Blocks, bouts.Protocol]:
+    """Return the blocks of a session and the protocol of its bouts."""
     settings = config["plasticity"]
     where = f"task {settings['task']}"
     table, metadata = meps.read_task(files, settings["task"])
+    protocol = bouts.read_protocol(metadata, settings, path=where)
+    table, late = bouts.with_blocks(table, protocol, settings, path=where)
     amplitudes, delivered = meps.block_amplitudes(table, settings["muscle"], path=where)
-    data = Blocks(
+    blocks = Blocks(
         amplitudes_uv=amplitudes,
         delivered=delivered,
-        polarity=meps.bout_polarity(metadata, path=where),
+        polarity=protocol.polarity,
         intensity_changed=meps.intensity_changed(table),
         settings=settings,
         clipped=meps.rejected_share(meps.of_muscle(table, settings["muscle"]), "block", reason=CLIPPED),
+        late=late,
         slow=meps.sampled_slowly(metadata),
+        assumed=protocol.assumed,
+        seed=config["run"]["random_seed"],
     )
-    out.written.extend(meps.average_of(meps.tables_of_task(files, settings["task"])))
-    facts = {"SourceStatus": meps.source_status("plasticity"), "BoutPolarity": list(data.polarity)}
-    return Measured(data=data, method=METHOD, sidecar=facts)
+    return blocks, protocol

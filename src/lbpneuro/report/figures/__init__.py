@@ -22,6 +22,7 @@ from lbpneuro.report.figures.structural import (
     plot_tissue_contours,
 )
 from lbpneuro.report.figures.tms import plot_mep_waveforms, plot_muscle_maps
+from lbpneuro.report.figures.trial import plot_trial_course, plot_trial_forest
 from lbpneuro.report.study import Study
 from lbpneuro.report.visit import Visit
 
@@ -51,5 +52,7 @@ FIGURES: dict[str, Callable[[Visit], Drawing]] = {
 
 GROUP_FIGURES: dict[str, Callable[[Study], Drawing]] = {
     "group_states": plot_group_states,
+    "trial_forest": lambda study: plot_trial_forest(study.trial),
+    "trial_course": lambda study: plot_trial_course(study.trial),
     "motion_coupling": lambda study: plot_motion_coupling(study.coupling),
 }

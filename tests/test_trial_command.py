@@ -1,0 +1,121 @@
+"""``lbpneuro trial`` on a simulated trial: from files to tables, plans, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from lbpneuro import cli
+from lbpneuro.io.files import read_tsv
+from lbpneuro.stats.trial import COLUMNS, ESTIMATORS
+from lbpneuro.stats.trial_people import ARM_COLUMNS, PEOPLE_COLUMNS
+
+PLAN = """
+arm: arm
+control: usual_care
+covariates: [age, sex]
+outcomes:
+  nrs.nrs_7d_average: {better: lower, mic: 2, mic_share: 0.3, reliability: 0.8, recovered: 0}
+  rmdq.rmdq_total:
+"""
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    assert cli.main(["simulate", str(tmp_path / "trial"), "--trial", "--participants", "60", "--seed", "2"]) == 0
+    (tmp_path / "plan.yaml").write_text(PLAN)
+    return tmp_path
+
+
+def run(study: Path, *options: str) -> int:
+    return cli.main(["trial", str(study / "trial"), *options])
+
+
+def test_from_files_to_tables(study: Path, capsys) -> None:
+    assert run(study, "--plan", str(study / "plan.yaml")) == 0
+    said = capsys.readouterr().out
+    assert "Intention to treat" in said
+    assert "trial_people.tsv" in said
+    folder = study / "trial"
+    for name, columns in (("trial", COLUMNS), ("trial_arms", ARM_COLUMNS), ("trial_people", PEOPLE_COLUMNS)):
+        table, sidecar = read_tsv(folder / f"{name}.tsv"), json.loads((folder / f"{name}.json").read_text())
+        assert list(table) == list(columns)
+        assert set(columns) <= set(sidecar)
+        assert len(pd.read_parquet(folder / f"{name}.parquet")) == len(table)
+    comparisons = read_tsv(folder / "trial.tsv")
+    assert set(comparisons["estimator"]) <= set(ESTIMATORS)
+    assert comparisons["outcome"].unique().tolist() == ["nrs.nrs_7d_average", "rmdq.rmdq_total"]
+    sidecar = json.loads((folder / "trial.json").read_text())
+    assert sidecar["Rules"]["nrs.nrs_7d_average"]["recovered"] == 0
+    assert sidecar["Plan"]["sessions"] == ["ses-week0", "ses-week18", "ses-week52"]
+
+
+def test_planted_effects_are_inside_the_intervals(study: Path) -> None:
+    assert run(study, "--plan", str(study / "plan.yaml")) == 0
+    table, truth = read_tsv(study / "trial" / "trial.tsv"), read_tsv(study / "trial" / "truth.tsv")
+    mixed = table[table["estimator"] == "mixed"].set_index(["outcome", "session"])
+    for row in truth.to_dict("records"):
+        found = mixed.loc[(row["outcome"], row["session"])]
+        assert found["ci_low"] <= row["effect"] <= found["ci_high"]
+
+
+def test_two_runs_give_the_same_bytes(study: Path) -> None:
+    options = ["--plan", str(study / "plan.yaml"), "--ci", "bootstrap"]
+    contents = []
+    for _ in range(2):
+        assert run(study, *options) == 0
+        contents.append({path.name: path.read_bytes() for path in (study / "trial").glob("trial*")})
+    assert contents[0] == contents[1]
+
+
+def test_options_count_more_than_the_plan(study: Path) -> None:
+    more = ["--outcome", "nrs.nrs_7d_average", "--sessions", "week0", "week52", "--level", "0.9"]
+    assert run(study, "--plan", str(study / "plan.yaml"), *more, "--better", "nrs.nrs_7d_average=lower") == 0
+    table = read_tsv(study / "trial" / "trial.tsv")
+    assert set(table["session"]) == {"ses-week52"}
+    assert set(table["outcome"]) == {"nrs.nrs_7d_average"}
+    adjusted = table.set_index("estimator").loc["ancova"]
+    assert adjusted["favours"] == ("arm" if adjusted["ci_high"] < 0 else "neither")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ([], "a trial needs arm (--arm COLUMN), control (--control LEVEL), outcomes (--outcome NAME)"),
+        (["--arm", "arm", "--control", "placebo", "--outcome", "nrs.nrs_7d_average"], "nobody is 'placebo'"),
+        (["--arm", "sex", "--control", "F", "--outcome", "nrs.pain"], "no column pain"),
+        (
+            ["--arm", "arm", "--control", "usual_care", "--outcome", "nrs.nrs_7d_average", "--sessions", "week52"],
+            "there is one session",
+        ),
+        (
+            ["--arm", "arm", "--control", "usual_care", "--outcome", "nrs.nrs_7d_average", "--better", "pain=down"],
+            "--better pain=down",
+        ),
+    ],
+)
+def test_what_is_refused(study: Path, capsys, options: list[str], said: str) -> None:
+    assert run(study, *options) == 2
+    assert said in capsys.readouterr().err
+    assert not list((study / "trial").glob("trial*"))
+
+
+@pytest.mark.parametrize(
+    ("plan", "said"),
+    [
+        ("arm: arm\nkontrol: usual_care\n", "Allowed: arm, control"),
+        ("outcomes:\n  nrs.nrs_7d_average: {better: down}\n", "outcomes.nrs.nrs_7d_average.better"),
+        ("outcomes:\n  nrs.nrs_7d_average: {sem: 1, reliability: 0.8}\n", "outcomes.nrs.nrs_7d_average"),
+        ("- arm\n", "the top level"),
+        ("arm: [unclosed\n", "expected a YAML file"),
+    ],
+)
+def test_a_plan_of_another_form_is_refused(study: Path, capsys, plan: str, said: str) -> None:
+    (study / "plan.yaml").write_text(plan)
+    assert run(study, "--plan", str(study / "plan.yaml")) == 2
+    error = capsys.readouterr().err
+    assert "plan.yaml" in error
+    assert said in error
