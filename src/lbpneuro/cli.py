@@ -33,6 +33,7 @@ sub-commands (each has its own --help):
   lbpneuro effect-size        d, Hedges' g and Glass's delta of two groups, with intervals, from published numbers
   lbpneuro trial OUT_DIR      arms of a trial: adjusted differences, mixed model, effect sizes, responders
   lbpneuro compare OUT_DIR    groups at one time, with what is known of values beyond a limit
+  lbpneuro import-table FILE  a spreadsheet (CSV, XLSX) becomes trial tables and questionnaires, by a small mapping
   lbpneuro status OUT_DIR     done, failed (with reason) and missing, per participant and family
   lbpneuro selftest           simulate, analyse, and compare what was recovered with what was planted
 
@@ -60,6 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "reference": reference,
         "effect-size": _command("effect_size"),
         "trial": _command("trial"),
+        "import-table": _command("import_table"),
         "compare": _command("compare"),
         "import-emg": _command("import_emg"),
     }
@@ -328,6 +330,10 @@ def report_status(out: Path) -> int:
 # -- sub-commands -----------------------------------------------------------------------------------------------------
 
 
+ADDED = ("excitability", "ratings", "pet")
+"""What a simulated study has on request only."""
+
+
 def simulate_parser() -> argparse.ArgumentParser:
     """Return the parser of ``lbpneuro simulate``."""
     parser = argparse.ArgumentParser(prog="lbpneuro simulate", description="Write a BIDS study with known truth.")
@@ -340,6 +346,9 @@ def simulate_parser() -> argparse.ArgumentParser:
         "--resolution", type=float, metavar="MM", help="voxel size: 4, 2 or 1 (default 4; 1 with --raw-anat)"
     )
     parser.add_argument("--ratings", action="store_true", help="add a run in which pain is rated")
+    parser.add_argument(
+        "--excitability", action="store_true", help="add TMS runs with thresholds, recruitment curve, paired pulses"
+    )
     parser.add_argument("--pet", action="store_true", help="add a dynamic TSPO-PET scan with arterial blood")
     parser.add_argument(
         "--structural-source",
@@ -399,10 +408,10 @@ def simulate(argv: Sequence[str]) -> int:
     shared |= {"resolution_mm": options.resolution or (1.0 if options.raw_anat else 4.0)}
     shared |= {"jobs": options.nprocs, "progress": _progress}
     if options.raw_anat:
-        if options.sessions > 1 or options.ratings or options.pet or options.structural_source:
+        if options.sessions > 1 or options.structural_source or any(getattr(options, name) for name in ADDED):
             parser.error(
-                "--raw-anat writes one session per loss and raw images only: leave out --sessions, --ratings, --pet "
-                "and --structural-source."
+                "--raw-anat writes one session per loss and raw images only: leave out --sessions, "
+                f"{', '.join(f'--{name}' for name in ADDED)} and --structural-source."
             )
         from lbpneuro.simulate.head_files import simulate_heads
 
@@ -410,7 +419,7 @@ def simulate(argv: Sequence[str]) -> int:
         return 0
     from lbpneuro.simulate.cohort import simulate_cohort
 
-    chosen = [name for name, wanted in (("ratings", options.ratings), ("pet", options.pet)) if wanted]
+    chosen = [name for name in ADDED if getattr(options, name)]
     more = [*chosen, *options.structural_source]
     simulate_cohort(options.out, sessions=options.sessions, more=more, **shared)
     return 0

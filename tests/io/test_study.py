@@ -111,10 +111,10 @@ def test_whether_anybody_was_analysed(study: Study) -> None:
         ("structural", {"coverage_min": 0.7}, {"structural"}),
         ("change", {"rigid_mm_max": 2}, {"change"}),
         ("preprocess", {"level": "full"}, {"change"}),
-        ("mep", {"hum": False}, {"tms", "plasticity"}),
+        ("mep", {"hum": False}, {"excitability", "tms", "plasticity"}),
         ("dynamic", {"people_min": 7}, {"dynamic"}),
         ("dynamic", {"window_s": 60}, {"functional", "dynamic"}),
-        ("run", {"random_seed": 7}, {"functional", "tms", "dynamic"}),
+        ("run", {"random_seed": 7}, {"functional", "tms", "plasticity", "dynamic"}),
         ("run", {"finished_only": True}, set()),
     ],
 )

@@ -277,7 +277,20 @@ def test_unit_that_is_no_voltage(tmp_path, signal):
         read_vendor(write_edf(tmp_path, signal), Hints(units="mV"))
 
 
-def test_pieces_and_rates_of_spike2(tmp_path, signal):
+def test_channels_of_several_rates(tmp_path, signal):
+    """A slow channel that nobody wants does not keep the others from being read."""
+    path = vendor.write_smr(tmp_path, np.vstack([signal, signal[:1]]), names=("Mult", "Long", "Force"), slow=("Force",))
+    with pytest.raises(InputError, match="sampled at 200, 2000 Hz; name those that"):
+        read_vendor(path, Hints())
+    with pytest.raises(InputError, match="sampled at 200, 2000 Hz"):
+        read_vendor(path, Hints(channels=("Long", "Force")))
+    read = read_vendor(path, Hints(channels=("Long", "Mult")))
+    assert read.names == ("Mult", "Long")
+    np.testing.assert_allclose(read.signal, signal, atol=8e-8)
+    assert read_vendor(path, Hints(channels=("Force",))).sfreq == 200
+
+
+def test_unit_of_spike2(tmp_path, signal):
     with pytest.raises(UnitError, match=r"in which unit channel Mult is .'deg' is no voltage"):
         read_vendor(vendor.write_smr(tmp_path, signal, unit="deg"), Hints())
 

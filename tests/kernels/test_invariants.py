@@ -546,6 +546,19 @@ CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
     },
     "plasticity.trapezoid_weights": lambda rng: {"minutes": [0.0, 10.0, 25.0]},
     "plasticity.log_ratio": lambda rng: {"block_uv": rng.lognormal(6, 0.5, 20), "reference_uv": rng.lognormal(6, 1, 9)},
+    "logistic.logistic_threshold": lambda rng: {
+        "intensity": np.repeat(np.arange(40.0, 60), 2),
+        "answered": (np.repeat(np.arange(40.0, 60), 2) + rng.normal(0, 2, 40) > 50).astype(float),
+        "limits": (0.0, 100.0),
+    },
+    "recruitment.recruitment_curve": lambda rng: {
+        "intensity": np.repeat(np.arange(40.0, 80, 4), 4),
+        "amplitude_uv": 1000
+        / (1 + np.exp(-(np.repeat(np.arange(40.0, 80, 4), 4) - 60) / 4))
+        * rng.lognormal(0, 0.3, 40),
+    },
+    "recruitment.ratio_of_means": lambda rng: {"conditioned": rng.lognormal(0, 1, 12), "test": rng.lognormal(1, 1, 15)},
+    "recruitment.mean_amplitude": lambda rng: {"values": rng.lognormal(0, 1, 12)},
     "mep_timing.within": lambda rng: {**TIMED, "window": WINDOW},
     "mep.subtract_hum": lambda rng: {"epochs": epochs(rng), **TIMED, "frequency": 50.0, "window": QUIET},
     "mep.blank_pulse": lambda rng: {"epochs": epochs(rng), **TIMED, "window": (-0.002, 0.005)},

@@ -92,18 +92,19 @@ def _pascal(text: str, length: int) -> bytes:
     return (bytes([len(text)]) + text.encode("ascii")).ljust(length, b"\0")
 
 
-def write_smr(folder: Path, signal, *, sfreq=2000.0, unit="mV", names=("Mult", "Long"), per_volt=1e3) -> Path:
+def write_smr(folder: Path, signal, *, sfreq=2000.0, unit="mV", names=("Mult", "Long"), per_volt=1e3, slow=()) -> Path:
     """A 32-bit Spike2 file: 16-bit waveforms in ``unit`` over +-5, and an event channel with the pulses.
 
     A block of 512 bytes of header, 140 bytes per channel, then data blocks of 20 bytes of header and their items, as
-    the SON file format has it.
+    the SON file format has it. Channels whose names are in ``slow`` are sampled at a tenth of the rate.
     """
     path = folder / "map.smr"
     tick_s, per_sample = 1e-6, round(1e6 / sfreq)
     blocks, at = [], 1 + 10  # disk blocks of 512 bytes: the file header, and room for 32 channels
     descriptions = []
     for number, name in enumerate(names):
-        counts = np.round(signal[number] * per_volt / (1.0 / 6553.6)).astype("<i2")
+        step = 10 if name in slow else 1
+        counts = np.round(signal[number][::step] * per_volt / (1.0 / 6553.6)).astype("<i2")
         first = at
         starts = list(range(0, counts.size, 8000))
         for order, start in enumerate(starts):
@@ -122,15 +123,15 @@ def write_smr(folder: Path, signal, *, sfreq=2000.0, unit="mV", names=("Mult", "
             )
             last = start + items.size - 1
             follower = at + size if order < len(starts) - 1 else -1
-            head[0] = (-1, follower, start * per_sample, last * per_sample, number + 1, items.size)
+            head[0] = (-1, follower, start * step * per_sample, last * step * per_sample, number + 1, items.size)
             blocks.append((at, head.tobytes() + items.tobytes()))
             last_block, at = at, at + size
-        descriptions.append((name, 1, first, last_block, len(starts)))
+        descriptions.append((name, 1, first, last_block, len(starts), step))
     ticks = np.round(np.array(ONSETS) / tick_s).astype("<i4")
     head = np.zeros(1, dtype="<i4, <i4, <i4, <i4, <i2, <i2")
     head[0] = (-1, -1, ticks[0], ticks[-1], len(names) + 1, ticks.size)
     blocks.append((at, head.tobytes() + ticks.tobytes()))
-    descriptions.append(("TMS", 3, at, at, 1))
+    descriptions.append(("TMS", 3, at, at, 1, 1))
     _write_son(path, descriptions, blocks, unit=unit, per_sample=per_sample, tick_s=tick_s)
     return path
 
@@ -145,10 +146,10 @@ def _write_son(path, descriptions, blocks, *, unit, per_sample, tick_s):
     )
     image[: len(start)] = start
     for number in range(32):
-        described = descriptions[number] if number < len(descriptions) else ("", 0, 0, 0, 0)
-        name, kind, first, last, count = described
+        described = descriptions[number] if number < len(descriptions) else ("", 0, 0, 0, 0, 1)
+        name, kind, first, last, count, step = described
         entry = pack("<hiiihhhhhh", 0, 0, first, last, count, 0, 0, 0, 0, 8000)
-        entry += _pascal("", 72) + pack("<iih", 10_000_000, per_sample, number) + _pascal(name, 10)
+        entry += _pascal("", 72) + pack("<iih", 10_000_000, step * per_sample, number) + _pascal(name, 10)
         entry += pack("<fBb", 2000.0, kind, 0)
         if kind == 1:
             entry += pack("<ff", 1.0, 0.0) + _pascal(unit, 6) + pack("<h", 1)

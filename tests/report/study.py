@@ -19,7 +19,7 @@ from lbpneuro.io.files import write_json, write_nifti, write_tsv
 from lbpneuro.io.resources import default_config, workflow_folder
 from lbpneuro.io.scores import score_table
 from lbpneuro.io.study import DATATYPES
-from lbpneuro.io.tables import long_table, marker_rows
+from lbpneuro.io.tables import long_table, marker_rows, write_plain_parquet
 from lbpneuro.markers.descriptor import Estimate, Marker
 from lbpneuro.markers.instrument import instruments
 from lbpneuro.markers.scales import Phenotype, Sheet
@@ -45,6 +45,14 @@ MIDDLE = {
     "overlap_min": (0.62, 0.05),
     "block_log_ratio": (0.31, 0.14),
     "hp_index": (0.28, 0.2),
+    "rmt": (46.0, 0.9),
+    "amt": (39.0, 1.0),
+    "curve_s50": (60.0, 1.2),
+    "sici": (0.55, 0.09),
+    "icf": (1.3, 0.2),
+    "lici": (0.3, 0.06),
+    "mep_amplitude": (740.0, 90.0),
+    "mep_latency": (22.4, 0.2),
     "frebaq": (17.0, 2.16),
     "pain_nrs": (5.0, 1.3),
     "rmdq": (14.0, 3.7),
@@ -114,10 +122,40 @@ def sidecar(name: str, out: Path, outputs: Sequence[Path], *, number: int) -> di
         "SoftwareVersions": {"lbpneuro": "0.1.0"},
         "Remark": "Recorded <b>remark</b>",
     }
+    if name == "excitability" and outputs:
+        content |= EXCITABILITY_FACTS
     if number == 3 and name == "functional":
         message = f"{out}/sub-03/func/bold.nii.gz: the file is truncated."
         content["Error"] = {"reason": "invalid_input", "message": message}
     return content
+
+
+EXCITABILITY_FACTS: dict[str, Any] = {
+    "Curves": [
+        {
+            "Muscle": "FDI",
+            "Hemisphere": "L",
+            "s50": 60.0,
+            "width": 4.0,
+            "plateau": 1800.0,
+            "floor": 10.0,
+            "reached": 0.95,
+        }
+    ],
+    "Logistic": [
+        {"Muscle": "FDI", "Hemisphere": "L", "State": "rest", "Width": 1.5, "N": 70},
+        {"Muscle": "FDI", "Hemisphere": "L", "State": "active", "Width": 1.5, "N": 70},
+    ],
+    "Rejected": [
+        {
+            "Task": "excitability",
+            "Muscle": "FDI",
+            "Trials": 72,
+            "Kept": 68,
+            "Rejected": {"background_high": 3, "clipped": 1},
+        }
+    ],
+}
 
 
 def family_rows(
@@ -134,7 +172,7 @@ def family_rows(
 
 def estimate(marker: Marker, name: str, *, number: int, rng: np.random.Generator) -> Estimate:
     """Return a value or its absence: sub-02 has no TMS, the scan of sub-03 is broken, sub-04 is flagged."""
-    if number == 2 and name in ("tms", "plasticity"):
+    if number == 2 and name in ("excitability", "tms", "plasticity"):
         return Estimate.missing(Reason.NOT_ACQUIRED)
     if number == 3 and name == "functional":
         return Estimate.fail(Reason.INVALID_INPUT)
@@ -149,6 +187,7 @@ def estimate(marker: Marker, name: str, *, number: int, rng: np.random.Generator
 def drawables(name: str, base: Path, prefix: str) -> list[Path]:
     """Write what the family's step leaves to be drawn."""
     writers = {"structural": anat, "functional": func, "dynamic": dynamic, "shift": shift}
+    writers |= {"excitability": excitability}
     writers |= {"tms": tms, "plasticity": plasticity, "pet": pet, "change": change, "scales": scales}
     return writers[name](base, prefix) if name in writers else []
 
@@ -299,19 +338,66 @@ def tms(base: Path, prefix: str) -> list[Path]:
             rows.append({"muscle": muscle, "hemisphere": "L", "site_id": site, "x_mm": x, "y_mm": y, "share": share})
     table = pd.DataFrame(rows)
     table["share"] /= table.groupby("muscle")["share"].transform("max")
+    table["strict_peak"] = (table["share"] == 1).astype(int)
+    table["published_peak"] = (table["share"] > 0.85).astype(int)
+    table["support"] = np.where(table["strict_peak"] == 1, 0.83, np.nan)
     files = [
         base / f"{prefix}_task-motormap_desc-sitemap_meps.tsv",
         base / f"{prefix}_task-motormap_desc-average_emg.tsv",
+        base / f"{prefix}_task-motormap_desc-sites_emg.parquet",
     ]
     write_tsv(files[0], table)
     write_tsv(files[1], waves("muscle", {"multifidus_deep": 320, "longissimus": 210}))
+    write_plain_parquet(files[2], site_waves(table))
     return files
 
 
+def excitability(base: Path, prefix: str) -> list[Path]:
+    """Pulses of nine intensities at rest and contracted, single sweeps, and their trial table."""
+    rng = np.random.default_rng(8)
+    start = base / f"{prefix}_task-excitability"
+    rows = []
+    for measure, middle in (("rest", 52.0), ("active", 45.0), ("curve", 52.0)):
+        for intensity in np.repeat(np.linspace(40, 72, 9), 8):
+            size = 1800 / (1 + np.exp(-(intensity - middle - 8) / 4)) * rng.lognormal(0, 0.5) + 10
+            rows.append(
+                {"measure": measure, "intensity_mso": intensity, "p2p_uv": size, "kept": int(rng.random() > 0.05)}
+            )
+    files = [
+        start.with_name(f"{start.name}_desc-{name}")
+        for name in ("intensities_meps.tsv", "sweeps_emg.parquet", "trials_meps.tsv")
+    ]
+    write_tsv(files[0], pd.DataFrame(rows).assign(muscle="FDI", hemisphere="L"))
+    time = np.arange(-50, 100, 0.5)
+    shape = np.where((time > 20) & (time < 32), np.sin((time - 20) / 12 * 2 * np.pi), 0)
+    sweeps = {
+        f"FDI:{trial}": 400 * rng.lognormal(0, 0.5) * shape + rng.normal(0, 6, time.size) for trial in range(1, 25)
+    }
+    write_plain_parquet(files[1], pd.DataFrame({"time_ms": time, **sweeps}).astype("float32"))
+    reject = [int(trial % 9 == 0) for trial in range(1, 25)]
+    write_tsv(files[2], pd.DataFrame({"trial": range(1, 25), "target_muscle": "FDI", "reject": reject}))
+    return files
+
+
+def site_waves(table: pd.DataFrame) -> pd.DataFrame:
+    wave = waves("muscle", {"a": 300}).query("-10 <= time_ms <= 70")
+    traces = {f"{row.muscle}:{row.hemisphere}:{row.site_id}": row.share * wave["mean_uv"] for row in table.itertuples()}
+    return pd.DataFrame({"time_ms": wave["time_ms"], **traces}).astype("float32")
+
+
 def plasticity(base: Path, prefix: str) -> list[Path]:
-    path = base / f"{prefix}_task-plasticity_desc-average_emg.tsv"
-    write_tsv(path, waves("block", {"pre": 800, "between": 1100, "post00": 900, "post10": 700, "post20": 760}))
-    return [path]
+    sizes = {"pre": 800, "between": 1100, "post00": 900, "post10": 700, "post20": 760}
+    start = base / f"{prefix}_task-plasticity_desc-"
+    names = ("average_emg", "blocks_meps", "course_meps")
+    paths = [start.with_name(f"{start.name}{name}.tsv") for name in names]
+    write_tsv(paths[0], waves("block", sizes))
+    write_tsv(paths[1], pd.DataFrame({"block": list(sizes), "n": 30, "log_sd": 0.55}))
+    rng = np.random.default_rng(4)
+    course = [
+        {"block": name, "p2p_uv": size * rng.lognormal(0, 0.55)} for name, size in sizes.items() for _ in range(30)
+    ]
+    write_tsv(paths[2], pd.DataFrame(course))
+    return paths
 
 
 def pet(base: Path, prefix: str) -> list[Path]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import nibabel as nib
 import numpy as np
 import pandas as pd
@@ -12,15 +10,31 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 
 from lbpneuro.errors import Reason, Status
+from lbpneuro.io.config import read_config
 from lbpneuro.io.files import write_tsv
-from lbpneuro.registry import MARKERS
-from lbpneuro.report.figures import change, connections, dynamic, functional, pet, shift, structural, tms
+from lbpneuro.registry import MARKERS, family
+from lbpneuro.report import canvas
+from lbpneuro.report.figures import (
+    change,
+    connections,
+    dynamic,
+    excitability,
+    functional,
+    pet,
+    plasticity,
+    shift,
+    structural,
+    sweeps,
+    tms,
+)
 from lbpneuro.report.study import Study
 from lbpneuro.report.visit import AbsentError, Visit
+from tests.report.study import EXCITABILITY_FACTS, func, waves, write_states
 from tests.report.study import anat as anat_files
 from tests.report.study import dynamic as dynamic_files
-from tests.report.study import func, waves, write_states
+from tests.report.study import excitability as excitability_files
 from tests.report.study import pet as pet_files
+from tests.report.study import plasticity as plasticity_files
 from tests.report.study import shift as shift_files
 from tests.report.test_marks import row
 
@@ -29,7 +43,7 @@ from tests.report.test_marks import row
 def drawn(monkeypatch):
     """The figures that were drawn, in order."""
     figures: list[Figure] = []
-    for module in (tms, dynamic, connections, shift, pet, change):
+    for module in (tms, plasticity, excitability, sweeps, dynamic, connections, shift, pet, change):
         monkeypatch.setattr(module, "as_svg", lambda figure: figures.append(figure) or "")
     return figures
 
@@ -54,6 +68,59 @@ def test_waveforms_of_two_hemispheres_have_a_panel_each(tmp_path, drawn):
     highest = [[np.ptp(line.get_ydata()) for line in panel.lines if len(line.get_ydata()) > 2] for panel in panels]
     shape = highest[0][0] / 300
     np.testing.assert_allclose(highest, [[300 * shape, 200 * shape], [100 * shape, 50 * shape]])
+
+
+def excitability_visit(folder):
+    files = excitability_files(folder, "sub-01")
+    config = read_config()
+    rmt, s50 = (
+        row(value, marker=by_name(name), se=1.0, level=("FDI", "L"))
+        for name, value in (("rmt", 46.0), ("curve_s50", 60.0))
+    )
+    sidecars = {"excitability": EXCITABILITY_FACTS}
+    return Visit(
+        participant="sub-01",
+        session="n/a",
+        rows=(rmt, s50),
+        files={"excitability": tuple(files)},
+        sidecars=sidecars,
+        config=config,
+    )
+
+
+def by_name(name):
+    return next(marker for marker in MARKERS if marker.name == name)
+
+
+def test_thresholds_are_drawn_where_the_rows_say(tmp_path, drawn):
+    excitability.plot_thresholds(excitability_visit(tmp_path))
+    left, right = drawn[0].axes
+    middles = [line.get_xdata()[0] for line in left.lines if len(line.get_xdata()) == 1]
+    assert middles == [46.0]
+    fitted = next(line for line in left.lines if len(line.get_xdata()) == 200)
+    assert np.interp(46.0, fitted.get_xdata(), fitted.get_ydata()) == pytest.approx(0.5, abs=0.01)
+    curve = next(line for line in right.lines if len(line.get_xdata()) == 200)
+    assert np.interp(60.0, curve.get_xdata(), curve.get_ydata()) == pytest.approx(1 + 10 + 900, rel=0.01)
+    assert curve.get_linestyle() == "-"
+
+
+def test_rejected_sweeps_have_a_colour_of_their_own(tmp_path, drawn):
+    drawing = sweeps.plot_excitability_sweeps(excitability_visit(tmp_path))
+    colours = [line.get_color() for line in drawn[0].axes[0].lines if len(line.get_xdata()) > 2]
+    assert colours.count(canvas.RED) == 2
+    assert colours.count(canvas.BLUE) == 22
+    assert "22 of 24 shown sweeps are kept" in drawing.note
+
+
+def test_paired_pulses_need_a_pair(tmp_path, drawn):
+    with pytest.raises(AbsentError):
+        excitability.plot_paired_pulses(excitability_visit(tmp_path))
+    rows = [
+        row(value, marker=by_name(name), se=0.1, level=("FDI", "L")) for name, value in (("sici", 0.5), ("icf", 1.4))
+    ]
+    excitability.plot_paired_pulses(Visit(participant="sub-01", session="n/a", rows=tuple(rows)))
+    places = [line.get_xdata()[0] for line in drawn[-1].axes[0].lines if len(line.get_xdata()) == 1]
+    assert places == [1.4, 0.5]
 
 
 def test_waveforms_of_one_hemisphere_have_one_panel_without_title(tmp_path, drawn):
@@ -86,13 +153,16 @@ def test_maps_without_a_brain_are_not_drawn(tmp_path):
         structural.plot_tissue_contours(anatomy_visit(files))
 
 
-def test_the_ellipse_reaches_as_far_as_the_intervals():
-    panel = Figure().subplots()
-    x, y = SimpleNamespace(value=-30.0, se=2.0), SimpleNamespace(value=5.0, se=1.0)
-    tms._mark_centre(panel, x=x, y=y)
+def test_the_ellipse_holds_95_percent_of_the_errors():
+    panel, rng = Figure().subplots(), np.random.default_rng(0)
+    covariance = np.array([[4.0, 1.5], [1.5, 1.0]])
+    tms._mark_centre(panel, [-30.0, 5.0], covariance)
     (ellipse,) = [patch for patch in panel.patches if isinstance(patch, Ellipse)]
+    errors = rng.multivariate_normal([-30, 5], covariance, 4000)
     assert ellipse.center == (-30, 5)
-    assert (ellipse.width / 2, ellipse.height / 2) == pytest.approx((1.96 * 2, 1.96 * 1), abs=1e-3)
+    assert ellipse.get_patch_transform().inverted().transform(errors).shape == (4000, 2)
+    radius = np.linalg.norm(ellipse.get_patch_transform().inverted().transform(errors), axis=1)
+    assert (radius <= 1).mean() == pytest.approx(0.95, abs=0.01)
 
 
 @pytest.mark.parametrize("with_reference", [True, False])
@@ -254,3 +324,63 @@ def test_changes_stand_by_region_and_side_with_what_is_known_of_their_intervals(
     with pytest.raises(AbsentError, match="no earlier session"):
         alone = (row(np.nan, marker=marker, level=("dlpfc", "L"), reasons=(Reason.FIRST_SESSION,)),)
         change.plot_gray_matter_changes(Visit(participant="sub-01", session="ses-1", rows=alone))
+
+
+def test_smudging_shows_four_values_and_the_overlap_by_chance(tmp_path, drawn):
+    rows = tuple(
+        row(value, marker=next(each for each in family("tms") if each.name == name), level=level, se=0.025)
+        for name, level, value in (
+            ("overlap_min", ("L",), 0.6),
+            ("overlap_chance", ("L",), 0.2),
+            ("cog_distance", ("L",), -1.0),
+            ("map_spread", ("longissimus", "L"), 14.0),
+        )
+    )
+    config = {"tms": {"hemispheres": ["L"]}}
+    tms.plot_smudging(Visit(participant="sub-01", session="n/a", rows=rows, config=config))
+    overlap, distance, peaks, _ = drawn[0].axes
+    assert [bar.get_x() for bar in overlap.patches] == [pytest.approx(0.15)]
+    assert overlap.lines[1].get_xdata() == 0.6
+    assert distance.get_xlim()[0] <= -1.05
+    assert [text.get_text() for text in peaks.texts] == ["no value"]
+    with pytest.raises(AbsentError):
+        tms.plot_smudging(Visit(participant="sub-01", session="n/a", rows=rows[1:2], config=config))
+
+
+def test_a_walk_is_drawn_as_its_surface(tmp_path, drawn):
+    x, y = np.meshgrid(np.arange(-40.0, 1, 2), np.arange(-20.0, 21, 2))
+    surface = pd.DataFrame({"x_mm": x.ravel(), "y_mm": y.ravel(), "hemisphere": "L"})
+    surface["mean_uv"] = 300 * np.exp(-((surface["x_mm"] + 20) ** 2 + surface["y_mm"] ** 2) / 200)
+    pulses = pd.DataFrame(
+        {"site_id": range(40), "x_mm": -1.0 * np.arange(40), "y_mm": 3.0, "hemisphere": "L", "share": 0.5}
+    )
+    muscles = ("multifidus_deep", "longissimus")
+    paths = [tmp_path / f"sub-01_task-motormap_desc-{name}_meps.tsv" for name in ("sitemap", "surface")]
+    for path, table in zip(paths, (pulses, surface), strict=True):
+        write_tsv(path, pd.concat([table.assign(muscle=muscle) for muscle in muscles]))
+    centre = {"Centre": [-20.0, 0.0], "Covariance": [[1.0, 0.0], [0.0, 1.0]]}
+    sidecar = {"Layout": {"L": "walk"}, "CentreOfGravity_mm": {"L": {muscles[0]: centre}}}
+    config = {"tms": {"muscles": list(muscles), "tau": 0.25, "hemispheres": ["L"]}}
+    where = {"files": {"tms": tuple(paths)}, "sidecars": {"tms": sidecar}, "config": config}
+    tms.plot_muscle_maps(Visit(participant="sub-01", session="n/a", rows=(), **where))
+    first, second, _ = drawn[0].axes[:3]
+    assert first.images[0].get_array().shape == (21, 21)
+    assert len(first.patches) == 1
+    assert len(second.patches) == 0
+    assert len(first.lines[0].get_xdata()) == 40
+
+
+def test_band_of_chance_follows_from_scatter_and_number(tmp_path, drawn):
+    study = tmp_path / "sub-01"
+    study.mkdir()
+    paths = tuple(plasticity_files(study, "sub-01"))
+    marker = next(each for each in family("plasticity") if each.name == "block_log_ratio")
+    blocks = ("between", "post00", "post10", "post20")
+    rows = tuple(row(0.2, marker=marker, level=(name,), se=0.1) for name in blocks)
+    note = plasticity.plot_block_time_course(
+        Visit(participant="sub-01", session="n/a", rows=rows, files={"plasticity": paths})
+    ).note
+    reach = 1.959964 * 0.55 * np.sqrt(2 / 30)
+    assert f"between {np.exp(-reach):.2f} and {np.exp(reach):.2f}" in note
+    edges = [line.get_ydata()[0] for line in drawn[0].axes[0].lines if line.get_linestyle() == "--"]
+    assert edges == pytest.approx([np.exp(-reach), np.exp(reach)])

@@ -143,7 +143,7 @@ def test_every_row_is_there_with_status_and_reason(study, name):
     shown = {a["data-column"]: a["class"].split()[-1] for _, a in page.tags if "data-column" in a}
     table = read_tsv(study / name / f"{name}_markers.tsv", dtype=str)
     markers = {marker.name: marker for marker in MARKERS}
-    left_out = {"tms", "plasticity"} if name == "sub-02" else set()
+    left_out = {"excitability", "tms", "plasticity"} if name == "sub-02" else set()
     expected = {
         "__".join((row["marker"], *(row[column] for column in markers[row["marker"]].index))): row["status"]
         for row in table.fillna("n/a").to_dict("records")
@@ -158,7 +158,7 @@ def test_every_row_is_there_with_status_and_reason(study, name):
 
 def test_missing_modality_is_one_line_without_table_and_figures(study):
     page = read(study / "sub-02.html")
-    assert page.text.count("No values: the measurement was not acquired.") == 2
+    assert page.text.count("No values: the measurement was not acquired.") == 3
     assert "Motor maps of the two muscles" not in page.text
     assert not any(a.get("data-column", "").startswith("overlap_min") for _, a in page.tags)
     assert not page.all("img")

@@ -144,4 +144,4 @@ def test_equal_input_gives_equal_bytes(tmp_path, settings):
         run(files, settings, out)
         contents.append({path.name: path.read_bytes() for path in sorted(folder.iterdir())})
     assert contents[0] == contents[1]
-    assert len(contents[0]) == 4
+    assert len(contents[0]) == 5

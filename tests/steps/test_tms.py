@@ -197,3 +197,24 @@ def test_sites_carry_the_fit_and_the_peaks(tmp_path):
     assert sites.loc[sites["strict_peak"] == 0, "support"].isna().all()
     centre = sidecar["CentreOfGravity_mm"]["L"][MUSCLES[0]]
     assert np.linalg.eigvalsh(centre["Covariance"]).min() > 0
+
+
+@pytest.mark.parametrize(
+    ("frames", "known"), [((None, None), False), (("cap 1", "cap 2"), False), (("cap 1", "cap 1"), True)]
+)
+def test_muscles_that_were_recorded_one_after_the_other(tmp_path, frames, known):
+    """Their maps stand; what compares them needs the same frame."""
+    whole = pd.read_csv(lab_table(tmp_path), sep="\t")
+    tables = []
+    for muscle, frame in zip(MUSCLES, frames, strict=True):
+        path = tmp_path / "raw" / "sub-01" / "emg" / f"sub-01_task-motormap_acq-{muscle.split('_')[0]}_meps.tsv"
+        whole[whole["muscle"] == muscle].to_csv(path, sep="\t", index=False)
+        path.with_suffix(".json").write_text(json.dumps({"CoordinateFrame": frame} if frame else {}))
+        tables.append(path)
+    rows, _ = rows_of(tables, settings(tmp_path), tmp_path)
+    by_marker = rows.set_index("marker")
+    assert by_marker.loc["map_area", "value"].notna().all()
+    assert by_marker.loc["cog_x", "value"].notna().all()
+    overlap = by_marker.loc["overlap_min"]
+    assert pd.notna(overlap["value"]) is known
+    assert ("other_frame" in str(overlap["reason"])) is not known

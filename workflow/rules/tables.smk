@@ -71,6 +71,7 @@ rule describe:
             "functional",
             "dynamic",
             "shift",
+            "excitability",
             "tms",
             "plasticity",
             "pet",

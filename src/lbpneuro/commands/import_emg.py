@@ -149,7 +149,14 @@ def _hints(options: argparse.Namespace) -> Any:
         variable=options.variable,
         axes=tuple(options.axes.split(",")) if options.axes else None,
         pulse_s=None if options.pulse_ms is None else options.pulse_ms / 1e3,
+        channels=_channels(options),
     )
+
+
+def _channels(options: argparse.Namespace) -> tuple[str, ...]:
+    """The channels that are asked for by name: of the muscles, and of the trigger."""
+    trigger = [options.pulses.split(":")[1]] if (options.pulses or "").startswith("trigger:") else []
+    return tuple(dict.fromkeys([*(pair.partition("=")[0] for pair in options.muscle), *trigger]))
 
 
 def _with_range(recording: Any, millivolts: float | None) -> Any:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lbpneuro.io.meps import Grid
 from lbpneuro.kernels import motor_map
+from lbpneuro.kernels.mep import Responses
 from lbpneuro.markers.descriptor import Estimate
 from lbpneuro.markers.motor_maps import FittedSites, MotorMaps, Peaks
 
@@ -96,6 +98,34 @@ def surface_table(maps: MotorMaps) -> pd.DataFrame:
 def _surface(fit: FittedSites) -> dict[str, Any]:
     x, y = fit.coords_mm.T
     return {"x_mm": x, "y_mm": y, "mean_uv": fit.draws.maps[0], "sd_uv": np.nan if fit.sd is None else fit.sd[0]}
+
+
+SITES_MS = (-10.0, 70.0)
+
+
+def site_waveforms(table: pd.DataFrame, responses: Responses) -> pd.DataFrame | None:
+    """Return the mean response of the kept trials at every site (uV), None of a run without repeated sites.
+
+    A column per muscle, hemisphere and site, named ``muscle:hemisphere:site``; the first column is ``time_ms``.
+    """
+    import pandas as pd
+
+    kept = table[(table["reject"] == 0) & table["site_id"].notna()]
+    labels = kept[["target_muscle", "hemisphere", "site_id"]].fillna("n/a").astype(str).agg(":".join, axis=1)
+    sites = kept.groupby(labels, sort=True).indices
+    if kept["site_id"].nunique() < 2 or len(kept) < 2 * len(sites):
+        return None
+    time_ms = responses.times * 1e3
+    shown = (time_ms >= SITES_MS[0]) & (time_ms <= SITES_MS[1])
+    waves = responses.epochs.reshape(-1, time_ms.size)[:, shown]
+    rows = kept.index.to_numpy()
+    means = {str(label): waves[rows[places]].mean(axis=0) * 1e6 for label, places in sites.items()}
+    return pd.DataFrame({"time_ms": time_ms[shown], **means}).astype("float32")
+
+
+def site_waveforms_path(average: Path) -> Path:
+    """Return where the mean responses at the sites are, beside the mean waveforms ``average``."""
+    return average.with_name(average.name.replace("_desc-average_emg.tsv", "_desc-sites_emg.parquet"))
 
 
 def centre_facts(maps: MotorMaps) -> dict[str, Any]:

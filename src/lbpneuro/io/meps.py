@@ -91,6 +91,8 @@ ACTIVE_RESPONSE_SD = 3.0
 def task_muscles(task: str, config: Mapping[str, Any], *, available: Sequence[str]) -> list[str]:
     """Return the muscles that a recording of ``task`` is read for; those with a response window for other tasks."""
     wanted = {
+        config["excitability"]["task"]: config["excitability"]["muscles"],
+        config["excitability"]["task_active"]: config["excitability"]["muscles"],
         config["tms"]["task"]: config["tms"]["muscles"],
         config["plasticity"]["task"]: [config["plasticity"]["muscle"]],
     }
@@ -123,7 +125,8 @@ def mep_settings(channels: Sequence[Channel], recording: Recording, *, config: M
 
 def contracted(task: str, config: Mapping[str, Any]) -> bool:
     """Return whether the muscles are contracted in a recording of ``task``."""
-    return task == config["tms"]["task"] and bool(config["tms"]["contraction"] == "active")
+    mapped = task == config["tms"]["task"] and config["tms"]["contraction"] == "active"
+    return bool(mapped or task == config["excitability"]["task_active"])
 
 
 def epoch_window(settings: mep.MepSettings, *, longest: float) -> tuple[float, float]:
@@ -293,6 +296,7 @@ def average_latencies(
     return found
 
 
+LATENCY_NAMES = ("Latency_ms", "SE_ms", "Low_ms", "High_ms")
 RESAMPLES_WITH_RESPONSE = 0.95
 
 
@@ -300,11 +304,10 @@ def _spread(value: float, draws: Array) -> dict[str, float | None]:
     """An estimate with the standard deviation and the middle 95 % of its resamples; empty if many of them are."""
     there = draws[np.isfinite(draws)]
     if not np.isfinite(value) or len(there) < RESAMPLES_WITH_RESPONSE * len(draws):
-        return dict.fromkeys(("Latency_ms", "SE_ms", "Low_ms", "High_ms"))
+        return dict.fromkeys(LATENCY_NAMES)
     low, high = np.quantile(there, [0.025, 0.975])
     numbers = (value, there.std(ddof=1), low, high)
-    names = ("Latency_ms", "SE_ms", "Low_ms", "High_ms")
-    return {name: round(float(number), 4) for name, number in zip(names, numbers, strict=True)}
+    return {name: round(float(number), 4) for name, number in zip(LATENCY_NAMES, numbers, strict=True)}
 
 
 MOST_SWEEPS = 60
@@ -778,6 +781,18 @@ def rejected_share(table: pd.DataFrame, by: str, *, reason: str | None = None) -
     if reason is not None:
         rejected &= table["reject_reason"] == reason
     return {str(entry): float(share) for entry, share in rejected.groupby(table[by]).mean().items()}
+
+
+def rejections(table: pd.DataFrame, *, task: str) -> list[dict[str, Any]]:
+    """Return per muscle of a trial table how many trials were kept, and rejected for which reason."""
+    found = []
+    for muscle, rows in table.groupby("target_muscle", dropna=False, sort=True):
+        reasons = rows.loc[rows["reject"] != 0, "reject_reason"].fillna("not stated").value_counts()
+        counts = {str(reason): int(count) for reason, count in sorted(reasons.items())}
+        kept = int((rows["reject"] == 0).sum())
+        name = muscle if isinstance(muscle, str) else "not stated"
+        found.append({"Task": task, "Muscle": name, "Trials": len(rows), "Kept": kept, "Rejected": counts})
+    return found
 
 
 def block_amplitudes(table: pd.DataFrame, muscle: str, *, path: str) -> tuple[dict[str, Array], dict[str, int]]:

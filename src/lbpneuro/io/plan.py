@@ -26,7 +26,7 @@ from lbpneuro.io.structural_plan import EMBEDDED, Who, available, choose, one_pe
 Plan = dict[str, Any]
 Unit = dict[str, Any]
 
-PLAN_VERSION = 11  # raised when the same tree gives another plan, so that no cache of an earlier version is used
+PLAN_VERSION = 12  # raised when the same tree gives another plan, so that no cache of an earlier version is used
 RUN_ENTITIES = ("task", "acq", "ce", "rec", "dir", "run")
 RATED_TASKS = ("task", "control_task")
 MOTION_FILES = ("_desc-confounds_timeseries.tsv", "_desc-confounds_regressors.tsv", "_desc-embedded_func.json")
@@ -261,6 +261,7 @@ def _unit(
         "functional": func,
         "dynamic": dynamic,
         "shift": _rated(own, shared, config),
+        "excitability": tables,
         "tms": tables,
         "plasticity": tables,
         "pet": pet,

@@ -22,6 +22,7 @@ DATATYPES = {
     "functional": "func",
     "dynamic": "func",
     "shift": "func",
+    "excitability": "emg",
     "tms": "emg",
     "plasticity": "emg",
     "pet": "pet",
@@ -196,6 +197,7 @@ SHARED_SETTINGS: Mapping[str, tuple[str, ...]] = {
     "dynamic": ("functional.coverage_min", "functional.band_hz", "run.random_seed"),
     "change": ("preprocess.level",),
     "shift": SHIFT_SETTINGS,
+    "excitability": ("mep",),
     "tms": ("mep", "run.random_seed"),
     "plasticity": ("mep", "run.random_seed"),
 }

@@ -68,7 +68,7 @@ class Hints:
     """What a file that is no recording format does not say itself.
 
     ``axes`` of an array are words out of time, trial, channel in their order; ``pulse_s`` marks epochs and says when in
-    them the pulse comes.
+    them the pulse comes; ``channels`` are those that are wanted, where a file has channels of several rates.
     """
 
     units: str | None = None
@@ -76,6 +76,7 @@ class Hints:
     variable: str | None = None
     axes: tuple[str, ...] | None = None
     pulse_s: float | None = None
+    channels: tuple[str, ...] = ()
 
 
 UNREADABLE: Mapping[str, str] = {
@@ -225,17 +226,22 @@ def _spike2(path: Path, hints: Hints) -> VendorRecording:
     if reader.segment_count(0) != 1:
         raise InputError(f"{path}: recorded in {reader.segment_count(0)} pieces; export each as a file of its own.")
     channels = reader.header["signal_channels"]
+    wanted = np.isin(channels["name"], hints.channels)
+    channels = channels[wanted] if wanted.sum() == len(set(hints.channels)) > 0 else channels
     rates = {float(rate) for rate in channels["sampling_rate"]}
     if len(rates) != 1:
         raise InputError(
-            f"{path}: the channels are sampled at {', '.join(f'{rate:g}' for rate in sorted(rates))} Hz; export those "
-            "of one rate."
+            f"{path}: the channels are sampled at {', '.join(f'{rate:g}' for rate in sorted(rates))} Hz; name those "
+            "that are wanted, which must be of one rate, or export them alone."
         )
     pieces, names, bounds = [], [], []
     for stream, identity in enumerate(reader.header["signal_streams"]["id"]):
         own = channels[channels["stream_id"] == identity]
-        raw = reader.get_analogsignal_chunk(stream_index=stream)
-        signal = reader.rescale_signal_raw_to_float(raw, dtype="float64", stream_index=stream)
+        chosen = {"stream_index": stream, "channel_ids": list(own["id"])}
+        if not len(own):
+            continue
+        raw = reader.get_analogsignal_chunk(**chosen)
+        signal = reader.rescale_signal_raw_to_float(raw, dtype="float64", **chosen)
         for column, channel in zip(signal.T, own, strict=True):
             factor = _factor(str(channel["units"]).strip(), hints, path=path, what=f"channel {channel['name']}")
             pieces.append(column * factor)

@@ -10,6 +10,8 @@ from lbpneuro import __version__
 from lbpneuro.errors import InputError
 from lbpneuro.io.files import write_json, write_text, write_tsv
 from lbpneuro.markers.instrument import instruments
+from lbpneuro.simulate.excitability import ExcitabilitySettings
+from lbpneuro.simulate.excitability_files import write_excitability
 from lbpneuro.simulate.imaging_files import write_imaging
 from lbpneuro.simulate.people import Person, Visit, participants_table, person
 from lbpneuro.simulate.pet import PetSettings
@@ -25,7 +27,14 @@ from lbpneuro.simulate.truth import TruthRow, truth_table
 ModalityWriter = Callable[[Study, Visit], list[TruthRow]]
 Columns = tuple[dict[str, list[Any]], dict[str, Any]]
 
-MODALITIES: tuple[ModalityWriter, ...] = (write_imaging, write_rating, write_motor_map, write_plasticity, write_pet)
+MODALITIES: tuple[ModalityWriter, ...] = (
+    write_imaging,
+    write_rating,
+    write_motor_map,
+    write_plasticity,
+    write_excitability,
+    write_pet,
+)
 """What is measured at a visit: each writes its files and returns the values it planted. A new test is added here."""
 
 BIDS_VERSION = "1.11.0"
@@ -44,6 +53,8 @@ computation of markers; every value that the markers aim at is in truth.tsv, bes
 - pet: dynamic PET with a TSPO tracer and arterial blood, in a study made with PET.
 - emg: surface EMG of two back muscles during a TMS map (task-motormap), and of a hand muscle before, between and
   after two bouts of excitatory stimulation (task-plasticity; the pauses between the blocks were not recorded).
+  A study made with excitability has runs with thresholds, a recruitment curve and paired pulses, too
+  (task-excitability, task-excitabilityactive).
 - nibs: stimuli and coil positions after draft 6.3 of BEP037, which is not part of BIDS yet.
 - phenotype: questionnaires.
 """
@@ -78,9 +89,10 @@ def simulate_cohort(
     resolution_mm
         Voxel size of the images (1 to 8 mm); the BOLD runs are never finer than 2 mm.
     more
-        What everybody has besides: ``ratings``, a second run in which pain is rated (twice the time and size of the
-        images); ``pet``, a dynamic TSPO-PET scan with arterial blood, body mass and genotype; ``cat12``, ``freesurfer``
-        and ``fastsurfer``, what these programs would have made of the T1w images, each in a folder of its own.
+        What everybody has besides: ``excitability``, thresholds, recruitment curve and paired pulses; ``ratings``, a
+        second run in which pain is rated (twice the time and size of the images); ``pet``, a dynamic TSPO-PET scan with
+        arterial blood, body mass and genotype; ``cat12``, ``freesurfer`` and ``fastsurfer``, what these programs would
+        have made of the T1w images, each in a folder of its own.
     jobs
         Number of processes.
     progress
@@ -96,6 +108,7 @@ def simulate_cohort(
         root=Path(out),
         voxel_mm=float(resolution_mm),
         rating=RatingSettings() if "ratings" in more else None,
+        excitability=ExcitabilitySettings() if "excitability" in more else None,
         pet=PetSettings() if "pet" in more else None,
         structural=tuple(program for program in WRITERS if program in more),
     )

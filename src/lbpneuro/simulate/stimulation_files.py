@@ -31,15 +31,24 @@ PLACEMENT_CM: dict[str, tuple[float, float]] = {
     "multifidus_deep": (2.0, 0.0),
     "longissimus": (5.0, 3.0),
     "FDI": (0.0, 0.0),
+    "biceps_femoris": (0.0, 0.0),
 }
 PLACEMENT = {
     "motormap": "Surface electrodes right of the spine: over the multifidus 2 cm lateral to the spinous process of L5, "
     "over the longissimus 5 cm lateral to that of L2; reference 2 cm away along the fibres.",
     "plasticity": "Surface electrodes over the belly of the right first dorsal interosseus; reference on the joint.",
+    "excitability": "Surface electrodes over the belly of the right first dorsal interosseus; reference on the joint.",
+    "excitabilityactive": "Surface electrodes over the belly of the right first dorsal interosseus; reference on the "
+    "joint.",
+    "reflex": "Surface electrodes over the short head of the right biceps femoris, 4 cm apart along the fibres.",
 }
 INSTRUCTIONS = {
     "motormap": "Sit upright and lean forward a little, so that the back muscles contract lightly.",
     "plasticity": "Sit still and keep your right hand relaxed.",
+    "excitability": "Sit still and keep your right hand relaxed.",
+    "excitabilityactive": "Spread your right index finger lightly, so that the muscle contracts at 10 % of its "
+    "strength.",
+    "reflex": "Lie still and relaxed; rate the pain of every stimulus.",
 }
 
 
@@ -67,14 +76,30 @@ def write_run(
 ) -> None:
     """Write recording, sidecars, events and positions of one run."""
     signal = recording(visit.passing(f"emg {task}"), pulses, settings=settings)
-    emg, nibs = study.raw / visit.folder / "emg", study.raw / visit.folder / "nibs"
-    start = f"{visit.prefix}_task-{task}"
-    write_bdf(emg / f"{start}_emg.bdf", signal, muscles=pulses.muscles, sfreq=settings.sfreq)
-    write_json(emg / f"{start}_emg.json", {**emg_metadata(task, signal, settings=settings), **protocol})
-    write_channels(emg / f"{start}_channels.tsv", pulses.muscles)
-    write_electrodes(emg, visit, task=task, muscles=pulses.muscles)
-    write_events(emg / f"{start}_events", pulses)
-    write_nibs(nibs, start, task=task, pulses=pulses, protocol=protocol, navigated=study.navigated)
+    start = write_signal(study, visit, signal, task=task, muscles=pulses.muscles, settings=settings, protocol=protocol)
+    write_events(start.with_name(f"{start.name}_events"), pulses)
+    nibs = study.raw / visit.folder / "nibs"
+    write_nibs(nibs, start.name, task=task, pulses=pulses, protocol=protocol, navigated=study.navigated)
+
+
+def write_signal(
+    study: Study,
+    visit: Visit,
+    signal: Array,
+    *,
+    task: str,
+    muscles: tuple[str, ...],
+    settings: EmgSettings,
+    protocol: dict[str, Any],
+) -> Path:
+    """Write a recording with its sidecar, channels and electrodes; return the path that its files begin with."""
+    start = study.raw / visit.folder / "emg" / f"{visit.prefix}_task-{task}"
+    write_bdf(start.with_name(f"{start.name}_emg.bdf"), signal, muscles=muscles, sfreq=settings.sfreq)
+    metadata = {**emg_metadata(task, signal, settings=settings), **protocol}
+    write_json(start.with_name(f"{start.name}_emg.json"), metadata)
+    write_channels(start.with_name(f"{start.name}_channels.tsv"), muscles)
+    write_electrodes(start.parent, visit, task=task, muscles=muscles)
+    return start
 
 
 def write_bdf(path: Path, signal: Array, *, muscles: tuple[str, ...], sfreq: float) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from lbpneuro.simulate.anatomy import AnatomySettings
 from lbpneuro.simulate.bold import BoldSettings
 from lbpneuro.simulate.emg import HAND, TRUNK, EmgSettings
+from lbpneuro.simulate.excitability import ExcitabilitySettings
 from lbpneuro.simulate.pet import PetSettings
 from lbpneuro.simulate.rating import RatingSettings
 from lbpneuro.simulate.stimulation import MapSettings, PlasticitySettings
@@ -30,6 +31,7 @@ class Study:
     plasticity: PlasticitySettings = field(default_factory=PlasticitySettings)
     trunk: EmgSettings = TRUNK
     hand: EmgSettings = HAND
+    excitability: ExcitabilitySettings | None = None
     pet: PetSettings | None = None
     structural: tuple[str, ...] = ()
     navigated: bool = False

@@ -223,7 +223,7 @@ def _against(sample: Sample, name: str, reference: str, *, unit: str, level: flo
     if not beyond:
         rows.append({**counts, "estimator": "g", "unit": "1", **_standardised(low[first], low[~first], level=level)})
     ranks = gehan_test(low, high, first=first)
-    told = None if ranks.told > 0.999 else f"{ranks.told:.0%} of the pairs can be told"
+    told = f"{ranks.told:.0%} of the pairs can be told" if beyond else None
     rows.append(
         {**counts, "estimator": "superiority", "unit": "1", "value": ranks.superiority, "p": ranks.p, "note": told}
     )

@@ -13,6 +13,7 @@ STEPS = {
     "dynamic": "lbpneuro.steps.dynamic",
     "shift": "lbpneuro.steps.shift",
     "meps": "lbpneuro.steps.meps",
+    "excitability": "lbpneuro.steps.excitability",
     "tms": "lbpneuro.steps.tms",
     "plasticity": "lbpneuro.steps.plasticity",
     "pet": "lbpneuro.steps.pet",

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from lbpneuro.errors import LbpneuroError
-from lbpneuro.io import emg, meps, nibs
+from lbpneuro.io import emg, mep_maps, meps, nibs
 from lbpneuro.io.files import read_json, write_tsv
 from lbpneuro.io.index import entities
 from lbpneuro.io.provenance import bids_uri, checksum, dataset_roots
 from lbpneuro.io.tables import write_plain_parquet
-from lbpneuro.kernels.mep import measure_responses
+from lbpneuro.kernels.mep import Responses, measure_responses
 from lbpneuro.steps.command import Config, log, parser, start_log
 
 
@@ -59,9 +59,7 @@ def measure(files: Sequence[Path], config: Config, *, average: Path) -> tuple[An
         epochs, times, sfreq=recording.sfreq, settings=settings, limits=limits, intervals=intervals
     )
     table = meps.contralateral(meps.trial_table(pulses, channels, responses=responses), channels)
-    write_tsv(average, meps.average_waveforms(table, responses))
-    sweeps = meps.sweeps_path(average)
-    write_plain_parquet(sweeps, meps.single_sweeps(table, responses))
+    written = write_waveforms(table, responses, average=average)
     rng = np.random.default_rng(config["run"]["random_seed"])
     facts = {
         **meps.recording_sidecar(recording, config),
@@ -71,6 +69,19 @@ def measure(files: Sequence[Path], config: Config, *, average: Path) -> tuple[An
         "ResponseSpan_ms": meps.response_spans(responses, channels),
         "ArtefactTail": meps.artefact_tails(responses, channels),
         "AverageLatency": meps.average_latencies(table, responses, settings=settings, rng=rng),
-        "Outputs": [average.name, sweeps.name],
+        "Outputs": [path.name for path in written],
     }
     return table, facts
+
+
+def write_waveforms(table: Any, responses: Responses, *, average: Path) -> list[Path]:
+    """Write the mean waveforms as ``average`` and, beside it, single sweeps and those at every site of a map."""
+    write_tsv(average, meps.average_waveforms(table, responses))
+    more = {
+        meps.sweeps_path(average): meps.single_sweeps(table, responses),
+        mep_maps.site_waveforms_path(average): mep_maps.site_waveforms(table, responses),
+    }
+    written = {path: content for path, content in more.items() if content is not None}
+    for path, content in written.items():
+        write_plain_parquet(path, content)
+    return [average, *written]

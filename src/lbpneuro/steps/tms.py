@@ -65,9 +65,12 @@ def write_drawables(
 ) -> None:
     """Write the table of sites and, of maps without a grid, that of the surfaces; name the average waveforms."""
     task = data.settings["task"]
-    out.written.extend(meps.average_of(meps.tables_of_task(files, task)))
-    sites = mep_maps.site_table(grids, columns, data)
-    write_tsv(out.file("emg", "meps", ".tsv", task=task, desc="sitemap"), sites)
+    tables = meps.tables_of_task(files, task)
+    out.written.extend(meps.average_of(tables))
+    sites = [mep_maps.site_waveforms_path(meps.average_path(path)) for path in tables]
+    out.written.extend(path for path in sites if path.exists())
+    means = mep_maps.site_table(grids, columns, data)
+    write_tsv(out.file("emg", "meps", ".tsv", task=task, desc="sitemap"), means)
     if any(each.walk for each in data.maps.values()):
         write_tsv(out.file("emg", "meps", ".tsv", task=task, desc="surface"), mep_maps.surface_table(data))
 

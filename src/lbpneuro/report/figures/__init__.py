@@ -8,6 +8,7 @@ from lbpneuro.report.canvas import Drawing
 from lbpneuro.report.figures.change import plot_change_nuclei, plot_change_overlay, plot_gray_matter_changes
 from lbpneuro.report.figures.connections import plot_connections, plot_networks
 from lbpneuro.report.figures.dynamic import plot_group_states, plot_states
+from lbpneuro.report.figures.excitability import plot_paired_pulses, plot_thresholds
 from lbpneuro.report.figures.functional import plot_motion_trace, plot_seed_map, plot_seed_on_epi
 from lbpneuro.report.figures.pet import plot_tspo_uptake
 from lbpneuro.report.figures.plasticity import plot_block_time_course, plot_plasticity_waveforms
@@ -21,7 +22,8 @@ from lbpneuro.report.figures.structural import (
     plot_template_fit,
     plot_tissue_contours,
 )
-from lbpneuro.report.figures.tms import plot_mep_waveforms, plot_muscle_maps
+from lbpneuro.report.figures.sweeps import plot_excitability_sweeps
+from lbpneuro.report.figures.tms import plot_mep_waveforms, plot_muscle_maps, plot_site_responses, plot_smudging
 from lbpneuro.report.figures.trial import plot_trial_course, plot_trial_forest
 from lbpneuro.report.study import Study
 from lbpneuro.report.visit import Visit
@@ -42,7 +44,12 @@ FIGURES: dict[str, Callable[[Visit], Drawing]] = {
     "motion_trace": plot_motion_trace,
     "states": plot_states,
     "rating_response": plot_rating_response,
+    "thresholds": plot_thresholds,
+    "paired_pulses": plot_paired_pulses,
+    "excitability_sweeps": plot_excitability_sweeps,
+    "smudging": plot_smudging,
     "muscle_maps": plot_muscle_maps,
+    "site_responses": plot_site_responses,
     "mep_waveforms": plot_mep_waveforms,
     "block_time_course": plot_block_time_course,
     "plasticity_waveforms": plot_plasticity_waveforms,
