@@ -193,14 +193,16 @@ checked against the JSON schema of its task; what does not pass is refused with 
 
 
 def fields_table() -> str:
-    """What each field of a recording is for, and what its absence costs."""
-    rows = ["| file | field | without it | cost | reason | EMG-BIDS |", "|---|---|---|---|---|---|"]
-    for field in RECORDING_FIELDS:
-        reason = f"`{field.reason}`" if field.reason else ""
-        name = field.name if field.name == "the file" else f"`{field.name}`"
-        required = "required" if field.bids else ""
-        rows.append(f"| `{field.file}` | {name} | {field.without} | {field.cost} | {reason} | {required} |")
-    return "\n".join(rows)
+    """What each field of a recording is for, and what its absence costs, by file."""
+    lines: list[str] = []
+    for file in dict.fromkeys(field.file for field in RECORDING_FIELDS):
+        lines += [f"### `{file}`", "", "| field | without it | cost | reason |", "|---|---|---|---|"]
+        for field in (each for each in RECORDING_FIELDS if each.file == file):
+            reason = f"`{field.reason}`" if field.reason else ""
+            name = field.name if field.name == "the file" else f"`{field.name}`"
+            lines.append(f"| {name}{' (1)' if field.bids else ''} | {field.without} | {field.cost} | {reason} |")
+        lines.append("")
+    return "\n".join([*lines, "(1) EMG-BIDS requires it all the same."])
 
 
 def formats_table() -> str:

@@ -15,6 +15,7 @@ from lbpneuro.io.config import read_config, resolve
 from lbpneuro.io.files import read_tsv
 from lbpneuro.steps import meps
 from tests.oracles import vendor
+from tests.oracles.bids import errors_of
 
 ABOUT = ["--subject", "01", "--reference", "bipolar", "--placement", "over the belly", "--power-line", "50"]
 
@@ -41,7 +42,7 @@ def test_map_of_a_brainvision_file(tmp_path, capsys):
     places = [(-40.0, 12.0, 63.0), (-35.5, 20.0, 66.0), (-28.0, -4.0, 70.0), (-30.0, 0.0, 71.0)]
     header = vendor.write_brainvision(tmp_path, vendor.known_signal())
     given = ["--pulses", "annotations:S  1", "--positions", vendor.write_brainsight(tmp_path, places)]
-    muscles = ["--muscle", "EMG1=right deep multifidus", "EMG2=longissimus"]
+    muscles = ["--muscle", "EMG1=right deep multifidus", "--muscle", "EMG2=longissimus"]
     root = tmp_path / "study"
     code, said = run_import(capsys, header, *muscles, *given, "--block", "map", "--amplifier-mv", 5, out=root)
     assert code == 0
@@ -91,11 +92,30 @@ def test_requests_that_cannot_be_met(tmp_path, capsys, more, message):
     assert not (tmp_path / "study").exists()
 
 
-def test_what_bids_requires_is_required(capsys):
-    with pytest.raises(SystemExit):
-        cli.main(["import-emg", "file.edf", "--muscle", "1=FDI"])
-    said = capsys.readouterr().err
-    assert all(name in said for name in ("--out", "--subject", "--task", "--reference", "--placement", "--power-line"))
+def test_channels_pulses_and_a_folder_are_enough(tmp_path, capsys):
+    """What the command does not say comes from the name of the file or is n/a, which is said with its cost."""
+    signal = vendor.known_signal(n_channel=1)[0]
+    file = tmp_path / "sub-07_ses-2_fdi.csv"
+    file.write_text("time_s,EMG (mV)\n" + "".join(f"{i / 2000:.4f},{1e3 * v:.7f}\n" for i, v in enumerate(signal)))
+    events = tmp_path / "blocks.tsv"
+    events.write_text("onset\tblock\n1\tpre\n2\tbetween\n")
+    study = tmp_path / "study"
+    given = ["--muscle", "1=FDI", "--events", str(events), "--out", str(study)]
+    assert cli.main(["import-emg", str(file), *given]) == 0
+    said = capsys.readouterr().out
+    sidecar = json.loads((study / "sub-07/ses-2/emg/sub-07_ses-2_task-plasticity_emg.json").read_text())
+    for field in ("EMGReference", "EMGPlacementSchemeDescription", "PowerLineFrequency", "SoftwareFilters"):
+        assert sidecar[field] == "n/a"
+        assert f"{field} is n/a" in said
+    assert errors_of(study) == []
+
+
+def test_a_recording_without_blocks_is_a_map_of_the_first_participant(tmp_path, capsys):
+    header = vendor.write_brainvision(tmp_path, vendor.known_signal())
+    given = ["--muscle", "EMG1=FDI", "--pulses", "annotations:S  1", "--out", str(tmp_path / "study")]
+    assert cli.main(["import-emg", str(header), *given]) == 0
+    assert (tmp_path / "study/sub-01/emg/sub-01_task-motormap_emg.bdf").is_file()
+    assert "neither map nor plasticity" in capsys.readouterr().out
 
 
 @pytest.mark.real

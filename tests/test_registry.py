@@ -19,7 +19,7 @@ from lbpneuro.steps import STEPS
 MARKERS = pytest.mark.parametrize("marker", registry.MARKERS, ids=lambda marker: marker.name)
 CONFIG = resolve(read_config())
 UNITS = {"1", "MBq", "kg", "g/mL", "mL/cm^3", "mL", "mL/L", "mm", "s", "cm^2", "uV", "ms", "Hz", "1/min", "%"}
-UNITS |= {"uV*cm^2", "uV/%", "mA"}
+UNITS |= {"uV*cm^2", "uV/%", "mA", "mg/L", "pg/mL"}
 
 
 def test_names_are_unique() -> None:

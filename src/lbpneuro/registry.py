@@ -11,11 +11,13 @@ from lbpneuro.markers import (
     networks,
     pet,
     plasticity,
+    reflex,
     scales,
     scan_anatomy,
     scan_quality,
     shift,
     structural,
+    tactile,
     tms,
 )
 from lbpneuro.markers.descriptor import Marker
@@ -32,7 +34,9 @@ MARKERS: tuple[Marker, ...] = (
     *excitability.MARKERS,
     *tms.MARKERS,
     *plasticity.MARKERS,
+    *reflex.MARKERS,
     *pet.MARKERS,
+    *tactile.MARKERS,
     *scales.MARKERS,
 )
 
@@ -45,7 +49,9 @@ FAMILIES: dict[str, str] = {
     "excitability": excitability.TITLE,
     "tms": tms.TITLE,
     "plasticity": plasticity.TITLE,
+    "reflex": reflex.TITLE,
     "pet": pet.TITLE,
+    "tactile": tactile.TITLE,
     "scales": scales.TITLE,
 }
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sysconfig
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -24,6 +21,7 @@ from lbpneuro.io.emg_import import (
 from lbpneuro.io.vendor_emg import VendorRecording
 from lbpneuro.io.vendor_positions import assign, read_positions
 from tests.oracles import vendor
+from tests.oracles.bids import errors_of
 
 SFREQ = 2000.0
 MARKS = tuple((onset, "S 1") for onset in vendor.ONSETS)
@@ -165,13 +163,6 @@ def test_muscles_that_are_none(pairs, message):
 def target(root, **changes):
     given = {"reference": "bipolar", "placement": "over the belly", "power_line": 50.0, "task": "motormap"}
     return Target(**{"root": root, "subject": "01", **given, **changes})
-
-
-def errors_of(dataset: Path) -> list[str]:
-    validator = Path(sysconfig.get_path("scripts")) / "bids-validator-deno"
-    run = subprocess.run([validator, dataset, "--format", "json"], capture_output=True, text=True, timeout=120)
-    issues = json.loads(run.stdout)["issues"]["issues"]
-    return [f"{issue['code']} {issue.get('location')}" for issue in issues if issue["severity"] == "error"]
 
 
 def write(root, made, *, muscles=None, **options):

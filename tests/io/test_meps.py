@@ -246,6 +246,17 @@ def test_tables_of_the_task(tmp_path):
     assert not meps.intensity_changed(read)
 
 
+def test_a_task_by_another_name_is_said(tmp_path, caplog):
+    rows = [["site", "x_mm", "y_mm", "p2p_uv"], ["a", -30, 10, 100]]
+    path = table(tmp_path, rows, name="sub-01_task-mapping_desc-trials_meps.tsv")
+    read, _ = meps.read_task([path], "motormap")
+    assert read.empty
+    assert "no trial table of task motormap, but of mapping" in caplog.text
+    caplog.clear()
+    meps.read_task([], "motormap")
+    assert caplog.text == ""
+
+
 def test_runs_of_a_task_are_joined(tmp_path):
     rows = [["trial", "block", "p2p_uv"], [1, "pre", 100], [2, "pre", 200]]
     paths = [table(tmp_path, rows, name=f"sub-01_task-plasticity_run-{run}_meps.tsv") for run in (1, 2)]

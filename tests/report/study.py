@@ -24,6 +24,10 @@ from lbpneuro.markers.descriptor import Estimate, Marker
 from lbpneuro.markers.instrument import instruments
 from lbpneuro.markers.scales import Phenotype, Sheet
 from lbpneuro.registry import FAMILIES, INDEX_COLUMNS, MARKERS, family
+from lbpneuro.simulate.people import Visit as SimulatedVisit
+from lbpneuro.simulate.people import person
+from lbpneuro.simulate.tactile import SETTINGS as TACTILE
+from lbpneuro.simulate.tactile import TASKS
 
 MIDDLE = {
     "tiv": (1450.0, 7.0),
@@ -45,6 +49,11 @@ MIDDLE = {
     "overlap_min": (0.62, 0.05),
     "block_log_ratio": (0.31, 0.14),
     "hp_index": (0.28, 0.2),
+    "tpd": (55.0, 3.4),
+    "loc_bias": (-4.0, 2.0),
+    "lrj_rt": (1900.0, 90.0),
+    "lrj_inverse_efficiency": (2100.0, 110.0),
+    "lrj_accuracy": (0.87, 0.05),
     "rmt": (46.0, 0.9),
     "amt": (39.0, 1.0),
     "curve_s50": (60.0, 1.2),
@@ -189,6 +198,7 @@ def drawables(name: str, base: Path, prefix: str) -> list[Path]:
     writers = {"structural": anat, "functional": func, "dynamic": dynamic, "shift": shift}
     writers |= {"excitability": excitability}
     writers |= {"tms": tms, "plasticity": plasticity, "pet": pet, "change": change, "scales": scales}
+    writers |= {"tactile": tactile}
     return writers[name](base, prefix) if name in writers else []
 
 
@@ -409,6 +419,17 @@ def pet(base: Path, prefix: str) -> list[Path]:
     write_tsv(path, pd.DataFrame(columns))
     write_json(path.with_suffix(".json"), {"WindowMinutes": [60, 90]})
     return [path]
+
+
+def tactile(base: Path, prefix: str) -> list[Path]:
+    """The trial tables of a simulated person, with their sidecars beside them."""
+    visit = SimulatedVisit(person(1, seed=2, effect=1.0), 0, 2)
+    paths = []
+    for task, (table, about) in TASKS.items():
+        paths.append(base / f"{prefix}_task-{task}_beh.tsv")
+        write_tsv(paths[-1], table(visit, TACTILE))
+        write_json(paths[-1].with_suffix(".json"), dict(about))
+    return paths
 
 
 def scales(base: Path, prefix: str) -> list[Path]:

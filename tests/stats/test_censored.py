@@ -150,6 +150,19 @@ def test_what_cannot_be_estimated_is_said(table: pd.DataFrame) -> None:
         )
 
 
+def test_people_whose_limit_bounds_nothing_are_counted(table: pd.DataFrame) -> None:
+    values = long(table, ceiling=LIMIT)
+    lost = values["participant_id"].isin(["sub-01", "sub-03", "sub-04"])
+    values.loc[lost, ["value", "low", "high"]] = [np.nan, -np.inf, np.inf]
+    shared = {"groups": table.set_index("participant_id")["group"], "reference": "control"}
+    found = compare(values, [PRESSURE], covariates=pd.DataFrame(index=table["participant_id"]), **shared)
+    assert row(found, "median")["n_group"] == 28
+    assert "2 people are left out" in row(found, "median")["note"]
+    assert "3 people are left out" in row(found, "difference_tobit")["note"]
+    expected = compare(values[~lost], [PRESSURE], covariates=pd.DataFrame(index=table["participant_id"]), **shared)
+    assert row(found, "difference_tobit")["value"] == row(expected, "difference_tobit")["value"]
+
+
 @pytest.fixture
 def study(tmp_path: Path, table: pd.DataFrame) -> Path:
     """The marker table as steps write it, and participants.tsv."""

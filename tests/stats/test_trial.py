@@ -34,7 +34,7 @@ def long(values: np.ndarray, plan: Design, *, low=None, high=None, outcome: str 
     parts = {"value": values, "low": values if low is None else low, "high": values if high is None else high}
     index = pd.MultiIndex.from_product([plan.arms.index, plan.sessions], names=["participant_id", "session_id"])
     table = pd.DataFrame({name: part.ravel() for name, part in parts.items()}, index=index).reset_index()
-    return table[np.isfinite(table["low"]) | np.isfinite(table["high"])].assign(outcome=outcome)
+    return table[table["low"].notna()].assign(outcome=outcome)
 
 
 def analysed(values: np.ndarray, plan: Design, *, rules: Rules | None = None, **bounds) -> Result:
@@ -97,6 +97,25 @@ def test_robust_errors_of_people_with_one_value_are_hc3() -> None:
     fit = smf.ols("y ~ x", pd.DataFrame({"y": y, "x": x[:, 1]})).fit(cov_type="HC3")
     found = robust_covariance(fit.resid, x, np.arange(30), within=2.0, between=3.0)
     assert found == pytest.approx(fit.cov_params().to_numpy())
+
+
+def test_robust_errors_by_the_formula_written_out() -> None:
+    rng = np.random.default_rng(7)
+    person = np.repeat(np.arange(12), [1, 2, 3] * 4)
+    x, residuals = np.column_stack([np.ones(24), rng.normal(size=24)]), rng.normal(size=24)
+    bread, meat = np.zeros((2, 2)), np.zeros((2, 2))
+    inverse = {n: np.linalg.inv(1.5 * np.eye(n) + 0.8 * np.ones((n, n))) for n in (1, 2, 3)}
+    parts = [(x[person == who], residuals[person == who]) for who in range(12)]
+    for own, _ in parts:
+        bread += own.T @ inverse[len(own)] @ own
+    bread = np.linalg.inv(bread)
+    for own, left in parts:
+        v = inverse[len(own)]
+        apart = np.linalg.inv(np.eye(len(own)) - own @ bread @ own.T @ v)
+        score = own.T @ v @ apart @ left
+        meat += np.outer(score, score)
+    found = robust_covariance(residuals, x, person, within=1.5, between=0.8)
+    assert found == pytest.approx(bread @ meat @ bread)
 
 
 def test_order_of_the_errors_of_a_person_does_not_matter() -> None:
@@ -250,6 +269,9 @@ def test_values_beyond_a_limit_are_never_averaged() -> None:
     baseline = values.copy(), np.where([True, False, False], -np.inf, values), values
     censored = analysed(np.where([True, False, False], np.nan, values), design(treated), low=baseline[1], high=values)
     assert "baselines lie beyond a limit" in row(censored, "ancova")["note"]
+    low[0, 2], high[0, 2], known[0, 2] = -np.inf, np.inf, np.nan
+    unbounded = analysed(known, design(treated), low=low, high=high)
+    assert "does not bound them" in row(unbounded, "ancova_tobit")["note"]
 
 
 def test_three_arms_are_compared_with_one_control() -> None:
@@ -264,6 +286,13 @@ def test_three_arms_are_compared_with_one_control() -> None:
         new=(arms == "new").to_numpy(float), third=(arms == "third").to_numpy(float))).fit()  # fmt: skip
     assert row(result, "ancova", arm="third")["value"] == pytest.approx(alone.params["third"])
     assert row(result, "mixed", arm="third")["n_arm"] == 15
+    low, high = values.copy(), values.copy()
+    third = np.flatnonzero(arms == "third")[:4]
+    low[third, 2], high[third, 2] = 3.0, np.inf
+    known = np.where(low == high, values, np.nan)
+    censored = analysed(known, replace(plan, arms=arms), low=low, high=high)
+    assert "4 of 90 values" in row(censored, "ancova_tobit", arm="new")["note"], "one model holds all arms"
+    assert np.isfinite(row(censored, "g", arm="new")["value"]), "of two arms without a limit"
 
 
 def test_which_arm_an_interval_speaks_for() -> None:

@@ -145,3 +145,15 @@ def test_equal_input_gives_equal_bytes(tmp_path, settings):
         contents.append({path.name: path.read_bytes() for path in sorted(folder.iterdir())})
     assert contents[0] == contents[1]
     assert len(contents[0]) == 5
+
+
+def test_recording_without_sites_or_without_a_kept_trial(tmp_path, settings):
+    """A plasticity run on a hot spot that nobody named: blocks and average waveforms, no averages of sites."""
+    files = write_emg_run(tmp_path / "raw", task="plasticity", muscles=("FDI",), blocks=("pre", "between"))
+    events = next(path for path in files if path.name.endswith("_events.tsv"))
+    table = read_tsv(events, dtype=str).drop(columns="nibs_position_id")
+    table.to_csv(events, sep="\t", index=False)
+    table, sidecar = run([path for path in files if "nibs" not in path.parts], settings, target(tmp_path, "plasticity"))
+    assert table["site_id"].isna().all()
+    assert set(table["block"]) == {"pre", "between"}
+    assert not any("desc-sites" in name for name in sidecar["Outputs"])

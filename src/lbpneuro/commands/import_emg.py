@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,20 +32,26 @@ examples
   lbpneuro import-emg epochs.mat --muscle 1=FDI --units uV --sfreq 3000 --pulse-ms 50 --block pre --subject 01 \\
       --task plasticity --reference belly-tendon --placement "right FDI" --power-line 50 --out study
 """
-REQUIRED = (
-    ("--out", "BIDS_DIR", "dataset to write into; made if it is not there", Path),
-    ("--subject", "LABEL", "participant, without sub-", str),
-    ("--task", "LABEL", "task: motormap and plasticity are what the settings look for", str),
+ABOUT = (
+    ("--subject", "LABEL", "participant, without sub-; default: that of the name of FILE, else 01", str),
+    (
+        "--task",
+        "LABEL",
+        "task (default: that of the name of FILE, else plasticity if there are such blocks, else motormap)",
+        str,
+    ),
     ("--reference", "TEXT", "where the reference was, e.g. bipolar, belly-tendon, an electrode", str),
     ("--placement", "TEXT", "how the electrodes were placed, in words (or Measured, ChannelSpecific)", str),
     ("--power-line", "HZ", "mains frequency, 50 or 60", float),
 )
+UNSAID = "n/a"
+BASELINE = "pre"
 UNITS = ("uV", "mV", "V")
 BOUTS = ("anodal", "cathodal", "itbs", "ctbs", "excitatory", "inhibitory", "sham")
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the parser; what EMG-BIDS requires is required."""
+    """Return the parser."""
     made = argparse.ArgumentParser(
         prog="lbpneuro import-emg",
         description="Write a recording with TMS pulses as EMG-BIDS, and its positions as NIBS-BIDS.",
@@ -56,12 +62,17 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--muscle",
         nargs="+",
+        action="extend",
         required=True,
         metavar="CHANNEL=MUSCLE",
         help="by name or number; other channels are left out",
     )
-    for name, metavar, text, kind in REQUIRED:
-        made.add_argument(name, required=True, metavar=metavar, help=text, type=kind)
+    made.add_argument(
+        "--out", type=Path, required=True, metavar="BIDS_DIR", help="dataset to write into; made if it is not there"
+    )
+    asked = made.add_argument_group("what EMG-BIDS wants to be said; what is not said is n/a")
+    for name, metavar, text, kind in ABOUT:
+        asked.add_argument(name, metavar=metavar, help=text, type=kind)
     _add_pulses(made.add_argument_group("pulses and positions"))
     _add_file(made.add_argument_group("what the file does not say"))
     _add_more(made.add_argument_group("more that goes into the dataset"))
@@ -127,7 +138,12 @@ def main(argv: Sequence[str]) -> int:
         positions = vendor_positions.read_positions(options.positions, unit=options.positions_unit, frame=options.frame)
         events = vendor_positions.assign(events, positions)
     written = emg_import.write_recording(
-        recording, _target(options), muscles=muscles, events=events, positions=positions, overwrite=options.overwrite
+        recording,
+        _target(options, events),
+        muscles=muscles,
+        events=events,
+        positions=positions,
+        overwrite=options.overwrite,
     )
     print(
         f"{written.path}: {len(muscles)} channels, {recording.signal.shape[1] / recording.sfreq:.1f} s at "
@@ -169,30 +185,43 @@ def _with_range(recording: Any, millivolts: float | None) -> Any:
     return dataclasses.replace(recording, limits=(-millivolts / 1e3, millivolts / 1e3))
 
 
-def _target(options: argparse.Namespace) -> Any:
+def _target(options: argparse.Namespace, events: Any) -> Any:
+    """Where the recording goes; what the command does not say, the name of the file or the blocks may."""
     from lbpneuro.io.emg_import import Target
+    from lbpneuro.io.index import entities
 
+    named = entities(options.file.name)
+    task = "plasticity" if "block" in events and BASELINE in set(events["block"]) else "motormap"
+    session = options.session or named.get("ses")
     more = {"EMGGround": options.ground, "Manufacturer": options.manufacturer, "BoutPolarity": options.bouts}
     return Target(
         root=options.out,
-        subject=options.subject.removeprefix("sub-"),
-        session=options.session.removeprefix("ses-") if options.session else None,
-        task=options.task.removeprefix("task-"),
-        acquisition=options.acq,
-        run=options.run,
-        reference=options.reference,
-        placement=options.placement,
+        subject=(options.subject or named.get("sub", "01")).removeprefix("sub-"),
+        session=session.removeprefix("ses-") if session else None,
+        task=(options.task or named.get("task", task)).removeprefix("task-"),
+        acquisition=options.acq or named.get("acq"),
+        run=options.run or named.get("run"),
+        reference=options.reference or UNSAID,
+        placement=options.placement or UNSAID,
         power_line=options.power_line,
-        software_filters=options.software_filters or "n/a",
+        software_filters=options.software_filters or UNSAID,
         more={key: value for key, value in more.items() if value is not None},
     )
 
 
+COST: Mapping[str, str] = {
+    "reference": "EMGReference is n/a: nobody could repeat the recording.",
+    "placement": "EMGPlacementSchemeDescription is n/a: nobody could repeat the recording.",
+    "power_line": "PowerLineFrequency is n/a: mains hum will not be subtracted.",
+    "software_filters": "SoftwareFilters is n/a: a file that was filtered before would not be noticed.",
+}
+"""What stays unknown where an option is not given, and what that costs."""
+
+
 def _unsaid(options: argparse.Namespace, events: Any) -> list[str]:
     """What stays unknown, and what that costs."""
-    notes = []
-    if options.software_filters is None:
-        notes.append("SoftwareFilters is n/a: say with --software-filters if the file was filtered before.")
+    absent = [name for name in COST if getattr(options, name) is None]
+    notes = [f"{COST[name]} --{name.replace('_', '-')} states it." for name in absent]
     if "block" not in events and options.positions is None and not {"x_mm", "grid_x_cm"} & set(events.columns):
         notes.append("The pulses have no block and no place; neither map nor plasticity can be computed of them.")
     if "intensity_mso" not in events:

@@ -64,7 +64,8 @@ EVENTS: Mapping[str, dict[str, Any]] = {
 class Target:
     """Where a recording goes in a BIDS dataset, and what EMG-BIDS asks to be said of it.
 
-    ``placement`` is ``Measured``, ``ChannelSpecific``, or a description of where the electrodes were.
+    ``placement`` is ``Measured``, ``ChannelSpecific``, or a description of where the electrodes were; ``power_line`` is
+    the mains frequency in Hz, None if it is not known.
     """
 
     root: Path
@@ -72,7 +73,7 @@ class Target:
     task: str
     reference: str
     placement: str
-    power_line: float
+    power_line: float | None
     session: str | None = None
     acquisition: str | None = None
     run: str | None = None
@@ -424,7 +425,7 @@ def _write_sidecar(recording: VendorRecording, target: Target, *, n_channel: int
         "EMGPlacementScheme": target.scheme,
         "EMGReference": target.reference,
         "SamplingFrequency": recording.sfreq,
-        "PowerLineFrequency": target.power_line,
+        "PowerLineFrequency": "n/a" if target.power_line is None else target.power_line,
         "RecordingType": "continuous",
         "RecordingDuration": recording.signal.shape[1] / recording.sfreq,
         "SoftwareFilters": target.software_filters,

@@ -111,9 +111,11 @@ def site_waveforms(table: pd.DataFrame, responses: Responses) -> pd.DataFrame | 
     import pandas as pd
 
     kept = table[(table["reject"] == 0) & table["site_id"].notna()]
+    if kept["site_id"].nunique() < 2:
+        return None
     labels = kept[["target_muscle", "hemisphere", "site_id"]].fillna("n/a").astype(str).agg(":".join, axis=1)
     sites = kept.groupby(labels, sort=True).indices
-    if kept["site_id"].nunique() < 2 or len(kept) < 2 * len(sites):
+    if len(kept) < 2 * len(sites):
         return None
     time_ms = responses.times * 1e3
     shown = (time_ms >= SITES_MS[0]) & (time_ms <= SITES_MS[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from lbpneuro.kernels.tangent import TangentPlane, tangent_plane
 if TYPE_CHECKING:
     import pandas as pd
 
+log = logging.getLogger("lbpneuro")
 Array = NDArray[np.float64]
 
 COLUMNS: dict[str, tuple[str, str]] = {
@@ -539,6 +541,8 @@ def read_task(files: Sequence[Path], task: str) -> tuple[pd.DataFrame, dict[str,
     import pandas as pd
 
     paths = tables_of_task(files, task)
+    if not paths:
+        _say_which_tasks(files, task)
     runs = [read_meps(path) for path in paths]
     numbers_of_runs = _run_numbers(paths)
     tables = [
@@ -563,6 +567,13 @@ def _joined(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     pairs = [pair for own in runs for pair in own.get("BackgroundCrossCorrelation", [])]
     lowest = {"SamplingFrequency": min(rates)} if rates else {}
     return joined | lowest | ({"BackgroundCrossCorrelation": pairs} if pairs else {})
+
+
+def _say_which_tasks(files: Sequence[Path], task: str) -> None:
+    """Log the tasks that there are, where the one that is asked for may only be named otherwise."""
+    tasks = sorted({entities(path)["task"] for path in files if entities(path).get("suffix") == "meps"})
+    if tasks:
+        log.warning("There is no trial table of task %s, but of %s; settings name the task.", task, ", ".join(tasks))
 
 
 FRAME = "CoordinateFrame"

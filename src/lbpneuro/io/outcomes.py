@@ -62,7 +62,7 @@ def read_outcomes(folder: Path, names: Sequence[str]) -> tuple[pd.DataFrame, lis
     -------
     table
         Columns `COLUMNS`; ``low`` and ``high`` are equal to the value where it was measured, and the bounds of a
-        censored one, whose value is NaN. Rows without any number are left out.
+        censored one, whose value is NaN and whose bounds may both be infinite. Other rows without a value are left out.
     outcomes
         In the order asked for.
 
@@ -90,10 +90,11 @@ def _marker_values(folder: Path) -> pd.DataFrame | None:
 
 
 def with_bounds(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a long marker table with ``low``, ``high``, ``column``; rows without a number are left out.
+    """Return a long marker table with ``low``, ``high``, ``column``; rows that say nothing of a value are left out.
 
     A row with the reason ``censored_at_limit`` holds its bounds in ``ci_low`` and ``ci_high``, an open side empty or
-    infinite; its value, if it has one, is the limit and is not used.
+    infinite; its value, if it has one, is the limit and is not used. Both sides are open where the limit does not bound
+    the marker (a difference of which one part is censored).
     """
     index = {marker.name: marker.index for marker in MARKERS}
     known = table[table["marker"].isin(index)]
@@ -105,7 +106,7 @@ def with_bounds(table: pd.DataFrame) -> pd.DataFrame:
     made = known.assign(column=names, value=known["value"].mask(censored), **bounds)
     made["low"] = made["low"].mask(censored & made["low"].isna(), -np.inf)
     made["high"] = made["high"].mask(censored & made["high"].isna(), np.inf)
-    return made[np.isfinite(made["low"]) | np.isfinite(made["high"])]
+    return made[censored | made["value"].notna()]
 
 
 def _of_marker(table: pd.DataFrame | None, name: str, *, folder: Path) -> list[tuple[Outcome, pd.DataFrame]]:

@@ -11,7 +11,7 @@ from lbpneuro.io.phenotype import PERSON, SESSION, label_of, read_phenotype
 from lbpneuro.markers.instrument import ORDER
 
 FOLDER, SUFFIX = "phenotype", "phenotype"
-TABLES = ORDER
+TABLES = (*ORDER, "inflammation")
 
 
 def phenotype_tables(root: Path) -> list[Path]:

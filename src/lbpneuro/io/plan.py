@@ -32,7 +32,7 @@ RATED_TASKS = ("task", "control_task")
 MOTION_FILES = ("_desc-confounds_timeseries.tsv", "_desc-confounds_regressors.tsv", "_desc-embedded_func.json")
 RATINGS = ("stim", "physio", "events", "beh")
 EMG_TABLES = ("events", "channels", "electrodes")
-TRIAL_TASKS = {"sensory": ("ppt", "cpt", "tsp", "cpm")}
+TRIAL_TASKS = {"sensory": ("ppt", "cpt", "tsp", "cpm"), "tactile": ("tpd", "graph", "loc", "laterality")}
 """Tasks whose trial tables a family reads."""
 TISSUES = ("GM", "WM", "CSF")
 MNI = "MNI152NLin2009cAsym"
@@ -68,7 +68,7 @@ def _derivatives(config: Config) -> dict[str, Path]:
 
 def _chosen_by(config: Config) -> list[Any]:
     """What else a plan depends on: settings, and folders that are not those of a participant."""
-    tasks = [config["shift"][key] for key in RATED_TASKS]
+    tasks = [*(config["shift"][key] for key in RATED_TASKS), config["reflex"]["task"]]
     compared = [config["change"]["enabled"], config["plasticity"]["sham_session"]]
     structural = [config["structural"][key] for key in ("source", "allow_mixed_sources", "gm_maps")]
     watched = [folder for root in _derivatives(config).values() for folder in (root, *folders_to_watch(root))]
@@ -251,7 +251,7 @@ def _unit(
     way = preprocess_anat or _embedded_anatomy(own, base=out / folder / "anat" / prefix)
     manifests = [_planned(Path(path)) for path in way] or anatomy
     func, preprocess_func = _functional(own, shared, manifests, config=config, base=out / folder / "func")
-    tables, meps = _emg(own, [*shared, *visit.inherited], base=out / folder / "emg")
+    tables, meps = _emg(own, [*shared, *visit.inherited], config=config, base=out / folder / "emg")
     pet, embedded = pet_files(own, shared, manifests, raw=Path(config["dataset"]["bids_dir"]))
     rows = _planned(out / folder / "func" / f"{prefix}_desc-functional_markers.tsv")
     # A family that follows another reads its rows; without any data for these it is missing for the same reason.
@@ -264,6 +264,7 @@ def _unit(
         "excitability": tables,
         "tms": tables,
         "plasticity": tables,
+        "reflex": _reflex(own, [*shared, *visit.inherited], config=config),
         "pet": pet,
         "scales": [row for row in [*own, *visit.undated] if row.get("suffix") == PHENOTYPE],
         **{name: _trials(own, tasks, config=config) for name, tasks in TRIAL_TASKS.items()},
@@ -448,19 +449,20 @@ def _recordings(bold: Row, rows: Sequence[Row]) -> list[Row]:
     return [row for row in rows if _run(row) == _run(bold)]
 
 
-def _emg(own: Sequence[Row], shared: Sequence[Row], *, base: Path) -> tuple[list[Row], dict[str, list[str]]]:
+def _emg(
+    own: Sequence[Row], shared: Sequence[Row], *, config: Config, base: Path
+) -> tuple[list[Row], dict[str, list[str]]]:
     """Return the trial tables of the TMS steps and the jobs that make them from EMG recordings.
 
-    Tables of trials may lie in the raw dataset or in a derivative. A recording of whose run there is one is not read.
+    Tables of trials may lie in the raw dataset or in a derivative. A recording of whose run there is one is not read,
+    and neither is that of the withdrawal reflex, which has no TMS pulses.
     """
     raw = [row for row in own if row["dataset"] == "raw"]
     given = [row for row in own if matches(row, suffix="meps", ext=".tsv")]
     recordings = [
         row
-        for row in raw
-        if matches(row, datatype="emg", suffix="emg")
-        and row.get("ext") in (".edf", ".bdf")
-        and not any(_is_of_run(table, row) for table in given)
+        for row in _recordings_of_emg(raw)
+        if row.get("task") != config["reflex"]["task"] and not any(_is_of_run(table, row) for table in given)
     ]
     jobs = {}
     for recording in recordings:
@@ -472,6 +474,19 @@ def _emg(own: Sequence[Row], shared: Sequence[Row], *, base: Path) -> tuple[list
     absent = [row for row in recordings if not row["exists"]]
     made = {path: files for path, files in jobs.items() if files[0] not in {row["path"] for row in absent}}
     return [*given, *(_planned(Path(path)) for path in made), *absent], made
+
+
+def _recordings_of_emg(raw: Sequence[Row]) -> list[Row]:
+    found = [row for row in raw if matches(row, datatype="emg", suffix="emg")]
+    return [row for row in found if row.get("ext") in (".edf", ".bdf")]
+
+
+def _reflex(own: Sequence[Row], shared: Sequence[Row], *, config: Config) -> list[Row]:
+    """Return the recording of the withdrawal reflex, the first if there are several, and what describes it."""
+    raw = [row for row in own if row["dataset"] == "raw"]
+    recordings = [row for row in _recordings_of_emg(raw) if row.get("task") == config["reflex"]["task"]]
+    chosen = sorted(recordings, key=lambda row: (not row["exists"], row["path"]))[:1]
+    return [*chosen, *(row for one in chosen for row in [*raw, *shared] if _describes(row, one))]
 
 
 EMG_ENTITIES = (*RUN_ENTITIES, "recording")

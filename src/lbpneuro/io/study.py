@@ -25,7 +25,9 @@ DATATYPES = {
     "excitability": "emg",
     "tms": "emg",
     "plasticity": "emg",
+    "reflex": "emg",
     "pet": "pet",
+    "tactile": "beh",
     "scales": "beh",
 }
 JOBS = ("preprocess_anat", "preprocess_func", "meps")
@@ -200,6 +202,7 @@ SHARED_SETTINGS: Mapping[str, tuple[str, ...]] = {
     "excitability": ("mep",),
     "tms": ("mep", "run.random_seed"),
     "plasticity": ("mep", "run.random_seed"),
+    "tactile": ("run.random_seed",),
 }
 """What a family depends on besides its own section."""
 

@@ -48,11 +48,21 @@ class Sheet:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Concentration:
+    """A concentration in blood: a ``value``, or that it lies below ``high`` or above ``low``, all in one unit."""
+
+    value: float = math.nan
+    low: float = -math.inf
+    high: float = math.inf
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Phenotype:
     """What is known of one person in one session: a sheet per tool, or why there is none that can be used."""
 
     sheets: Mapping[str, Sheet | Reason]
     settings: Mapping[str, Any]
+    blood: Mapping[str, Concentration] | Reason = field(default_factory=dict)
 
     def sheet(self, tool: Instrument) -> Sheet | Reason:
         """Return the sheet of a tool, taken from the answers to a longer form where it has none of its own."""
@@ -396,9 +406,66 @@ NEUROPATHIC_COMPONENT = Marker(
     se_method="none: a class",
 )
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Substance:
+    """A marker of inflammation in blood."""
+
+    title: str
+    unit: str
+
+
+BLOOD: Mapping[str, Substance] = {
+    "crp": Substance(title="C-reactive protein", unit="mg/L"),
+    "il6": Substance(title="Interleukin-6", unit="pg/mL"),
+    "tnf": Substance(title="Tumour necrosis factor alpha", unit="pg/mL"),
+}
+
+
+def _blood_function(name: str) -> Callable[[Phenotype], Mapping[Level, Estimate]]:
+    def concentration(phenotype: Phenotype) -> Mapping[Level, Estimate]:
+        """Return the concentration in blood; below or above what the assay can tell only a bound."""
+        if isinstance(phenotype.blood, Reason):
+            return {(): Estimate.fail(phenotype.blood)}
+        found = phenotype.blood.get(name)
+        if found is None:
+            return {(): Estimate.missing(Reason.NOT_ACQUIRED)}
+        if math.isnan(found.value):
+            return {(): Estimate.censored(low=found.low, high=found.high)}
+        return {(): Estimate.of(found.value, ci=(math.nan, math.nan))}
+
+    return concentration
+
+
+def _blood_marker(name: str, substance: Substance) -> Marker:
+    return Marker(
+        name=name,
+        long_name=f"{substance.title} in blood",
+        description=(
+            f"{substance.title} in peripheral blood: a covariate, no marker of the nervous system. Below the limit of "
+            "detection the value is empty (censored_at_limit) and ci_high is the limit; it is never replaced by one."
+        ),
+        unit=substance.unit,
+        family="scales",
+        function=_blood_function(name),
+        direction=Direction.NOT_APPLICABLE,
+        tier=Tier.COVARIATE,
+        doi="",
+        fact_sheet=NOT_A_MARKER,
+        n_counts="samples (not counted)",
+        version="1",
+        bounds=(0.0, math.inf),
+        evidence=Evidence.DESIGN,
+        se_method="none: one sample tells neither the error of the assay nor the variation from day to day",
+    )
+
+
+BLOOD_MARKERS: tuple[Marker, ...] = tuple(_blood_marker(name, substance) for name, substance in BLOOD.items())
+
 MARKERS: tuple[Marker, ...] = (
     *SCALE_MARKERS,
     NEUROPATHIC_COMPONENT,
+    *BLOOD_MARKERS,
     SCALE_ITEMS_MISSING,
     SCALE_RAW_TOTAL,
     SCALE_PRORATED_TOTAL,

@@ -165,7 +165,7 @@ def level_words(level: Level, index: tuple[str, ...] = ("roi", "hemi")) -> str:
         return f"within {first}" if first == second else f"{first} with {second}"
     if index == ("state",):
         return f"state {level[0]}"
-    side = "" if "roi" in index else " hemisphere"
+    side = "" if {"roi", "side"} & set(index) else " hemisphere"
     return ", ".join(f"{SIDES[part]}{side}" if part in SIDES else _word(part) for part in level if part != "n/a")
 
 

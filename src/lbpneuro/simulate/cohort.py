@@ -10,6 +10,7 @@ from lbpneuro import __version__
 from lbpneuro.errors import InputError
 from lbpneuro.io.files import write_json, write_text, write_tsv
 from lbpneuro.markers.instrument import instruments
+from lbpneuro.simulate.blood import blood_table, blood_truth
 from lbpneuro.simulate.excitability import ExcitabilitySettings
 from lbpneuro.simulate.excitability_files import write_excitability
 from lbpneuro.simulate.imaging_files import write_imaging
@@ -22,6 +23,7 @@ from lbpneuro.simulate.scales import TOOLS, scale_table, scale_truth
 from lbpneuro.simulate.stimulation_files import write_motor_map, write_plasticity
 from lbpneuro.simulate.structural_files import WRITERS
 from lbpneuro.simulate.study import Study
+from lbpneuro.simulate.tactile import write_tactile, write_tactile_sidecars
 from lbpneuro.simulate.truth import TruthRow, truth_table
 
 ModalityWriter = Callable[[Study, Visit], list[TruthRow]]
@@ -34,6 +36,7 @@ MODALITIES: tuple[ModalityWriter, ...] = (
     write_plasticity,
     write_excitability,
     write_pet,
+    write_tactile,
 )
 """What is measured at a visit: each writes its files and returns the values it planted. A new test is added here."""
 
@@ -56,7 +59,8 @@ computation of markers; every value that the markers aim at is in truth.tsv, bes
   A study made with excitability has runs with thresholds, a recruitment curve and paired pulses, too
   (task-excitability, task-excitabilityactive).
 - nibs: stimuli and coil positions after draft 6.3 of BEP037, which is not part of BIDS yet.
-- phenotype: questionnaires.
+- beh: two-point discrimination, graphaesthesia, localisation of touch, left/right judgement, a row per trial.
+- phenotype: questionnaires, a column per item.
 """
 
 
@@ -118,6 +122,7 @@ def simulate_cohort(
     write_descriptions(study)
     write_people(study.raw, people, more=pet_columns(people, seed=seed) if study.pet else None)
     write_phenotype(study.raw / "phenotype", visits)
+    write_tactile_sidecars(study.raw, visits[0])
     rows: list[TruthRow] = []
     for done, planted in enumerate(each_visit(write_visit, study, visits, jobs=jobs), start=1):
         rows += planted
@@ -163,7 +168,7 @@ def _alone(write: Callable[[Any, Visit], list[TruthRow]], study: Any, visit: Vis
 
 def write_visit(study: Study, visit: Visit) -> list[TruthRow]:
     """Write everything measured at one visit; return the planted values."""
-    return [*(row for write in MODALITIES for row in write(study, visit)), *scale_truth(visit)]
+    return [*(row for write in MODALITIES for row in write(study, visit)), *scale_truth(visit), *blood_truth(visit)]
 
 
 def write_descriptions(study: Study) -> None:
@@ -194,8 +199,8 @@ def write_people(raw: Path, people: Sequence[Person], *, more: Columns | None = 
 
 
 def write_phenotype(folder: Path, visits: Sequence[Visit]) -> None:
-    """Write the questionnaires of all visits and their dictionaries."""
-    for name in TOOLS:
-        table, about = scale_table(instruments()[name], visits)
+    """Write the questionnaires and blood values of all visits, and their dictionaries."""
+    tables = {name: scale_table(instruments()[name], visits) for name in TOOLS}
+    for name, (table, about) in {**tables, "inflammation": blood_table(visits)}.items():
         write_tsv(folder / f"{name}.tsv", table)
         write_json(folder / f"{name}.json", about)

@@ -10,7 +10,19 @@ from lbpneuro.simulate.people import Visit
 if TYPE_CHECKING:
     import pandas as pd
 
-INDEX_COLUMNS = ("roi", "hemi", "edge", "network_a", "network_b", "muscle", "block", "subscale", "window")
+INDEX_COLUMNS = (
+    "roi",
+    "hemi",
+    "edge",
+    "network_a",
+    "network_b",
+    "muscle",
+    "block",
+    "subscale",
+    "window",
+    "side",
+    "axis",
+)
 
 TruthRow = dict[str, Any]
 

@@ -110,15 +110,25 @@ def compare(
     for outcome in outcomes:
         own = table[(table["outcome"] == outcome.name) & table["participant_id"].isin(groups.index)]
         for session, at in own.groupby("session_id", sort=True):
-            sample = _sample(at, groups, covariates)
+            bounded = np.isfinite(at["low"]) | np.isfinite(at["high"])
+            sample = _sample(at[bounded], groups, covariates)
             shared = {"outcome": outcome.name, "session": session}
             found = [row for name in order for row in _alone(sample, name, unit=outcome.unit, level=level)]
             for name in order[1:]:
                 found += _against(sample, name, reference, unit=outcome.unit, level=level)
-            rows += [{**shared, **row} for row in found]
+            lost = groups.loc[at["participant_id"][~bounded]].value_counts().to_dict()
+            rows += [{**shared, **row, "note": _with_lost(row, lost)} for row in found]
     if not rows:
         raise InputError("nobody in a group has a value of these outcomes; check the column of the groups.")
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _with_lost(row: Row, lost: dict[Any, int]) -> str | None:
+    """Return the note of a row, and how many people are not in it because their limit does not bound the value."""
+    count = lost.get(row["group"], 0) + lost.get(row.get("reference"), 0)
+    said = [row["note"]] if row.get("note") else []
+    said += [f"{count} people are left out, whose limit does not bound this value"] if count else []
+    return "; ".join(said) or None
 
 
 def _sample(table: pd.DataFrame, groups: pd.Series, covariates: pd.DataFrame) -> Sample:

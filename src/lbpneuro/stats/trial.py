@@ -129,6 +129,11 @@ class Contrast:
     first: NDArray[np.bool_]
     second: NDArray[np.bool_]
 
+    @property
+    def both(self) -> NDArray[np.bool_]:
+        """Who belongs to one of the two arms."""
+        return np.asarray(self.first | self.second)
+
     def row(self, estimator: str, found: Mapping[str, Any], *, n: Sequence[float], unit: str = "1") -> Row:
         """Return a row of the table of comparisons."""
         numbers = {name: found.get(name) for name in ("value", "se", "ci_low", "ci_high", "p", "df", "note")}
@@ -195,12 +200,9 @@ def _adjusted(values: Values, place: int, contrast: Contrast, design: Design) ->
     there = there & np.isfinite(covariates).all(axis=1)
     n = [float((there & who).sum()) for who in (contrast.first, contrast.second)]
     unit = contrast.outcome.unit
-    beyond = values.censored[there, place].any()
+    beyond = values.censored[:, place].any()  # of all arms, for one model holds them all
     name = "ancova_tobit" if beyond else "ancova"
-    if min(n) < FEWEST:
-        return [contrast.row(name, {"note": _few(n)}, n=n, unit=unit)]
-    if values.censored[there, 0].any():
-        note = "baselines lie beyond a limit, and cannot be adjusted for"
+    if note := _not_adjusted(values, place, n):
         return [contrast.row(name, {"note": note}, n=n, unit=unit)]
     columns = [np.ones(len(there)), *((design.arms == arm).to_numpy(dtype=float) for arm in design.treated)]
     x = np.column_stack([*columns, values.value[:, 0], covariates])[there]
@@ -215,6 +217,17 @@ def _adjusted(values: Values, place: int, contrast: Contrast, design: Design) ->
     except (LbpneuroError, np.linalg.LinAlgError) as error:
         found = {"note": str(error)}
     return [contrast.row(name, found, n=n, unit=unit)]
+
+
+def _not_adjusted(values: Values, place: int, n: Sequence[float]) -> str | None:
+    """Return why there is no adjusted difference, if there is none."""
+    if min(n) < FEWEST:
+        return _few(n)
+    if values.censored[:, 0].any():
+        return "baselines lie beyond a limit, and cannot be adjusted for"
+    if values.unbounded[:, place].any():
+        return "values lie beyond a limit that does not bound them, and cannot be compared without them"
+    return None
 
 
 def _few(n: Iterable[float]) -> str:
@@ -297,7 +310,7 @@ def _standardised(values: Values, place: int, contrast: Contrast, design: Design
     both, n_both = _both(values, place, contrast)
     there = values.known[:, place]
     n = [float((there & who).sum()) for who in (contrast.first, contrast.second)]
-    if min(n) < FEWEST or values.censored[there & (contrast.first | contrast.second), place].any():
+    if min(n) < FEWEST or values.censored[contrast.both, place].any():
         note = _few(n) if min(n) < FEWEST else "values lie beyond a limit; there is no mean of a bound"
         return [contrast.row(name, {"note": note}, n=n) for name in ("difference", "g")]
     try:
@@ -325,7 +338,10 @@ def _sizes_of_change(
     values: Values, place: int, contrast: Contrast, both: NDArray[np.bool_], design: Design
 ) -> dict[str, Row]:
     """Return d of change and dppc2 of the people with both values, with the correlation seen in each arm."""
-    if min((both & who).sum() for who in (contrast.first, contrast.second)) < FEWEST or values.censored[both, 0].any():
+    if (
+        min((both & who).sum() for who in (contrast.first, contrast.second)) < FEWEST
+        or values.censored[contrast.both, 0].any()
+    ):
         return {}
     before, after = (_groups(values.value[:, when], both, contrast) for when in (0, place))
     r = [

@@ -100,8 +100,13 @@ class Values:
 
     @property
     def censored(self) -> NDArray[np.bool_]:
-        """Where only bounds are known."""
-        return np.asarray(self.known & ~np.isfinite(self.value))
+        """Where a value lies beyond a limit, whether or not that bounds it."""
+        return np.asarray(~np.isnan(self.low) & ~np.isfinite(self.value))
+
+    @property
+    def unbounded(self) -> NDArray[np.bool_]:
+        """Where a value lies beyond a limit that does not bound it."""
+        return np.asarray(self.censored & ~self.known)
 
 
 def check_design(design: Design) -> None:

@@ -23,6 +23,7 @@ from lbpneuro.report.figures.structural import (
     plot_tissue_contours,
 )
 from lbpneuro.report.figures.sweeps import plot_excitability_sweeps
+from lbpneuro.report.figures.tactile import plot_laterality, plot_localisation, plot_two_point
 from lbpneuro.report.figures.tms import plot_mep_waveforms, plot_muscle_maps, plot_site_responses, plot_smudging
 from lbpneuro.report.figures.trial import plot_trial_course, plot_trial_forest
 from lbpneuro.report.study import Study
@@ -54,6 +55,9 @@ FIGURES: dict[str, Callable[[Visit], Drawing]] = {
     "block_time_course": plot_block_time_course,
     "plasticity_waveforms": plot_plasticity_waveforms,
     "tspo_uptake": plot_tspo_uptake,
+    "two_point": plot_two_point,
+    "localisation": plot_localisation,
+    "laterality": plot_laterality,
     "scale_scores": plot_scale_scores,
 }
 
