@@ -5,7 +5,8 @@
 Parts: reading, end_to_end, whole_run, products, summaries, dynamic, scaling. Every side runs in a process of its own,
 one after another. Seconds are medians; CPU seconds are those of all threads of the process. Without ``--only`` the
 results go to benchmarks/results, docs/benchmarks.md and docs/images; with it, or with ``--quick``, they are only
-printed unless ``--out`` names a folder.
+printed unless ``--out`` names a folder. With ``--hcp`` only the parts that depend on the volumes are measured, which
+takes long: ``--only`` may measure them one after another, and each is put beside those in docs/benchmarks-hcp.md.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ WHOLE = {
     "n_node": 300,
     "n_window": 200,
     "fwhm_mm": 6.0,
+    "nilearn_models": ("cosines", "butterworth"),
 }
 QUICK = {
     "voxel_mm": 8.0,
@@ -38,18 +40,20 @@ QUICK = {
     "n_node": 30,
     "n_window": 60,
     "fwhm_mm": 6.0,
+    "nilearn_models": ("cosines", "butterworth"),
 }
-HCP = {"n_time": 1200}
+HCP = {"n_time": 1200, "nilearn_models": ("cosines",)}
+HCP_PARTS = ("reading", "end_to_end", "whole_run", "products")
 
 
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="+", choices=tuple(PARTS), default=tuple(PARTS))
+    parser.add_argument("--only", nargs="+", choices=tuple(PARTS))
     parser.add_argument("--threads", type=int, default=1, help="threads of linear algebra, on both sides (1)")
     parser.add_argument(
         "--repeats", type=int, default=3, help="repeats of what takes seconds (3); what takes minutes: 1"
     )
-    parser.add_argument("--hcp", action="store_true", help="1200 volumes in the place of 240 (half an hour more)")
+    parser.add_argument("--hcp", action="store_true", help="1200 volumes in the place of 240 (15 minutes more)")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: that everything runs, not how fast")
     parser.add_argument("--folder", type=Path, help="keep the simulated runs here (a temporary folder)")
     parser.add_argument("--out", type=Path, help="folder of results.json, benchmarks.md and benchmarks.svg")
@@ -74,17 +78,18 @@ def main() -> None:
             cores=os.cpu_count() or 1,
         )
         found = {"facts": facts(run, bench), "parts": {}}
-        for name in given.only:
+        for name in given.only or (HCP_PARTS if given.hcp else PARTS):
             print(f"{name} ...", flush=True)
             found["parts"][name] = PARTS[name](bench)
     found["facts"]["load at the end"] = load()
     found["facts"]["minutes"] = round((time.perf_counter() - start) / 60, 1)
     print(page.markdown(found))
-    kind = "hcp" if given.hcp else "default"
     if given.out:
         page.write(found, results=given.out / "results.json", text=given.out / "benchmarks.md", images=given.out)
-    elif len(given.only) == len(PARTS) and not given.quick:
-        page.write_kept(found, root=ROOT, kind=kind)
+    elif given.hcp and not given.quick:
+        page.write_kept(page.joined(found, root=ROOT, kind="hcp"), root=ROOT, kind="hcp")
+    elif not given.only and not given.quick:
+        page.write_kept(found, root=ROOT, kind="default")
 
 
 if __name__ == "__main__":

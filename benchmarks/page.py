@@ -50,7 +50,7 @@ def markdown(found: dict[str, Any], *, image: str | None = None) -> str:
         f"The whole took {facts['minutes']} minutes; load of the machine when it began {facts['load']}, when it ended "
         f"{facts['load at the end']}, of which its own is 1: with more, both sides are slower, and ratios less sure."
     )
-    lines = [NOTE, "", "# Benchmarks", "", about, ""]
+    lines = [NOTE, "", f"# Benchmarks, {facts['volumes']} volumes", "", about, ""]
     targets = [target for part in parts.values() for target in part["targets"]]
     if targets:
         lines += ["## Targets", "", *table(targets), ""]
@@ -113,6 +113,14 @@ def write(found: dict[str, Any], *, results: Path, text: Path, images: Path) -> 
         plot(found, image)
     shown = image.relative_to(text.parent).as_posix() if drawn else None
     text.write_text(markdown(found, image=shown), encoding="utf-8")
+
+
+def joined(found: dict[str, Any], *, root: Path, kind: str) -> dict[str, Any]:
+    """Return results with the parts of those that the repository keeps and that were not measured again."""
+    path = root / "benchmarks" / "results" / f"{kind}.json"
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"facts": {"minutes": 0}, "parts": {}}
+    minutes = round(kept["facts"]["minutes"] + found["facts"]["minutes"], 1)
+    return {"facts": {**found["facts"], "minutes": minutes}, "parts": {**kept["parts"], **found["parts"]}}
 
 
 def write_kept(found: dict[str, Any], *, root: Path, kind: str) -> None:

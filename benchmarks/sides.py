@@ -159,13 +159,95 @@ def run_maps(folder: Path, *, centres: Any, summaries: bool) -> list[Array]:
 
 def functional_step(folder: Path, *, n_seed: int, fwhm_mm: float) -> Callable[[], dict[str, int]]:
     """The step of the workflow: rows of all markers of the family, maps, matrices, cleaned series, sidecars."""
-    import json
     import logging
     import shutil
 
-    from lbpneuro.io.config import read_config, resolve
     from lbpneuro.io.files import read_tsv
     from lbpneuro.steps import functional
+
+    out, rows, command = step_command(folder, n_seed=n_seed, fwhm_mm=fwhm_mm)
+
+    def run() -> dict[str, int]:
+        shutil.rmtree(out, ignore_errors=True)  # as at the first time: to replace a file is to wait for the disk
+        functional.main(command)
+        logging.disable()
+        found = read_tsv(rows)
+        maps = list(out.rglob("*_boldmap.nii.gz"))
+        return {"rows": len(found), "with a value": int(found["value"].notna().sum()), "maps": len(maps)}
+
+    return run
+
+
+def functional_parts(folder: Path, *, n_seed: int, fwhm_mm: float) -> Callable[[], dict[str, float]]:
+    """CPU seconds of the parts of the step, by a clock around each; the rest of it under the name ``rest``."""
+    from contextlib import ExitStack
+    from unittest.mock import patch
+
+    from lbpneuro.io import runs
+    from lbpneuro.steps import command, functional
+
+    step = functional_step(folder, n_seed=n_seed, fwhm_mm=fwhm_mm)
+    parts = {
+        "unpack, mask": (runs, "read_series"),
+        "project all voxels, two models": (runs, "_projected"),
+        "maps, matrices, cleaned series": (functional, "write_scan"),
+        "rows of the markers": (command, "evaluate"),
+        "weights of the regions": (runs, "place_regions"),
+        "series of the regions, signal-to-noise": (runs, "region_series"),
+        "series of 300 nodes": (runs, "_node_series"),
+        "bases of the nuisance models": (runs, "nuisance_models"),
+    }
+
+    def run() -> dict[str, float]:
+        seconds = dict.fromkeys(parts, 0.0)
+
+        def clocked(part: str, function: Callable[..., Any]) -> Callable[..., Any]:
+            def call(*given: Any, **named: Any) -> Any:
+                start = time.process_time()
+                try:
+                    return function(*given, **named)
+                finally:
+                    seconds[part] += time.process_time() - start
+
+            return call
+
+        start = time.process_time()
+        with ExitStack() as stack:
+            for part, (module, name) in parts.items():
+                stack.enter_context(patch.object(module, name, clocked(part, getattr(module, name))))
+            step()
+        return {**seconds, "rest": time.process_time() - start - sum(seconds.values())}
+
+    return run
+
+
+def functional_job(folder: Path, *, n_seed: int, fwhm_mm: float) -> Callable[[], float]:
+    """The same as the workflow starts it, interpreter and imports included; the CPU seconds of its process."""
+    import resource
+    import shutil
+    import subprocess
+    import sys
+
+    out, _, command = step_command(folder, n_seed=n_seed, fwhm_mm=fwhm_mm)
+
+    def seconds() -> float:
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime
+
+    def run() -> float:
+        shutil.rmtree(out, ignore_errors=True)
+        before = seconds()
+        subprocess.run([sys.executable, "-m", "lbpneuro", "functional", *command], check=True, capture_output=True)  # noqa: S603
+        return seconds() - before
+
+    return run
+
+
+def step_command(folder: Path, *, n_seed: int, fwhm_mm: float) -> tuple[Path, Path, list[str]]:
+    """Return where the step writes, its rows, and its arguments; the settings are the defaults but for the maps."""
+    import json
+
+    from lbpneuro.io.config import read_config, resolve
 
     files = run_files(folder)
     out = folder / "out"
@@ -180,16 +262,7 @@ def functional_step(folder: Path, *, n_seed: int, fwhm_mm: float) -> Callable[[]
     settings.write_text(json.dumps(resolve(read_config(overrides=changed))), encoding="utf-8")
     command = ["--in", *map(str, (files.bold, files.mask, files.confounds)), "--out", str(rows)]
     command += ["--config", str(settings), "--participant", "sub-01"]
-
-    def run() -> dict[str, int]:
-        shutil.rmtree(out, ignore_errors=True)  # as at the first time: to replace a file is to wait for the disk
-        functional.main(command)
-        logging.disable()
-        found = read_tsv(rows)
-        maps = list(out.rglob("*_boldmap.nii.gz"))
-        return {"rows": len(found), "with a value": int(found["value"].notna().sum()), "maps": len(maps)}
-
-    return run
+    return out, rows, command
 
 
 def whole_brain(voxels: Array) -> list[Array]:
@@ -337,14 +410,14 @@ def products(_folder: Path, *, n_voxel: int, d: int, n_seed: int, n_roi: int) ->
     voxels = rng.standard_normal((d, n_voxel), dtype=np.float32)
     seeds = rng.standard_normal((d, n_seed))
     nodes = rng.standard_normal((d, n_roi))
-    rows, single = np.ascontiguousarray(seeds.T, dtype=np.float32), nodes.astype(np.float32)
-    target = np.empty((n_seed, n_voxel), dtype=np.float32)
+    rows = np.ascontiguousarray(seeds.T, dtype=np.float32)
+    target, square = np.zeros((n_seed, n_voxel), dtype=np.float32), np.zeros((n_roi, n_roi))
     work = limit_work()
     functions = {
         "seeds": lambda: seed_correlation(seeds, projected=voxels),
         "seeds, product": lambda: np.matmul(rows, voxels, out=target),
         "rois": lambda: correlation(nodes),
-        "rois, product": lambda: single.T @ single,
+        "rois, product": lambda: np.matmul(nodes.T, nodes, out=square),
     }
 
     def run() -> dict[str, float]:
@@ -419,14 +492,15 @@ def dynamic(_folder: Path, *, n_time: int, n_node: int, width: int) -> Callable[
 
 
 def dynamic_products(_folder: Path, *, n_time: int, n_node: int, width: int) -> Callable[[], int]:
-    """The matrix products of all windows, into memory that is there, without means, norms and weights."""
+    """What no method that returns the matrices can do without: one triangle of every product, into new memory."""
+    from scipy.linalg.blas import ssyrk
+
     series = dynamic_series(n_time, n_node)
-    found = np.zeros((n_time - width + 1, n_node, n_node), dtype=np.float32)
 
     def run() -> int:
+        found = np.empty((n_time - width + 1, n_node, n_node), dtype=np.float32)
         for start, target in enumerate(found):
-            window = series[start : start + width]
-            np.matmul(window.T, window, out=target)
+            ssyrk(1, series[start : start + width].T, c=target.T, lower=1, overwrite_c=1)
         return len(found)
 
     return run

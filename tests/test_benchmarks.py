@@ -65,6 +65,30 @@ def test_the_other_sides_run(folder, monkeypatch):
     assert sides.scaled(folder, n_voxel=50, n_time=40, d=8, n_seed=2)() > 0
 
 
+def test_the_step_and_the_job_of_the_workflow_run(folder):
+    found = sides.functional_step(folder, n_seed=2, fwhm_mm=0.0)()
+    assert found["rows"] > 250
+    assert found["maps"] == 4
+    assert (
+        sides.functional_job(folder, n_seed=1, fwhm_mm=0.0)() > 0.5
+    )  # seconds: interpreter and imports alone take that
+
+
+def test_parts_measured_later_join_those_that_are_kept(tmp_path):
+    kept = {"facts": {"minutes": 3.1, "volumes": 1200}, "parts": {"reading": {"rows": [1]}, "products": {"rows": [2]}}}
+    (tmp_path / "benchmarks" / "results").mkdir(parents=True)
+    (tmp_path / "benchmarks" / "results" / "hcp.json").write_text(json.dumps(kept), encoding="utf-8")
+    later = {"facts": {"minutes": 1.0, "volumes": 1200}, "parts": {"products": {"rows": [3]}, "dynamic": {"rows": [4]}}}
+    found = page.joined(later, root=tmp_path, kind="hcp")
+    assert found["facts"]["minutes"] == 4.1
+    assert {name: part["rows"] for name, part in found["parts"].items()} == {
+        "reading": [1],
+        "products": [3],
+        "dynamic": [4],
+    }
+    assert page.joined(later, root=tmp_path, kind="default")["parts"] == later["parts"]
+
+
 def test_a_side_in_its_own_process(folder):
     found = measured("read", folder, repeats=2)
     assert found.result > 240 * 1000

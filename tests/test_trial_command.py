@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 
 from lbpneuro import cli
-from lbpneuro.io.files import read_tsv
+from lbpneuro.io.files import read_tsv, write_tsv
+from lbpneuro.io.tables import LONG_NAME, long_table
+from lbpneuro.registry import INDEX_COLUMNS
 from lbpneuro.stats.trial import COLUMNS, ESTIMATORS
 from lbpneuro.stats.trial_people import ARM_COLUMNS, PEOPLE_COLUMNS
 
@@ -60,6 +62,35 @@ def test_planted_effects_are_inside_the_intervals(study: Path) -> None:
     for row in truth.to_dict("records"):
         found = mixed.loc[(row["outcome"], row["session"])]
         assert found["ci_low"] <= row["effect"] <= found["ci_high"]
+
+
+def test_markers_and_questionnaires_give_the_same(study: Path) -> None:
+    """The pain scale as rows of the marker table, where its rules are known, beside the column it came from."""
+    folder = study / "trial"
+    scores = read_tsv(folder / "phenotype" / "nrs.tsv")
+    rows = [
+        {
+            "participant_id": row["participant_id"],
+            "session_id": row["session_id"],
+            "marker": "pain_nrs",
+            "window": "7d_average",
+            "value": row["nrs_7d_average"],
+            "unit": "1",
+            "status": "ok",
+        }
+        for row in scores.to_dict("records")
+    ]
+    write_tsv(folder / f"{LONG_NAME}.tsv", long_table(rows, index_columns=INDEX_COLUMNS))
+    options = ["--arm", "arm", "--control", "usual_care", "--outcome", "pain_nrs", "nrs.nrs_7d_average"]
+    assert run(study, *options) == 0
+    table = read_tsv(folder / "trial.tsv")
+    marker, column = (
+        table[table["outcome"] == name].drop(columns=["outcome", "unit"]).reset_index(drop=True)
+        for name in ("pain_nrs__7d_average", "nrs.nrs_7d_average")
+    )
+    pd.testing.assert_frame_equal(marker, column)
+    assert "risk_difference" in set(marker["estimator"]), "the important change of the scale is known"
+    assert json.loads((folder / "trial.json").read_text())["MarkerTable"]
 
 
 def test_two_runs_give_the_same_bytes(study: Path) -> None:

@@ -33,6 +33,7 @@ sub-commands (each has its own --help):
   lbpneuro effect-size        d, Hedges' g and Glass's delta of two groups, with intervals, from published numbers
   lbpneuro trial OUT_DIR      arms of a trial: adjusted differences, mixed model, effect sizes, responders
   lbpneuro compare OUT_DIR    groups at one time, with what is known of values beyond a limit
+  lbpneuro plasticity-model OUT_DIR   mixed model of the single responses of everybody, by block
   lbpneuro import-table FILE  a spreadsheet (CSV, XLSX) becomes trial tables and questionnaires, by a small mapping
   lbpneuro status OUT_DIR     done, failed (with reason) and missing, per participant and family
   lbpneuro selftest           simulate, analyse, and compare what was recovered with what was planted
@@ -64,6 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "import-table": _command("import_table"),
         "compare": _command("compare"),
         "import-emg": _command("import_emg"),
+        "plasticity-model": _command("plasticity_model"),
     }
     try:
         if arguments and arguments[0] in commands:

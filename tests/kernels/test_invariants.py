@@ -568,6 +568,7 @@ CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
     },
     "reflex.staircase_threshold": lambda rng: {"intensity": rng.uniform(2, 9, 20), "answered": rng.random(20) > 0.5},
     "reflex.train_slope": lambda rng: {"position": np.tile(np.arange(1.0, 6), 3), "magnitude": rng.standard_normal(15)},
+    "reliability.measurement_error": lambda rng: {"values": rng.standard_normal((9, 2))},
     "recruitment.mean_amplitude": lambda rng: {"values": rng.lognormal(0, 1, 12)},
     "mep_timing.within": lambda rng: {**TIMED, "window": WINDOW},
     "mep.subtract_hum": lambda rng: {"epochs": epochs(rng), **TIMED, "frequency": 50.0, "window": QUIET},

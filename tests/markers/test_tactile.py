@@ -106,7 +106,8 @@ def test_answers_that_fall_with_the_distance_are_not_monotone():
 
 
 @pytest.mark.parametrize(
-    ("alarms", "catches", "status"), [(1, 6, Status.OK), (2, 6, Status.FAIL), (1, 3, Status.FLAG), (0, 0, Status.OK)]
+    ("alarms", "catches", "status"),
+    [(1, 6, Status.OK), (2, 6, Status.FAIL), (1, 3, Status.FLAG), (3, 10, Status.OK), (0, 0, Status.OK)],
 )
 def test_who_feels_two_points_where_there_is_one_guesses(alarms, catches, status):
     guess = points(

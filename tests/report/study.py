@@ -55,6 +55,7 @@ MIDDLE = {
     "lrj_inverse_efficiency": (2100.0, 110.0),
     "lrj_accuracy": (0.87, 0.05),
     "rmt": (46.0, 0.9),
+    "nfr_threshold": (11.0, 0.6),
     "amt": (39.0, 1.0),
     "curve_s50": (60.0, 1.2),
     "sici": (0.55, 0.09),
@@ -133,6 +134,8 @@ def sidecar(name: str, out: Path, outputs: Sequence[Path], *, number: int) -> di
     }
     if name == "excitability" and outputs:
         content |= EXCITABILITY_FACTS
+    if name == "reflex":
+        content["LogisticWidth"] = 0.8
     if number == 3 and name == "functional":
         message = f"{out}/sub-03/func/bold.nii.gz: the file is truncated."
         content["Error"] = {"reason": "invalid_input", "message": message}
@@ -196,7 +199,7 @@ def estimate(marker: Marker, name: str, *, number: int, rng: np.random.Generator
 def drawables(name: str, base: Path, prefix: str) -> list[Path]:
     """Write what the family's step leaves to be drawn."""
     writers = {"structural": anat, "functional": func, "dynamic": dynamic, "shift": shift}
-    writers |= {"excitability": excitability}
+    writers |= {"excitability": excitability, "reflex": reflex}
     writers |= {"tms": tms, "plasticity": plasticity, "pet": pet, "change": change, "scales": scales}
     writers |= {"tactile": tactile}
     return writers[name](base, prefix) if name in writers else []
@@ -393,6 +396,22 @@ def site_waves(table: pd.DataFrame) -> pd.DataFrame:
     wave = waves("muscle", {"a": 300}).query("-10 <= time_ms <= 70")
     traces = {f"{row.muscle}:{row.hemisphere}:{row.site_id}": row.share * wave["mean_uv"] for row in table.itertuples()}
     return pd.DataFrame({"time_ms": wave["time_ms"], **traces}).astype("float32")
+
+
+def reflex(base: Path, prefix: str) -> list[Path]:
+    """Three series of stimuli from 4 to 18 mA with a reflex above 10 mA."""
+    rng = np.random.default_rng(9)
+    stim = np.tile(np.arange(4.0, 19, 2), 3)
+    table = pd.DataFrame({"stim_ma": stim, "train_position": np.nan, "reflex": (stim > 10).astype(int), "reject": 0})
+    table.loc[5, "reject"] = 1
+    time = np.arange(-70, 250, 0.5)
+    burst = (time > 105) & (time < 145)
+    waves = {str(k): (60 * burst * (ma > 10) + 3) * rng.standard_normal(time.size) for k, ma in enumerate(stim)}
+    start = base / f"{prefix}_task-reflex"
+    files = [start.with_name(f"{start.name}_desc-{name}") for name in ("trials_reflex.tsv", "sweeps_emg.parquet")]
+    write_tsv(files[0], table)
+    write_plain_parquet(files[1], pd.DataFrame({"time_ms": time, **waves}).astype("float32"))
+    return files
 
 
 def plasticity(base: Path, prefix: str) -> list[Path]:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lbpneuro.io import meps as io_meps
 from lbpneuro.io.config import read_config, resolve
 from lbpneuro.io.files import read_tsv
 from lbpneuro.io.meps import COLUMNS
@@ -157,3 +158,22 @@ def test_recording_without_sites_or_without_a_kept_trial(tmp_path, settings):
     assert table["site_id"].isna().all()
     assert set(table["block"]) == {"pre", "between"}
     assert not any("desc-sites" in name for name in sidecar["Outputs"])
+
+
+def test_the_same_signal_in_two_sessions_is_noticed(tmp_path, settings):
+    """Whatever the header says: here the copy has another recording date. Both files are named."""
+    files = write_emg_run(tmp_path / "raw" / "one")
+    copies = write_emg_run(tmp_path / "raw" / "two", sites=((-20.0, 5.0),))
+    data = bytearray(copies[0].read_bytes())
+    data[168:176] = b"01.02.03"
+    copies[0].write_bytes(bytes(data))
+    other = write_emg_run(tmp_path / "raw" / "three", amplitude=lambda *_: 300.0)
+    outs = [tmp_path / "out" / name / "sub-01_task-motormap_desc-trials_meps.tsv" for name in "abc"]
+    for given, out in zip((files, copies, other), outs, strict=True):
+        run(given, settings, out)
+    (names,) = io_meps.same_signals([out.with_suffix(".json") for out in outs])
+    assert len(names) == 2
+    assert "one" in names[0]
+    assert "two" in names[1]
+    unit = {"meps": {str(outs[0]): [], str(tmp_path / "none.tsv"): []}}
+    assert io_meps.trial_sidecars(unit) == [outs[0].with_suffix(".json")]

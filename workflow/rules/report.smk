@@ -58,5 +58,6 @@ rule group:
         STUDY.reports(),
         rules.cohort_tables.output,
         rules.qcfc.output,
+        rules.reliability.output,
         rules.describe.output,
         rules.group_report.output,

@@ -23,3 +23,25 @@ rule qcfc:
         settings=STUDY.settings("qcfc", "run.random_seed"),
     shell:
         "python -m lbpneuro qcfc --in {input:q} --out {output:q} --config {params.config:q} &> {log:q}"
+
+
+rule reliability:
+    input:
+        rules.cohort_tables.output,
+    output:
+        f"{OUT}/reliability.tsv",
+    log:
+        f"{OUT}/logs/reliability.log",
+    benchmark:
+        f"{WORK}/benchmarks/reliability.tsv"
+    retries: 1
+    conda:
+        "../envs/lbpneuro.yaml"
+    threads: 1
+    resources:
+        mem_mb=more(1000),
+        runtime=more(10),
+    params:
+        config=STUDY.config_path,
+    shell:
+        "python -m lbpneuro reliability --in {input:q} --out {output:q} --config {params.config:q} &> {log:q}"

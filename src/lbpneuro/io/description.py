@@ -26,9 +26,11 @@ BIDSIGNORE = """\
 /markers.*
 /markers_long.*
 /qcfc.*
+/reliability*
 *_markers.tsv
 *_markers.json
 *_meps.tsv
+*_reflex.tsv
 *_meps.json
 *_emg.tsv
 *_emg.json
@@ -52,6 +54,7 @@ Output of lbpneuro {__version__}: central-nervous-system markers of low back pai
 markers_long.tsv   one row per participant, session, marker and level (markers_long.json explains the columns)
 markers.tsv        the same, one row per participant and session (markers.json explains the columns)
 markers.parquet    the long table with types
+reliability.tsv    agreement of sessions: ICC, SEM, smallest detectable change; reliability_changes.tsv: per person
 qcfc.tsv           how far connectivity goes with head motion over people (qcfc.json explains the columns)
 group.html         the cohort at a glance; sub-*.html, one page per participant
 logs/CITATION.md   methods text of what ran, with versions and sources

@@ -767,6 +767,27 @@ def unstable_background(each: Grid, *, limit: float = 0.30) -> NDArray[np.bool_]
     return out
 
 
+def trial_sidecars(unit: Mapping[str, Any]) -> list[Path]:
+    """Return the sidecars of the trial tables that were made for a participant and session of a plan."""
+    found = [Path(path).with_suffix(".json") for path in unit["meps"]]
+    return [path for path in found if path.is_file()]
+
+
+def same_signals(sidecars: Sequence[Path]) -> list[list[str]]:
+    """Return the names of recordings that hold the same samples around their pulses, in groups of two or more.
+
+    ``sidecars`` are those of trial tables. The same file under two names is one measurement counted twice, whatever its
+    header says.
+    """
+    groups: dict[str, list[str]] = {}
+    for path in sorted(sidecars):
+        content = read_json(path)
+        if signal := content.get("SignalChecksum"):
+            sources = [name for name in content.get("Sources", {}) if name.endswith(("_emg.edf", "_emg.bdf"))]
+            groups.setdefault(signal, []).append(sources[0] if sources else path.name)
+    return [names for names in groups.values() if len(names) > 1]
+
+
 TAIL_SHARE_MAX = 0.5
 
 

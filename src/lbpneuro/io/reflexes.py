@@ -13,7 +13,7 @@ from lbpneuro.io import emg
 from lbpneuro.io.files import read_tsv
 from lbpneuro.io.index import entities
 from lbpneuro.io.positions import numbers
-from lbpneuro.kernels import mep, reflex
+from lbpneuro.kernels import mep, mep_timing, reflex
 from lbpneuro.markers.reflex import Reflexes
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 EPOCH_S = (-0.3, 0.4)
 BLANK_FROM_S = -0.002
+SHOWN_S = (-0.07, 0.25)
 KEPT, NOISY, EARLY, LATE = "", "noisy_baseline", "early_response", "late_response"
 
 
@@ -58,14 +59,20 @@ def read_stimuli(path: Path, *, duration: float) -> pd.DataFrame:
     return table.sort_values("onset", kind="stable").reset_index(drop=True)
 
 
-def read_responses(files: Sequence[Path], settings: Mapping[str, Any]) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Return the table of responses of a recording, one row per stimulus, and facts of the recording.
+def read_responses(
+    files: Sequence[Path], settings: Mapping[str, Any]
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
+    """Return the table of responses of a recording, one row per stimulus, the sweeps, and facts of the recording.
+
+    The sweeps have a column ``time_ms``, and one per row of the table, in uV.
 
     Raises
     ------
     LbpneuroError
         If the recording, its channels or its events cannot be used.
     """
+    import pandas as pd
+
     path = next(path for path in files if entities(path).get("suffix") == "emg" and path.suffix in (".edf", ".bdf"))
     channels = emg.one_file(files, "channels", of=path, why="it names the muscles and units of the channels")
     events = emg.one_file(files, "events", of=path, why="without the stimuli there is no reflex")
@@ -79,7 +86,10 @@ def read_responses(files: Sequence[Path], settings: Mapping[str, Any]) -> tuple[
     blanked = mep.blank_pulse(np.nan_to_num(epochs[:, 0]), times, window=(BLANK_FROM_S, settings["artifact_ms"] / 1e3))
     filtered = mep.band_pass(blanked, sfreq=recording.sfreq, band=(low, high))
     table = response_table(stimuli, filtered, times, whole=whole, settings=settings)
-    return table, {"SamplingFrequency": recording.sfreq, "Muscle": muscle, "ResampledTo": reflex.SFREQ}
+    shown = mep_timing.within(times, SHOWN_S)
+    waves = {str(number): wave for number, wave in enumerate(filtered[:, shown] * 1e6)}
+    sweeps = pd.DataFrame({"time_ms": times[shown] * 1e3, **waves}).astype("float32")
+    return table, sweeps, {"SamplingFrequency": recording.sfreq, "Muscle": muscle, "ResampledTo": reflex.SFREQ}
 
 
 def response_table(

@@ -298,15 +298,17 @@ def _in_sector(points: Points, region: Region) -> NDArray[np.bool_]:
 
 def _axis_distance(points: Points, vertices: Points) -> Points:
     """Return the distance of points (..., 3) from a polyline whose first and last segment go on without end."""
-    distance = np.full(points.shape[:-1], np.inf)
+    squared = np.full(points.shape[:-1], np.inf)
     last = len(vertices) - 2
     for index, (start, end) in enumerate(pairwise(vertices)):
         along = end - start
-        position = (points - start) @ along / (along @ along)
-        position = np.clip(position, -np.inf if index == 0 else 0.0, np.inf if index == last else 1.0)
-        foot = start + position[..., np.newaxis] * along
-        distance = np.minimum(distance, _length(points - foot))
-    return distance
+        away = points - start
+        ahead, size = away @ along, along @ along
+        position = np.clip(ahead / size, -np.inf if index == 0 else 0.0, np.inf if index == last else 1.0)
+        # |away - position along|^2 from scalars: no further array of points
+        here = np.einsum("...k,...k->...", away, away) - position * (2 * ahead - position * size)
+        squared = np.minimum(squared, here)
+    return np.asarray(np.sqrt(np.maximum(squared, 0)))
 
 
 def _length(vectors: Points) -> Points:

@@ -16,6 +16,7 @@ Array = NDArray[np.float64]
 Floating = NDArray[Any]  # single or double precision; what comes out has the type of what went in
 
 EXPONENTS = np.linspace(-1, 3, 17)  # power laws f^-b that are weighed against each other
+BLOCK = 4096  # voxels at a time, scaled, multiplied and limited in the cache
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,11 +71,12 @@ def correlation(projected: ArrayLike) -> Array:
         In [-1, 1]; rows and columns of a NaN series are NaN.
     """
     unit = unit_norm(np.asarray(projected, dtype=np.float64))
-    return np.clip(np.swapaxes(unit, -1, -2) @ unit, -1, 1)
+    r = np.swapaxes(unit, -1, -2) @ unit
+    return np.clip(r, -1, 1, out=r)
 
 
 def seed_correlation(seed: Floating, *, projected: Floating) -> Floating:
-    """Return the correlation of one or many projected series with the series of every voxel, in one product.
+    """Return the correlation of one or many projected series with the series of every voxel, in blocks of voxels.
 
     Parameters
     ----------
@@ -90,9 +92,12 @@ def seed_correlation(seed: Floating, *, projected: Floating) -> Floating:
     check_length("projected", projected, expected=len(seed))
     seeds = unit_norm(np.asarray(seed, dtype=np.float64).reshape(len(seed), -1)).astype(projected.dtype)
     with np.errstate(invalid="ignore"):
-        r = np.ascontiguousarray(seeds.T) @ projected
-        r *= inverse_norm(projected)
-    np.clip(r, -1, 1, out=r)
+        rows = np.ascontiguousarray(seeds.T)
+        r = np.empty((len(rows), projected.shape[1]), dtype=projected.dtype)
+        for start in range(0, projected.shape[1], BLOCK):
+            columns = slice(start, start + BLOCK)
+            block = np.matmul(rows, unit_norm(projected[:, columns]), out=r[:, columns])
+            np.clip(block, -1, 1, out=block)
     return r if seed.ndim == 2 else r[0]
 
 

@@ -124,3 +124,42 @@ def within_person_cv(values: ArrayLike) -> float:
     share = absolute_difference(values) / 100 / np.sqrt(2)
     share = share[np.isfinite(share)]
     return float(np.sqrt(np.mean(share**2))) if share.size else float("nan")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasurementError:
+    """Standard error of measurement and smallest detectable change, in the unit of the values.
+
+    ``sem`` counts systematic change between sessions as error; ``mdc95 = 1.96 sqrt(2) sem``.
+    """
+
+    sem: float
+    mdc95: float
+
+
+def measurement_error(values: ArrayLike) -> MeasurementError:
+    """Return the error of a single measurement that belongs to the intraclass correlation for agreement.
+
+    ``sem^2 = max(0, (MS_sessions - MS_error) / n) + MS_error`` of the two-way layout (de Vet 2006,
+    10.1016/j.jclinepi.2005.10.015). A change of one person that is smaller than ``mdc95`` is within the error in 95 of
+    100 people who did not change.
+
+    Parameters
+    ----------
+    values : (n_person, n_session)
+        A person with NaN is left out.
+
+    Returns
+    -------
+    MeasurementError
+        NaN with fewer than three people.
+    """
+    table = np.asarray(values, dtype=np.float64)
+    if table.ndim != 2 or table.shape[1] < 2:
+        raise InputError(f"`values` must be (n_person, at least 2 sessions); got shape {table.shape}.")
+    table = table[np.isfinite(table).all(axis=1)]
+    if len(table) < 3:
+        return MeasurementError(sem=np.nan, mdc95=np.nan)
+    _, sessions, error = _mean_squares(table)
+    sem = float(np.sqrt(max(0.0, (sessions - error) / len(table)) + error))
+    return MeasurementError(sem=sem, mdc95=1.959964 * float(np.sqrt(2)) * sem)

@@ -274,14 +274,18 @@ def brainstem_refusals(run: Run, settings: Mapping[str, Any], *, regions: Sequen
 
 def motion_refusals(run: Run, settings: Mapping[str, Any]) -> list[Reason]:
     """Return ``high_motion`` if the mean, the largest displacement or the share of spikes is beyond its limit."""
-    fd = steady_fd(run)
-    if not fd.size:
+    if not steady_fd(run).size:
         return [Reason.TOO_FEW_VOLUMES]
-    moved = float(np.mean(spikes(fd, threshold_mm=settings["fd_spike_mm"])))
-    beyond = (
-        fd.mean() > settings["fd_mean_mm"][1] or fd.max() > settings["fd_max_mm"] or moved > settings["spike_fraction"]
-    )
+    mean, largest, share = _motion(run, settings["fd_spike_mm"])
+    beyond = mean > settings["fd_mean_mm"][1] or largest > settings["fd_max_mm"] or share > settings["spike_fraction"]
     return [Reason.HIGH_MOTION] if beyond else []
+
+
+@lru_cache(maxsize=16)
+def _motion(run: Run, spike_mm: float) -> tuple[float, float, float]:
+    """Return mean and largest displacement of the steady state (mm), and the share of spikes; every marker asks."""
+    fd = steady_fd(run)
+    return float(fd.mean()), float(fd.max()), float(np.mean(spikes(fd, threshold_mm=spike_mm)))
 
 
 def motion_flags(run: Run, settings: Mapping[str, Any]) -> list[Reason]:

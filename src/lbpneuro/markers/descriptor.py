@@ -122,9 +122,12 @@ def with_flag(estimate: Estimate, reason: Reason) -> Estimate:
     return replace(estimate, status=status, reasons=reasons)
 
 
+_GRAVITY = {reason: place for place, reason in enumerate(Reason)}
+
+
 def by_gravity(reasons: Sequence[Reason]) -> tuple[Reason, ...]:
     """Return the distinct ``reasons`` in the order of the closed list."""
-    return tuple(reason for reason in Reason if reason in reasons)
+    return tuple(sorted(set(reasons), key=_GRAVITY.__getitem__))
 
 
 def single(_config: Mapping[str, Any]) -> list[Level]:

@@ -24,6 +24,7 @@ STEPS = {
     "participant-report": "lbpneuro.steps.participant_report",
     "cohort-tables": "lbpneuro.steps.cohort_tables",
     "qcfc": "lbpneuro.steps.qcfc",
+    "reliability": "lbpneuro.steps.reliability",
     "describe": "lbpneuro.steps.describe",
     "group-report": "lbpneuro.steps.group_report",
 }

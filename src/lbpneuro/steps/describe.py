@@ -7,11 +7,12 @@ from pathlib import Path
 
 from lbpneuro.io.description import BIDSIGNORE, README, citation, dataset_description
 from lbpneuro.io.files import read_json, write_json, write_text
+from lbpneuro.io.meps import same_signals, trial_sidecars
 from lbpneuro.io.plan import load_plan
 from lbpneuro.io.provenance import study_provenance
 from lbpneuro.io.tables import read_long
 from lbpneuro.registry import FAMILIES, MARKERS
-from lbpneuro.steps.command import parser, start_log
+from lbpneuro.steps.command import log, parser, start_log
 
 
 def main(argv: Sequence[str]) -> int:
@@ -24,7 +25,11 @@ def main(argv: Sequence[str]) -> int:
     write_text(out / ".bidsignore", BIDSIGNORE)
     write_text(out / "README", README)
     units = load_plan(config)["units"].values()
-    write_json(options.out.with_name("provenance.json"), study_provenance(config, units))
+    twice = same_signals([path for unit in units for path in trial_sidecars(unit)])
+    for names in twice:
+        log.warning("The same signal under several names: %s. One of them is a copy.", ", ".join(names))
+    provenance = {**study_provenance(config, units), **({"SameSignal": twice} if twice else {})}
+    write_json(options.out.with_name("provenance.json"), provenance)
     tables = [read_long(path) for path in options.files]
     write_text(options.out, citation(tables, config, MARKERS, FAMILIES))
     return 0

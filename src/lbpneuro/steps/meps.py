@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 
@@ -68,6 +69,7 @@ def measure(files: Sequence[Path], config: Config, *, average: Path) -> tuple[An
         "BackgroundCrossCorrelation": meps.background_crosstalk(responses, channels, settings=settings),
         "ResponseSpan_ms": meps.response_spans(responses, channels),
         "ArtefactTail": meps.artefact_tails(responses, channels),
+        "SignalChecksum": f"crc32:{crc32(np.ascontiguousarray(epochs).tobytes()):08x}",
         "AverageLatency": meps.average_latencies(table, responses, settings=settings, rng=rng),
         "Outputs": [path.name for path in written],
     }

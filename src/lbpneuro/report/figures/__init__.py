@@ -13,6 +13,7 @@ from lbpneuro.report.figures.functional import plot_motion_trace, plot_seed_map,
 from lbpneuro.report.figures.pet import plot_tspo_uptake
 from lbpneuro.report.figures.plasticity import plot_block_time_course, plot_plasticity_waveforms
 from lbpneuro.report.figures.qcfc import plot_motion_coupling
+from lbpneuro.report.figures.reflex import plot_withdrawal_reflex
 from lbpneuro.report.figures.scales import plot_scale_scores
 from lbpneuro.report.figures.shift import plot_rating_response
 from lbpneuro.report.figures.structural import (
@@ -54,6 +55,7 @@ FIGURES: dict[str, Callable[[Visit], Drawing]] = {
     "mep_waveforms": plot_mep_waveforms,
     "block_time_course": plot_block_time_course,
     "plasticity_waveforms": plot_plasticity_waveforms,
+    "withdrawal_reflex": plot_withdrawal_reflex,
     "tspo_uptake": plot_tspo_uptake,
     "two_point": plot_two_point,
     "localisation": plot_localisation,
