@@ -309,6 +309,7 @@ def test_cross_correlation_finds_the_lagged_copy():
 
 REAL_WINDOWS_MS = {
     "ID01": (10, 60),
+    "ID02": (10, 60),
     "ID03": (20, 60),
     "ID04": (20, 90),
     "ID05": (20, 90),

@@ -159,6 +159,26 @@ def test_nan_around_a_head_becomes_background(t1w, series):
     assert (read_head(save(t1w, data)).data[0] == 0).all()
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (1, 0, 2)])
+@pytest.mark.parametrize("reversed_axes", [(), (0, 2), (0, 1, 2)])
+def test_how_a_file_stores_its_axes_does_not_matter(tmp_path, order, reversed_axes):
+    """The same head with axes in another order and direction is the same head, to the last bit."""
+    values = np.random.default_rng(4).uniform(1, 2, (11, 13, 9)).astype(np.float32)
+    affine = nib.affines.from_matvec(np.diag([1.5, 2.0, 2.5]), [-8.0, -12.0, -10.0])
+    turned = np.flip(values.transpose(order), reversed_axes)
+    to_known = np.zeros((4, 4))  # from voxels of the turned array to those of the known one
+    to_known[3, 3] = 1
+    for axis, own in enumerate(order):
+        to_known[own, axis] = -1 if axis in reversed_axes else 1
+        to_known[own, 3] = turned.shape[axis] - 1 if axis in reversed_axes else 0
+    for name, data, matrix in (("known", values, affine), ("turned", turned, affine @ to_known)):
+        nib.save(nib.Nifti1Image(data, matrix), tmp_path / f"{name}.nii.gz")
+    known, found = (read_head(tmp_path / f"{name}.nii.gz") for name in ("known", "turned"))
+    assert nib.aff2axcodes(found.affine) == ("R", "A", "S")
+    np.testing.assert_array_equal(found.data, known.data)
+    np.testing.assert_array_equal(found.affine, known.affine)
+
+
 def test_head_of_one_value(t1w):
     assert_refused(save(t1w, np.full((10, 10, 10), 7, dtype=np.int16)), "value 7", read=read_head)
 

@@ -198,7 +198,7 @@ def _marker(name: str, **fields: Any) -> Marker:
         "doi": REUTER,
         "fact_sheet": FACT_SHEET,
         "n_counts": LABELS,
-        "version": "1",
+        "version": "2",
         "evidence": Evidence.DESIGN,
         "tier": Tier.QUALITY,
     }

@@ -336,7 +336,7 @@ def _brain_marker(name: str, **fields: Any) -> Marker:
         "doi": APKARIAN,
         "fact_sheet": FACT_SHEET,
         "n_counts": N_GRAY,
-        "version": "1",
+        "version": "2",
         "evidence": Evidence.DESIGN,
         "se_method": RESCAN,
         "bounds": (0.0, np.inf),
@@ -467,7 +467,7 @@ GM_VOLUME = _regional_marker(
     description=WHAT_VOLUME,
     function=gm_volume,
     tier_by_level={"dlpfc": Tier.PRIMARY, "thalamus": Tier.PRIMARY},
-    version="2",
+    version="3",
 )
 
 GM_VOLUME_RATIO = _regional_marker(
@@ -477,7 +477,7 @@ GM_VOLUME_RATIO = _regional_marker(
     unit="mL/L",
     function=gm_volume_ratio,
     bounds=(0.0, ML_PER_L),
-    version="2",
+    version="3",
     se_method=RATIO_SE,
 )
 

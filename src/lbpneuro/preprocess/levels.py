@@ -16,7 +16,8 @@ class Level:
     normalised BOLD series in template space (grids of the template are subsets of its 1-mm one, so their spacing is a
     whole number). The bias field is estimated on voxels of ``head_bias_mm``, once more inside the brain on those of
     ``bias_spacing_mm``. Iterations of the registrations are given from the coarsest to the finest resolution, each
-    half as coarse as the one before, the last that of the grid.
+    half as coarse as the one before, the last that of the grid; ``gradient_step`` is the largest displacement (voxels)
+    of one iteration of the registration to the template.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Level:
     bias_spacing_mm: float = 4.0
     extraction_iterations: tuple[int, ...] = (40, 20, 10)
     normalisation_iterations: tuple[int, ...] = (100, 70, 50, 10)
+    gradient_step: float = 0.5
     prior_weight: float = 0.25
     realign_iterations: int = 12
     realign_smoothing_mm: float = 5.0

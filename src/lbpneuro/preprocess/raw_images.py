@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +42,10 @@ class RawRun:
 
 
 def read_head(path: Path) -> Image:
-    """Return a T1w image; voxels that are NaN or infinite (as some masking tools write) become 0.
+    """Return a T1w image along the axes right, anterior, superior (as nearly as its own lie), finite everywhere.
+
+    Voxels that are NaN or infinite, as some masking tools write, become 0. In which order and direction a file stores
+    its axes does not matter then.
 
     Raises
     ------
@@ -50,12 +53,21 @@ def read_head(path: Path) -> Image:
         If the file is no usable three-dimensional image or does not say where its voxels lie.
     """
     check_orientation(open_image(path), path)
-    image = load_image(path)
+    image = along_axes(load_image(path))
     check_slices(image.data.shape, path)
     data = np.nan_to_num(image.data, nan=0.0, posinf=0.0, neginf=0.0)
     if data.min() == data.max():
         raise InputError(f"{path}: every voxel has the value {data.min():g}; the image holds no head.")
     return Image(path=path, data=data, affine=image.affine)
+
+
+def along_axes(image: Image) -> Image:
+    """Return an image with its axes reordered and reversed to those of space; no value changes."""
+    from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation
+
+    turn = io_orientation(image.affine)
+    affine = image.affine @ inv_ornt_aff(turn, image.data.shape)
+    return replace(image, data=apply_orientation(image.data, turn), affine=affine)
 
 
 def read_run(path: Path) -> RawRun:
