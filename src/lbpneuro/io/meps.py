@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from lbpneuro.errors import InputError, Reason, UnitError
 from lbpneuro.io.config import source_status
 from lbpneuro.io.emg import CONTRACTED_S, EPOCH_S, SFREQ_GOOD, VOLTS, Channel, Recording
-from lbpneuro.io.files import raise_upstream_error, read_tsv, write_json, write_tsv
+from lbpneuro.io.files import raise_upstream_error, read_json, read_tsv, write_json, write_tsv
 from lbpneuro.io.index import entities
 from lbpneuro.io.muscles import known_muscle
 from lbpneuro.io.positions import numbers, sides, with_millimetres
