@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lbpneuro.io import excitability, meps
+from lbpneuro.io.config import source_status
 from lbpneuro.io.files import write_tsv
 from lbpneuro.steps.command import Config, Measured, OutputFolder, family_step
 
@@ -31,7 +32,7 @@ def measure(files: list[Path], config: Config, out: OutputFolder) -> Measured:
     if len(table):
         write_tsv(out.file("emg", "meps", ".tsv", task=settings["task"], desc="intensities"), table)
     facts = {
-        "SourceStatus": meps.source_status("excitability"),
+        "SourceStatus": source_status("excitability"),
         "Protocols": excitability.protocol_facts(data),
         "Curves": excitability.curve_facts(data),
         "Logistic": excitability.threshold_facts(data),

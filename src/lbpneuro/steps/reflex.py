@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lbpneuro.io import meps, reflexes
+from lbpneuro.io import reflexes
+from lbpneuro.io.config import source_status
 from lbpneuro.io.files import write_tsv
 from lbpneuro.io.tables import write_plain_parquet
 from lbpneuro.steps.command import Config, Measured, OutputFolder, family_step
@@ -31,7 +32,7 @@ def measure(files: list[Path], config: Config, out: OutputFolder) -> Measured:
         data=data,
         method=METHOD,
         sidecar={
-            "SourceStatus": meps.source_status("reflex"),
+            "SourceStatus": source_status("reflex"),
             "Rejected": reflexes.rejections(table, settings),
             "LogisticWidth": round(data.fit.width, 6) if np.isfinite(data.fit.width) else None,
             **facts,
