@@ -362,7 +362,7 @@ def tms(base: Path, prefix: str) -> list[Path]:
     write_tsv(files[0], table)
     write_tsv(files[1], waves("muscle", {"multifidus_deep": 320, "longissimus": 210}))
     write_plain_parquet(files[2], site_waves(table))
-    return files
+    return [*files, *single_sweeps(base / f"{prefix}_task-motormap", ["multifidus_deep", "longissimus"], rng)]
 
 
 def excitability(base: Path, prefix: str) -> list[Path]:
@@ -376,19 +376,24 @@ def excitability(base: Path, prefix: str) -> list[Path]:
             rows.append(
                 {"measure": measure, "intensity_mso": intensity, "p2p_uv": size, "kept": int(rng.random() > 0.05)}
             )
-    files = [
-        start.with_name(f"{start.name}_desc-{name}")
-        for name in ("intensities_meps.tsv", "sweeps_emg.parquet", "trials_meps.tsv")
-    ]
-    write_tsv(files[0], pd.DataFrame(rows).assign(muscle="FDI", hemisphere="L"))
+    path = start.with_name(f"{start.name}_desc-intensities_meps.tsv")
+    write_tsv(path, pd.DataFrame(rows).assign(muscle="FDI", hemisphere="L"))
+    return [path, *single_sweeps(start, ["FDI"], rng)]
+
+
+def single_sweeps(start: Path, muscles: list[str], rng: np.random.Generator) -> list[Path]:
+    """Twenty-four single responses of every muscle, each ninth rejected, and their trial table."""
+    files = [start.with_name(f"{start.name}_desc-{name}") for name in ("sweeps_emg.parquet", "trials_meps.tsv")]
     time = np.arange(-50, 100, 0.5)
     shape = np.where((time > 20) & (time < 32), np.sin((time - 20) / 12 * 2 * np.pi), 0)
+    trials = [(muscle, trial) for muscle in muscles for trial in range(1, 25)]
     sweeps = {
-        f"FDI:{trial}": 400 * rng.lognormal(0, 0.5) * shape + rng.normal(0, 6, time.size) for trial in range(1, 25)
+        f"{muscle}:{trial}": 400 * rng.lognormal(0, 0.5) * shape + rng.normal(0, 6, time.size)
+        for muscle, trial in trials
     }
-    write_plain_parquet(files[1], pd.DataFrame({"time_ms": time, **sweeps}).astype("float32"))
-    reject = [int(trial % 9 == 0) for trial in range(1, 25)]
-    write_tsv(files[2], pd.DataFrame({"trial": range(1, 25), "target_muscle": "FDI", "reject": reject}))
+    write_plain_parquet(files[0], pd.DataFrame({"time_ms": time, **sweeps}).astype("float32"))
+    table = pd.DataFrame(trials, columns=["target_muscle", "trial"])
+    write_tsv(files[1], table.assign(reject=(table["trial"] % 9 == 0).astype(int)))
     return files
 
 
@@ -426,7 +431,7 @@ def plasticity(base: Path, prefix: str) -> list[Path]:
         {"block": name, "p2p_uv": size * rng.lognormal(0, 0.55)} for name, size in sizes.items() for _ in range(30)
     ]
     write_tsv(paths[2], pd.DataFrame(course))
-    return paths
+    return [*paths, *single_sweeps(base / f"{prefix}_task-plasticity", ["FDI"], rng)]
 
 
 def pet(base: Path, prefix: str) -> list[Path]:

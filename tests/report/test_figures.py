@@ -30,7 +30,7 @@ from lbpneuro.report.figures import (
 )
 from lbpneuro.report.study import Study
 from lbpneuro.report.visit import AbsentError, Visit
-from tests.report.study import EXCITABILITY_FACTS, func, waves, write_states
+from tests.report.study import EXCITABILITY_FACTS, func, single_sweeps, waves, write_states
 from tests.report.study import anat as anat_files
 from tests.report.study import dynamic as dynamic_files
 from tests.report.study import excitability as excitability_files
@@ -112,6 +112,16 @@ def test_rejected_sweeps_have_a_colour_of_their_own(tmp_path, drawn):
     assert colours.count(canvas.RED) == 2
     assert colours.count(canvas.BLUE) == 22
     assert "22 of 24 shown sweeps are kept" in drawing.note
+
+
+@pytest.mark.parametrize(
+    ("family", "plot", "panels"), [("tms", sweeps.plot_map_sweeps, 2), ("plasticity", sweeps.plot_plasticity_sweeps, 1)]
+)
+def test_sweeps_of_maps_and_blocks_have_a_panel_per_muscle(tmp_path, drawn, family, plot, panels):
+    muscles = ["multifidus_deep", "longissimus"][:panels]
+    files = tuple(single_sweeps(tmp_path / f"sub-01_task-{family}", muscles, np.random.default_rng(1)))
+    plot(Visit(participant="sub-01", session="n/a", rows=(), files={family: files}, config=read_config()))
+    assert len(drawn[0].axes) == panels
 
 
 def test_paired_pulses_need_a_pair(tmp_path, drawn):

@@ -109,8 +109,10 @@ def test_recording_to_rows(tmp_path, settings):
         expected = -np.log(BLOCKS[block] / BLOCKS["pre"])
         assert rows.loc[("hp_index", block), "value"] == pytest.approx(expected, abs=0.03)
     assert set(rows.drop("hp_index_sham", level="marker")["reason"]) == {"few_trials"}
-    names = ("average_emg", "blocks_meps", "course_meps")
-    assert sidecar["Outputs"] == [f"sub-01/emg/sub-01_task-plasticity_desc-{name}.tsv" for name in names]
+    names = ("average_emg.tsv", "sweeps_emg.parquet", "blocks_meps.tsv", "course_meps.tsv")
+    assert sidecar["Outputs"] == [f"sub-01/emg/sub-01_task-plasticity_desc-{name}" for name in names]
+    counts = {"Task": "plasticity", "Muscle": "FDI", "Trials": 50, "Kept": 50, "Rejected": {}}
+    assert sidecar["Rejected"] == [counts]
 
 
 def test_unnamed_blocks_follow_from_the_times(tmp_path, settings):

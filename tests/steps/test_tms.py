@@ -91,6 +91,7 @@ def test_recording_to_rows(tmp_path):
     found = rows.set_index(["marker", "muscle"])
     assert sidecar["Amplitude"] == {"L": "shape_uv"}
     assert "sub-01/emg/sub-01_task-motormap_desc-average_emg.tsv" in sidecar["Outputs"]
+    assert "sub-01/emg/sub-01_task-motormap_desc-sweeps_emg.parquet" in sidecar["Outputs"]
     for muscle, (x, y) in centre.items():
         assert found.loc[("cog_x", muscle), "value"] == pytest.approx(x, abs=2)
         assert found.loc[("cog_y", muscle), "value"] == pytest.approx(y, abs=2)

@@ -857,9 +857,10 @@ def intensity_changed(table: pd.DataFrame, *, more_than: float = 0.5) -> bool:
     return bool(known.size and np.ptp(known) > more_than)
 
 
-def average_of(tables: Sequence[Path]) -> list[Path]:
-    """Return the files of mean waveforms that lie beside trial tables."""
-    return [path for path in map(average_path, tables) if path.exists()]
+def waveforms_of(tables: Sequence[Path]) -> list[Path]:
+    """Return the files of mean waveforms and of single responses that lie beside trial tables."""
+    averages = [average_path(path) for path in tables]
+    return [path for average in averages for path in (average, sweeps_path(average)) if path.exists()]
 
 
 def sweeps_path(average: Path) -> Path:

@@ -26,8 +26,7 @@ def measure(files: list[Path], config: Config, out: OutputFolder) -> Measured:
     settings = config["excitability"]
     data = excitability.read_excitability(files, settings)
     tables = [path for key in ("task", "task_active") for path in meps.tables_of_task(files, settings[key])]
-    for average in meps.average_of(tables):
-        out.written.extend([average, meps.sweeps_path(average)])
+    out.written.extend(meps.waveforms_of(tables))
     table = excitability.curve_table(data)
     if len(table):
         write_tsv(out.file("emg", "meps", ".tsv", task=settings["task"], desc="intensities"), table)

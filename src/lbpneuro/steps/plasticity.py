@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from lbpneuro.io import bouts, meps
 from lbpneuro.io.config import source_status
@@ -12,6 +13,9 @@ from lbpneuro.io.files import write_tsv
 from lbpneuro.kernels.mep import CLIPPED
 from lbpneuro.markers.plasticity import Blocks
 from lbpneuro.steps.command import Config, Measured, OutputFolder, family_step
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 METHOD = "Differences between blocks in the mean logarithm of the peak-to-peak amplitude"
 
@@ -25,11 +29,12 @@ def measure(files: list[Path], config: Config, out: OutputFolder) -> Measured:
     """Return the amplitudes of the muscle by block and the protocol; write blocks and trials for the report."""
     settings = config["plasticity"]
     own, sham = bouts.of_session(files, out.session, sham=settings["sham_session"])
-    data, protocol = read_blocks(own, config)
-    if sham:
-        data = replace(data, sham=read_blocks(sham, config)[0])
     task = settings["task"]
-    out.written.extend(meps.average_of(meps.tables_of_task(own, task)))
+    table, metadata = meps.read_task(own, task)
+    data, protocol = session_blocks(table, metadata, config)
+    if sham:
+        data = replace(data, sham=session_blocks(*meps.read_task(sham, task), config)[0])
+    out.written.extend(meps.waveforms_of(meps.tables_of_task(own, task)))
     write_tsv(out.file("emg", "meps", ".tsv", task=task, desc="blocks"), bouts.block_table(data))
     write_tsv(out.file("emg", "meps", ".tsv", task=task, desc="course"), bouts.course_table(data))
     return Measured(
@@ -43,15 +48,15 @@ def measure(files: list[Path], config: Config, out: OutputFolder) -> Measured:
             "ProtocolAssumed": protocol.assumed,
             "BlockLatenessMinutes": dict(data.late),
             "BlockColumns": bouts.BLOCK_COLUMNS,
+            "Rejected": meps.rejections(table, task=task),
         },
     )
 
 
-def read_blocks(files: list[Path], config: Config) -> tuple[Blocks, bouts.Protocol]:
-    """Return the blocks of a session and the protocol of its bouts."""
+def session_blocks(table: pd.DataFrame, metadata: dict[str, Any], config: Config) -> tuple[Blocks, bouts.Protocol]:
+    """Return the blocks of a session, of its trial table, and the protocol of its bouts."""
     settings = config["plasticity"]
     where = f"task {settings['task']}"
-    table, metadata = meps.read_task(files, settings["task"])
     protocol = bouts.read_protocol(metadata, settings, path=where)
     table, late = bouts.with_blocks(table, protocol, settings, path=where)
     amplitudes, delivered = meps.block_amplitudes(table, settings["muscle"], path=where)

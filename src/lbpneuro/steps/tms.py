@@ -53,6 +53,7 @@ def measure(files: list[Path], config: Config, out: OutputFolder) -> Measured:
             "Layout": {hemi: "walk" if each.walk else "grid" for hemi, each in maps.items()},
             "MusclePair": {"Muscles": list(data.pair), "Construct": construct(data.pair)},
             "CentreOfGravity_mm": mep_maps.centre_facts(data),
+            "Rejected": meps.rejections(table, task=settings["task"]),
             **_geometry(grids),
         },
     )
@@ -64,10 +65,10 @@ PAIR_MARKERS = {marker.name for marker in family("tms") if marker.index == ("hem
 def write_drawables(
     data: MotorMaps, grids: dict[str, meps.Grid], columns: dict[str, str], *, files: list[Path], out: OutputFolder
 ) -> None:
-    """Write the table of sites and, of maps without a grid, that of the surfaces; name the average waveforms."""
+    """Write the table of sites and, of maps without a grid, that of the surfaces; name the waveforms."""
     task = data.settings["task"]
     tables = meps.tables_of_task(files, task)
-    out.written.extend(meps.average_of(tables))
+    out.written.extend(meps.waveforms_of(tables))
     sites = [mep_maps.site_waveforms_path(meps.average_path(path)) for path in tables]
     out.written.extend(path for path in sites if path.exists())
     means = mep_maps.site_table(grids, columns, data)

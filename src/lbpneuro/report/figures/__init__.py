@@ -24,7 +24,7 @@ from lbpneuro.report.figures.structural import (
     plot_template_fit,
     plot_tissue_contours,
 )
-from lbpneuro.report.figures.sweeps import plot_excitability_sweeps
+from lbpneuro.report.figures.sweeps import plot_excitability_sweeps, plot_map_sweeps, plot_plasticity_sweeps
 from lbpneuro.report.figures.tactile import plot_laterality, plot_localisation, plot_two_point
 from lbpneuro.report.figures.tms import plot_mep_waveforms, plot_muscle_maps, plot_site_responses, plot_smudging
 from lbpneuro.report.figures.trial import plot_trial_course, plot_trial_forest
@@ -54,8 +54,10 @@ FIGURES: dict[str, Callable[[Visit], Drawing]] = {
     "muscle_maps": plot_muscle_maps,
     "site_responses": plot_site_responses,
     "mep_waveforms": plot_mep_waveforms,
+    "map_sweeps": plot_map_sweeps,
     "block_time_course": plot_block_time_course,
     "plasticity_waveforms": plot_plasticity_waveforms,
+    "plasticity_sweeps": plot_plasticity_sweeps,
     "withdrawal_reflex": plot_withdrawal_reflex,
     "tspo_uptake": plot_tspo_uptake,
     "body_map": plot_body_map,

@@ -39,6 +39,16 @@ def plot_excitability_sweeps(visit: Visit) -> Drawing:
     return drawn(visit, "excitability")
 
 
+def plot_map_sweeps(visit: Visit) -> Drawing:
+    """Draw the single responses of the mapping runs."""
+    return drawn(visit, "tms")
+
+
+def plot_plasticity_sweeps(visit: Visit) -> Drawing:
+    """Draw the single responses of the plasticity runs."""
+    return drawn(visit, "plasticity")
+
+
 def drawn(visit: Visit, family: str) -> Drawing:
     """Draw the single sweeps of all runs of a family, a panel per run and muscle."""
     windows = visit.config["mep"]["windows_ms"]
