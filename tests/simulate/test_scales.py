@@ -13,6 +13,7 @@ from lbpneuro.io.config import read_config
 from lbpneuro.io.phenotype import read_sheet
 from lbpneuro.markers.instrument import instruments
 from lbpneuro.markers.scales import MARKERS, Phenotype, Sheet, scored
+from lbpneuro.simulate.blood import blood_truth
 from lbpneuro.simulate.cohort import write_phenotype
 from lbpneuro.simulate.people import Visit, person
 from lbpneuro.simulate.scales import TOOLS, ScaleSettings, filled, scale_truth
@@ -112,7 +113,8 @@ def test_written_tables_are_read_back(tmp_path):
 
 
 def test_truth_is_planted_for_every_tool_and_level():
-    planted = {(row["marker"], row.get("subscale") or row.get("window")) for row in scale_truth(visit(1))}
+    rows = [*scale_truth(visit(1)), *blood_truth(visit(1))]
+    planted = {(row["marker"], row.get("subscale") or row.get("window")) for row in rows}
     config = read_config()
     wanted = {
         (marker.name, *(level or (None,)))

@@ -64,6 +64,9 @@ def study(intact: Path, tmp_path_factory) -> Path:
     for part in ("raw", "fmriprep"):
         shutil.rmtree(folder / part / "sub-04")
     (folder / "raw" / "sub-04").mkdir()
+    for path in folder.glob("raw/phenotype/*.tsv"):
+        lines = path.read_text().splitlines(keepends=True)
+        path.write_text("".join(line for line in lines if not line.startswith("sub-04\t")))
     return folder
 
 

@@ -27,10 +27,17 @@ BIDSIGNORE = """\
 /markers_long.*
 /qcfc.*
 /reliability*
+/trial*
+/compare_*
+/plasticity_model*
 *_markers.tsv
 *_markers.json
 *_meps.tsv
 *_reflex.tsv
+*_scores.tsv
+*_thresholds.tsv
+*_stimuli.tsv
+*_ratings.tsv
 *_meps.json
 *_emg.tsv
 *_emg.json

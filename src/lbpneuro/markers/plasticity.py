@@ -409,7 +409,7 @@ def hp_probability(blocks: Blocks) -> dict[Level, Estimate]:
     return {(name,): _told(blocks, name, LogRatio.probability_positive) for name in blocks.after}
 
 
-HP_PROBABILITY = _of_index(
+HP_PROBABILITY = _undirected(
     name="hp_probability",
     long_name="Probability of a homeostatic response",
     description=(
@@ -417,6 +417,7 @@ HP_PROBABILITY = _of_index(
         "values were as likely before. It says how well this session tells the sign, not how often people respond so."
     ),
     function=hp_probability,
+    tier=Tier.QUALITY,
     version="1",
     index=("block",),
     levels=after_levels,
@@ -435,7 +436,7 @@ def hp_class(blocks: Blocks) -> dict[Level, Estimate]:
     return {(name,): _told(blocks, name, side) for name in blocks.after}
 
 
-HP_CLASS = _of_index(
+HP_CLASS = _undirected(
     name="hp_class",
     long_name="Kind of response to the second bout",
     description=(
@@ -444,6 +445,7 @@ HP_CLASS = _of_index(
         "session can tell."
     ),
     function=hp_class,
+    tier=Tier.QUALITY,
     version="1",
     index=("block",),
     levels=after_levels,

@@ -674,8 +674,8 @@ N_PEAKS_STABLE = _of_peaks(
     long_name="Discrete peaks that are found again",
     description="Strict peaks that are found at or next to their site in at least 80 % of resampled maps.",
     function=n_peaks_stable,
-    direction=Direction.CONTESTED,
-    direction_source="No study counted peaks in this way",
+    direction=Direction.NOT_APPLICABLE,
+    tier=Tier.QUALITY,
     evidence=Evidence.DESIGN,
 )
 
