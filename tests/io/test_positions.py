@@ -49,7 +49,7 @@ def test_grid_in_centimetres_that_is_said_to_be_in_millimetres():
 
 @pytest.mark.parametrize("coords", [grid(10.0), grid(5.0, 3), grid(1.0, 2), np.full((40, 2), 3.0), grid(4.0, 20)])
 def test_grids_that_can_be(coords):
-    check_grid(coords, origin=HERE)
+    assert check_grid(coords, origin=HERE) is None
 
 
 def test_forms_of_a_coordinate():
