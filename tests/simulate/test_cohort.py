@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
-import sysconfig
 from pathlib import Path
 
 import nibabel as nib
@@ -20,6 +18,7 @@ from lbpneuro.registry import MARKERS
 from lbpneuro.simulate.anatomy import RESCAN_CV
 from lbpneuro.simulate.cohort import simulate_cohort
 from lbpneuro.simulate.stimulation import BLOCKS, MapSettings
+from tests.oracles.bids import errors_of
 from tests.oracles.files import content
 
 COARSE = {"participants": 2, "resolution_mm": 8.0}
@@ -35,13 +34,6 @@ def coarse(tmp_path_factory):
     folder = tmp_path_factory.mktemp("coarse")
     simulate_cohort(folder, seed=11, **COARSE)
     return folder
-
-
-def errors_of(dataset: Path) -> list[dict]:
-    validator = Path(sysconfig.get_path("scripts")) / "bids-validator-deno"
-    run = subprocess.run([validator, dataset, "--format", "json"], capture_output=True, text=True, timeout=120)
-    issues = json.loads(run.stdout)["issues"]["issues"]
-    return [issue for issue in issues if issue["severity"] == "error"]
 
 
 def difference(one: Path, other: Path) -> str:

@@ -19,6 +19,7 @@ from lbpneuro.errors import Reason, Status
 from lbpneuro.io.config import read_config, resolve
 from lbpneuro.io.tables import data_dictionary, wide_table
 from lbpneuro.registry import INDEX_COLUMNS, MARKERS
+from tests.oracles.bids import errors_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("pipeline")]
 
@@ -204,19 +205,12 @@ def test_status_tells_who_failed_and_why(out: Path) -> None:
     assert state["sub-01", "plasticity"] in ("done", "flagged")
 
 
-def validator_errors(folder: Path) -> list[str]:
-    program = Path(sys.executable).with_name("bids-validator-deno")
-    done = subprocess.run([program, "--json", folder], capture_output=True, text=True, check=False)
-    issues = json.loads(done.stdout)["issues"]["issues"]
-    return [f"{issue['code']} {issue.get('location')}" for issue in issues if issue["severity"] == "error"]
-
-
 def test_the_validator_finds_no_error_in_the_simulated_study(intact: Path) -> None:
-    assert validator_errors(intact / "raw") == []
+    assert errors_of(intact / "raw") == []
 
 
 def test_the_validator_finds_no_error_in_the_output(out: Path) -> None:
-    assert validator_errors(out) == []
+    assert errors_of(out) == []
 
 
 class Links(HTMLParser):
