@@ -416,8 +416,10 @@ def products(_folder: Path, *, n_voxel: int, d: int, n_seed: int, n_roi: int) ->
     functions = {
         "seeds": lambda: seed_correlation(seeds, projected=voxels),
         "seeds, product": lambda: np.matmul(rows, voxels, out=target),
+        "seeds, new": lambda: rows @ voxels,
         "rois": lambda: correlation(nodes),
         "rois, product": lambda: np.matmul(nodes.T, nodes, out=square),
+        "rois, new": lambda: nodes.T @ nodes,
     }
 
     def run() -> dict[str, float]:
