@@ -191,9 +191,14 @@ def fisher_z(r: ArrayLike) -> Floating:
     """
     values = np.asarray(r)
     with np.errstate(divide="ignore", invalid="ignore"):
-        if values.dtype == np.float32:
-            return np.log((1 + values) / (1 - values)) / 2
-        return np.arctanh(values.astype(np.float64))
+        if values.dtype != np.float32:
+            return np.arctanh(values.astype(np.float64))
+        flat = values.reshape(-1)
+        z = np.empty_like(flat)
+        for start in range(0, len(z), BLOCK):
+            part = flat[start : start + BLOCK]
+            z[start : start + BLOCK] = np.log((1 + part) / (1 - part)) / 2
+        return z.reshape(values.shape)
 
 
 def fisher_z_se(dimension: ArrayLike) -> Array:
