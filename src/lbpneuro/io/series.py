@@ -299,6 +299,14 @@ def other_excitation(metadata: Mapping[str, Any], t_r: float) -> float | None:
     return float(value) if abs(value - t_r) > SAME_TIME * t_r else None
 
 
+def multiband_factor(metadata: Mapping[str, Any]) -> int:
+    """Return how many slices a run excites at once: ``MultibandAccelerationFactor`` of its sidecar, 1 without one."""
+    value = metadata.get("MultibandAccelerationFactor")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
+        return 1
+    return max(round(value), 1)
+
+
 def mean_in_voxels(image: Image, *, affine: NDArray[np.floating[Any]], voxels: NDArray[np.intp]) -> NDArray[np.float64]:
     """Return the mean of an image inside given voxels of another grid.
 
