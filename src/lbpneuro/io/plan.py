@@ -448,7 +448,7 @@ def _timing(bold: Row, rows: Sequence[Row]) -> list[str]:
 
 def _acquisition(bold: Row, raw: Sequence[Row]) -> list[Row]:
     """The sidecars of the raw images of a preprocessed run: they tell of the scanner what derivatives leave out."""
-    images = [row["path"] for row in raw if _run(row) == _run(bold) and row["ext"].startswith(".nii")]
+    images = [row["path"] for row in raw if _run(row) == _run(bold) and _is_image(row, desc=None)]
     found = (sidecar for image in images for sidecar in sidecars(Path(image)))
     return [_planned(sidecar) for sidecar in found if sidecar.is_file()]
 
