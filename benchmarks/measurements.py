@@ -68,6 +68,7 @@ def facts(run: Run, bench: Bench) -> Row:
         "ratio": round(whole / packed, 2),
         "threads": bench.threads,
         "repeats": bench.repeats,
+        "paired": True,
         "processor": processor(),
         "cores": bench.cores,
         "load": load(),
