@@ -332,7 +332,7 @@ def report_status(out: Path) -> int:
 # -- sub-commands -----------------------------------------------------------------------------------------------------
 
 
-ADDED = ("excitability", "ratings", "pet")
+ADDED = ("excitability", "reflex", "ratings", "pet")
 """What a simulated study has on request only."""
 
 
@@ -350,6 +350,9 @@ def simulate_parser() -> argparse.ArgumentParser:
     parser.add_argument("--ratings", action="store_true", help="add a run in which pain is rated")
     parser.add_argument(
         "--excitability", action="store_true", help="add TMS runs with thresholds, recruitment curve, paired pulses"
+    )
+    parser.add_argument(
+        "--reflex", action="store_true", help="add EMG of the withdrawal reflex: single stimuli and trains"
     )
     parser.add_argument("--pet", action="store_true", help="add a dynamic TSPO-PET scan with arterial blood")
     parser.add_argument(

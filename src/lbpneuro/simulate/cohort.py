@@ -19,6 +19,8 @@ from lbpneuro.simulate.pet import PetSettings
 from lbpneuro.simulate.pet_files import pet_columns, write_pet
 from lbpneuro.simulate.rating import RatingSettings
 from lbpneuro.simulate.rating_files import write_rating
+from lbpneuro.simulate.reflex import ReflexSettings
+from lbpneuro.simulate.reflex_files import write_reflex
 from lbpneuro.simulate.scales import TOOLS, scale_table, scale_truth
 from lbpneuro.simulate.sensory_files import write_sensory
 from lbpneuro.simulate.stimulation_files import write_motor_map, write_plasticity
@@ -36,6 +38,7 @@ MODALITIES: tuple[ModalityWriter, ...] = (
     write_motor_map,
     write_plasticity,
     write_excitability,
+    write_reflex,
     write_pet,
     write_sensory,
     write_tactile,
@@ -59,7 +62,8 @@ computation of markers; every value that the markers aim at is in truth.tsv, bes
 - emg: surface EMG of two back muscles during a TMS map (task-motormap), and of a hand muscle before, between and
   after two bouts of excitatory stimulation (task-plasticity; the pauses between the blocks were not recorded).
   A study made with excitability has runs with thresholds, a recruitment curve and paired pulses, too
-  (task-excitability, task-excitabilityactive).
+  (task-excitability, task-excitabilityactive), one made with the reflex electrical stimuli of the sural nerve with the
+  EMG of the biceps femoris (task-reflex).
 - nibs: stimuli and coil positions after draft 6.3 of BEP037, which is not part of BIDS yet.
 - beh: trials of pressure and cold pain thresholds (task-ppt, task-cpt), temporal summation (task-tsp) and conditioned
   pain modulation (task-cpm). Two examiners test, B finds higher pressure thresholds; the truth is that of the examiner.
@@ -97,10 +101,11 @@ def simulate_cohort(
     resolution_mm
         Voxel size of the images (1 to 8 mm); the BOLD runs are never finer than 2 mm.
     more
-        What everybody has besides: ``excitability``, thresholds, recruitment curve and paired pulses; ``ratings``, a
-        second run in which pain is rated (twice the time and size of the images); ``pet``, a dynamic TSPO-PET scan with
-        arterial blood, body mass and genotype; ``cat12``, ``freesurfer`` and ``fastsurfer``, what these programs would
-        have made of the T1w images, each in a folder of its own.
+        What everybody has besides: ``excitability``, thresholds, recruitment curve and paired pulses; ``reflex``,
+        single stimuli and trains that evoke the withdrawal reflex; ``ratings``, a second run in which pain is rated
+        (twice the time and size of the images); ``pet``, a dynamic TSPO-PET scan with arterial blood, body mass and
+        genotype; ``cat12``, ``freesurfer`` and ``fastsurfer``, what these programs would have made of the T1w images,
+        each in a folder of its own.
     jobs
         Number of processes.
     progress
@@ -117,6 +122,7 @@ def simulate_cohort(
         voxel_mm=float(resolution_mm),
         rating=RatingSettings() if "ratings" in more else None,
         excitability=ExcitabilitySettings() if "excitability" in more else None,
+        reflex=ReflexSettings() if "reflex" in more else None,
         pet=PetSettings() if "pet" in more else None,
         structural=tuple(program for program in WRITERS if program in more),
     )

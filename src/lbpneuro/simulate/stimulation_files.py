@@ -42,6 +42,7 @@ PLACEMENT = {
     "joint.",
     "reflex": "Surface electrodes over the short head of the right biceps femoris, 4 cm apart along the fibres.",
 }
+CONTINUOUS = ("motormap", "reflex")
 INSTRUCTIONS = {
     "motormap": "Sit upright and lean forward a little, so that the back muscles contract lightly.",
     "plasticity": "Sit still and keep your right hand relaxed.",
@@ -129,7 +130,7 @@ def emg_metadata(task: str, signal: Array, *, settings: EmgSettings) -> dict[str
         "EMGGround": "right iliac crest",
         "SamplingFrequency": settings.sfreq,
         "PowerLineFrequency": settings.hum_hz,
-        "RecordingType": "continuous" if task == "motormap" else "discontinuous",
+        "RecordingType": "continuous" if task in CONTINUOUS else "discontinuous",
         "RecordingDuration": signal.shape[1] / settings.sfreq,
         "SoftwareFilters": "n/a",
         "HardwareFilters": "n/a",
@@ -171,7 +172,7 @@ def write_electrodes(folder: Path, visit: Visit, *, task: str, muscles: tuple[st
     start = f"{visit.prefix}_task-{task}"
     write_tsv(folder / f"{start}_electrodes.tsv", pd.DataFrame(rows))
     origin = "spinous process of L5" if task == "motormap" else "belly of the muscle"
-    description = f"x to the right and y upwards (map) or towards the elbow (hand), in cm from the {origin}."
+    description = f"x to the right and y upwards (back) or towards the trunk (limb), in cm from the {origin}."
     write_json(
         folder / f"{visit.prefix}_space-{task}_coordsystem.json",
         {
