@@ -48,7 +48,9 @@ def complete(root):
         table = pd.read_csv(markers, sep="\t", dtype=str)
         named = table.rename(columns={axis: f"position_{axis}" for axis in "xyz"})
         coil = {"normal": (0.6, 0.0, -0.8), "direction": (0.8, 0.0, 0.6)}
-        axes = {f"position_{name}_{axis}": part for name, of in coil.items() for axis, part in zip("xyz", of, strict=True)}
+        axes = {
+            f"position_{name}_{axis}": part for name, of in coil.items() for axis, part in zip("xyz", of, strict=True)
+        }
         named.assign(**axes).to_csv(markers, sep="\t", index=False)
         frame = markers.with_name(markers.name.replace("_markers.tsv", "_coordsystem.json"))
         frame.write_text(json.dumps({**json.loads(frame.read_text()), "NIBSCoordinateSystem": "Other"}))

@@ -159,6 +159,7 @@ def _write_son(path, descriptions, blocks, *, unit, per_sample, tick_s):
     path.write_bytes(image)
 
 
+AXES = "m0n0\tm0n1\tm0n2\tm1n0\tm1n1\tm1n2\tm2n0\tm2n1\tm2n2"
 BRAINSIGHT = """\
 # Version: 13
 # Coordinate system: {system}
@@ -166,8 +167,8 @@ BRAINSIGHT = """\
 # Units: millimetres, degrees, milliseconds, and microvolts
 # Encoding: UTF-8
 # Notes: Each column is delimited by a tab. Each value within a column is delimited by a semicolon.
-# Target Name\tLoc. X\tLoc. Y\tLoc. Z\tm0n0\tm0n1\tm0n2\tm1n0\tm1n1\tm1n2\tm2n0\tm2n1\tm2n2
-{targets}# Sample Name\tSession Name\tIndex\tAssoc. Target\tCrosshairs Driver\tLoc. X\tLoc. Y\tLoc. Z\tm0n0\tm0n1\tm0n2\tm1n0\tm1n1\tm1n2\tm2n0\tm2n1\tm2n2\tEMG Start
+# Target Name\tLoc. X\tLoc. Y\tLoc. Z\t{axes}
+{targets}# Sample Name\tSession Name\tIndex\tAssoc. Target\tCrosshairs Driver\tLoc. X\tLoc. Y\tLoc. Z\t{axes}\tEMG Start
 {samples}# Electrode Name\tElectrode Type\tSession Name\tLoc. X\tLoc. Y\tLoc. Z
 Left Ear\tEEG\tSession 1\t73.5\t-40.8\t-70.5
 """
@@ -189,7 +190,7 @@ def write_brainsight(folder: Path, places, *, system="NIfTI:Aligned", samples=Tr
         for i, (x, y, z) in enumerate(own, start=1)
     )
     path = folder / "brainsight.txt"
-    path.write_text(BRAINSIGHT.format(system=system, targets=targets, samples=rows if samples else ""))
+    path.write_text(BRAINSIGHT.format(system=system, axes=AXES, targets=targets, samples=rows if samples else ""))
     return path
 
 

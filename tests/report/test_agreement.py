@@ -1,4 +1,4 @@
-"""Agreement of sessions on the page of the study: words of the interval, numbers of the table, and when it is not there."""
+"""Agreement of sessions on the page of the study: words of the interval, numbers of the table, and its absence."""
 
 from __future__ import annotations
 

@@ -47,7 +47,9 @@ def test_sizes_are_those_of_gaussian_noise_of_that_shape():
     quiet = np.abs(rng.standard_normal((4000, 61)))
     for size in (5.0, 20.0):
         (gain,) = gain_of(np.array([size]), SETTINGS)
-        rectified = np.abs(rng.standard_normal((4000, 61)) + gain * burst_shape(times, SETTINGS) * rng.standard_normal((4000, 61)))
+        rectified = np.abs(
+            rng.standard_normal((4000, 61)) + gain * burst_shape(times, SETTINGS) * rng.standard_normal((4000, 61))
+        )
         assert (rectified.mean() - quiet.mean()) / quiet.std() == pytest.approx(size, rel=0.02)
         pooled = np.sqrt((rectified.var() + quiet.var()) / 2)
         assert standardised(np.array([gain]), SETTINGS)[0] == pytest.approx(

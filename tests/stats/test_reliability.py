@@ -36,6 +36,14 @@ def test_agrees_with_pingouin(seed):
     assert (found.ci_low, found.ci_high) == (pytest.approx(low, abs=0.006), pytest.approx(high, abs=0.006))
 
 
+def test_equal_sessions_agree_in_full():
+    table = np.repeat([[1.0], [2.0], [4.0]], 2, axis=1)
+    for kind in ("2,1", "3,1"):
+        found = intraclass_correlation(table, kind=kind)
+        assert (found.icc, found.ci_low, found.ci_high) == (1, 1, 1)
+    assert (measurement_error(table).sem, measurement_error(table).sem_high) == (0, 0)
+
+
 def test_planted_error_is_recovered():
     sems = [measurement_error(values(seed, n=40, error=0.5, drift=0.0)).sem for seed in range(60)]
     assert np.mean(sems) == pytest.approx(0.5, rel=0.05)

@@ -67,6 +67,8 @@ def intraclass_correlation(values: ArrayLike, *, kind: str, level: float = 0.95)
         low, high = ratio / quantile(1 - tail, *freedom), ratio * quantile(1 - tail, *freedom[::-1])
         return Reliability(icc=_share(ratio, k), ci_low=_share(low, k), ci_high=_share(high, k), n=n)
     icc = (people - error) / (people + (k - 1) * error + k * (sessions - error) / n)
+    if icc == 1:  # the sessions are equal to the last digit
+        return Reliability(icc=1.0, ci_low=1.0, ci_high=1.0, n=n)
     a, b = k * icc / (n * (1 - icc)), 1 + k * icc * (n - 1) / (n * (1 - icc))
     parts = (a * sessions) ** 2 / (k - 1) + (b * error) ** 2 / ((n - 1) * (k - 1))
     freedom_error = (a * sessions + b * error) ** 2 / parts
@@ -156,8 +158,8 @@ def measurement_error(values: ArrayLike, *, level: float = 0.95) -> MeasurementE
 
     ``sem^2 = max(0, (MS_sessions - MS_error) / n) + MS_error`` of the two-way layout (de Vet 2006,
     10.1016/j.jclinepi.2005.10.015). A change of one person that is smaller than ``mdc95`` is within the error in 95 of
-    100 people who did not change. The interval is ``sem sqrt(f / chi2_f)`` with Satterthwaite's degrees of freedom ``f``
-    of that sum of mean squares (1946, 10.2307/3002019).
+    100 people who did not change. The interval is ``sem sqrt(f / chi2_f)`` with Satterthwaite's degrees of freedom
+    ``f`` of that sum of mean squares (1946, 10.2307/3002019).
 
     Parameters
     ----------

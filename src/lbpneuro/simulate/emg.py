@@ -36,9 +36,7 @@ class EmgSettings:
 
 TRUNK = EmgSettings(latency_s=0.016, background_uv=25.0, contracting=True)
 HAND = EmgSettings(latency_s=0.022, background_uv=2.0, contracting=False)
-LEG = EmgSettings(
-    latency_s=0.095, background_uv=3.0, contracting=False, noise_uv=0.5, hum_uv=0.2, restless_uv=50.0
-)
+LEG = EmgSettings(latency_s=0.095, background_uv=3.0, contracting=False, noise_uv=0.5, hum_uv=0.2, restless_uv=50.0)
 
 EPOCH_S = 0.12
 

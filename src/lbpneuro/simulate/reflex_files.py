@@ -29,9 +29,7 @@ def write_reflex(study: Study, visit: Visit) -> list[TruthRow]:
         return []
     events = planned(visit, settings)
     signal = run_signal(visit, events, emg=study.leg, settings=settings)
-    start = write_signal(
-        study, visit, signal, task=TASK, muscles=(settings.muscle,), settings=study.leg, protocol={}
-    )
+    start = write_signal(study, visit, signal, task=TASK, muscles=(settings.muscle,), settings=study.leg, protocol={})
     table = events.assign(duration=0.0, trial_type="electrical")[["onset", "duration", *EVENT_COLUMNS]]
     write_tsv(start.with_name(f"{start.name}_events.tsv"), table)
     write_json(start.with_name(f"{start.name}_events.json"), EVENT_COLUMNS)
