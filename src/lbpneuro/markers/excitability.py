@@ -491,7 +491,7 @@ _marker = partial(
 
 THRESHOLD_TEXT = (
     "Stimulator output (% of the maximum) at which the {state} muscle responds half of the time: 50 % point of a "
-    "logistic regression of responses on intensity; a response is `excitability.{limit}` or larger, peak to peak{more}. "
+    "logistic regression of responses on intensity; a response is `excitability.{limit}` or more, peak to peak{more}. "
     "If none or all intensities evoke responses, the bounds are in the interval."
 )
 PAIR_INTERVAL = "at the intervals of `excitability.isi_ms`"
