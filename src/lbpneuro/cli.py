@@ -374,10 +374,16 @@ def simulate_parser() -> argparse.ArgumentParser:
         "--look", choices=("whole", "defaced", "stripped"), default="whole", help="with --raw-anat: what of the head"
     )
     parser.add_argument(
-        "--trial", action="store_true", help="a two-arm trial: sensory tests and questionnaires at three sessions, no images"
+        "--trial",
+        action="store_true",
+        help="a two-arm trial: sensory tests and questionnaires at three sessions",
     )
     parser.add_argument(
-        "--centres", type=int, default=1, metavar="N", help="study sites (1 to 4), whose devices shift the sensory tests"
+        "--centres",
+        type=int,
+        default=1,
+        metavar="N",
+        help="study sites (1 to 4), whose devices shift the sensory tests",
     )
     parser.add_argument(
         "--template",

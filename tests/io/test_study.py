@@ -128,7 +128,7 @@ def test_whether_anybody_was_analysed(study: Study) -> None:
         ("mep", {"hum": False}, {"excitability", "tms", "plasticity"}),
         ("dynamic", {"people_min": 7}, {"dynamic"}),
         ("dynamic", {"window_s": 60}, {"functional", "dynamic"}),
-        ("run", {"random_seed": 7}, {"functional", "tms", "dynamic", "tactile", "plasticity"}),
+        ("run", {"random_seed": 7}, {"functional", "tms", "dynamic", "plasticity"}),
         ("run", {"finished_only": True}, set()),
     ],
 )

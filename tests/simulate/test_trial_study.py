@@ -78,7 +78,9 @@ def test_centres_shift_the_thresholds_by_what_is_planted() -> None:
 
 def test_a_norm_of_another_centre_is_refused(tmp_path) -> None:
     """A norm of the device of centre A gives z-scores to its people, and ``other_device`` to those of centre B."""
-    norm = dict(zip(COLUMNS, ["ppt", None, None, None, None, "log10", 2.6, 0.15, 40, "internal: centre A"], strict=False))
+    norm = dict(
+        zip(COLUMNS, ["ppt", None, None, None, None, "log10", 2.6, 0.15, 40, "internal: centre A"], strict=False)
+    )
     norm |= {"device": "simulated algometer of centre A", "probe_cm2": 1.0, "rate": 50.0}
     write_tsv(tmp_path / "norms.tsv", pd.DataFrame([norm]))
     settings = {**read_config()["sensory"], "reference": str(tmp_path / "norms.tsv")}

@@ -224,7 +224,6 @@ SHARED_SETTINGS: Mapping[str, tuple[str, ...]] = {
     "excitability": ("mep",),
     "tms": ("mep", "run.random_seed"),
     "plasticity": ("mep", "run.random_seed"),
-    "tactile": ("run.random_seed",),
 }
 """What a family depends on besides its own section."""
 

@@ -239,8 +239,8 @@ def logistic_threshold(
     """Return the intensity that is answered half of the time, by penalised logistic regression.
 
     ``P(answer | x) = 1 / (1 + exp(-(x - t) / w))``. The likelihood is multiplied by the square root of the determinant
-    of the information matrix; the interval is that of the penalised profile likelihood of ``t`` (Heinze & Schemper 2002,
-    10.1002/sim.1047). Both are found on a grid that is refined.
+    of the information matrix; the interval is that of the penalised profile likelihood of ``t`` (Heinze & Schemper
+    2002, 10.1002/sim.1047). Both are found on a grid that is refined.
 
     Parameters
     ----------

@@ -18,10 +18,11 @@ from lbpneuro.kernels.tactile import (
     TWO,
     Crossing,
     Localisation,
-    Resampled,
     RunMean,
-    judgement,
+    Timing,
+    inverse_efficiency,
     localisation,
+    median_time,
     run_mean,
     run_threshold,
     usual_step,
@@ -108,7 +109,6 @@ class Tactile:
     """The tests of one person in one session; ``faults`` names the tests whose table cannot be used."""
 
     settings: Mapping[str, Any]
-    seed: int
     two_point: Mapping[Level, TwoPoint] = field(default_factory=dict)
     graph: Mapping[Level, Named] = field(default_factory=dict)
     touches: Mapping[Level, Touches] = field(default_factory=dict)
@@ -303,7 +303,12 @@ def _share(share: Proportion) -> Estimate:
 
 _of_touch = partial(Marker, family="tactile", fact_sheet=ACUITY, version="1", evidence=Evidence.UNVERIFIED)
 _of_place = partial(
-    _of_touch, unit="mm", index=("side", "axis"), levels=place_levels, doi="10.1136/bjsm.2009.060731", bounds=(0.0, 300.0)
+    _of_touch,
+    unit="mm",
+    index=("side", "axis"),
+    levels=place_levels,
+    doi="10.1136/bjsm.2009.060731",
+    bounds=(0.0, 300.0),
 )
 _of_acuity = partial(_of_place, direction=Direction.HIGHER, direction_source=TPD_SOURCE)
 _of_runs = partial(
@@ -578,29 +583,27 @@ def lrj_accuracy(tests: Tactile) -> dict[Level, Estimate]:
     return _judged(tests, lambda found: _share(wilson(int(found.correct.sum()), found.correct.size)))
 
 
-def _timed(tests: Tactile, pick: int) -> dict[Level, Estimate]:
+def _timed(tests: Tactile, time: Callable[[Timing, Proportion], Timing], *, n_of: str) -> dict[Level, Estimate]:
     def one(found: Pictures) -> Estimate:
         share = wilson(int(found.correct.sum()), found.correct.size)
         if share.value <= CHANCE:
             return Estimate.fail(Reason.AT_CHANCE, n=share.n)
-        rng = np.random.default_rng(tests.seed)
-        times = judgement(found.time_ms, found.correct, rng=rng, resamples=tests.settings["bootstrap"])
-        drawn: Resampled = times[pick]
+        known = time(median_time(found.time_ms[found.correct]), share)
         flags = [Reason.AT_CHANCE] if share.ci_low <= CHANCE else []
-        n = float(found.correct.sum()) if pick == 0 else float(share.n)
-        return Estimate.of(drawn.value, se=drawn.se, ci=drawn.ci, n=n, flags=flags)
+        n = {"right": found.correct.sum(), "all": share.n}[n_of]
+        return Estimate.of(known.value, se=known.se, ci=known.ci, n=float(n), flags=flags)
 
     return _judged(tests, one)
 
 
 def lrj_rt(tests: Tactile) -> dict[Level, Estimate]:
     """Return the median time of right judgements in ms; empty at chance."""
-    return _timed(tests, 0)
+    return _timed(tests, lambda median, _share: median, n_of="right")
 
 
 def lrj_inverse_efficiency(tests: Tactile) -> dict[Level, Estimate]:
     """Return the median time of right judgements over the share of right ones, in ms; empty at chance."""
-    return _timed(tests, 1)
+    return _timed(tests, inverse_efficiency, n_of="all")
 
 
 _of_pictures = partial(
@@ -626,7 +629,8 @@ LRJ_RT = _of_pictures(
     direction=Direction.HIGHER,
     n_counts="right judgements",
     bounds=(0.0, math.inf),
-    se_method="bootstrap of the pictures",
+    version="2",
+    se_method="interpolated order statistics (half their interval over 1.96)",
 )
 LRJ_INVERSE_EFFICIENCY = _of_pictures(
     name="lrj_inverse_efficiency",
@@ -637,7 +641,8 @@ LRJ_INVERSE_EFFICIENCY = _of_pictures(
     direction=Direction.HIGHER,
     n_counts="pictures within the limits of time",
     bounds=(0.0, math.inf),
-    se_method="bootstrap of the pictures",
+    version="2",
+    se_method="intervals of time and share combined on the scale of logarithms (half over 1.96)",
 )
 
 MARKERS: tuple[Marker, ...] = (

@@ -123,7 +123,7 @@ def _offset(offsets: tuple[float, ...], centre: str) -> float:
 
 
 def centre_truth(centres: int, settings: SensorySettings) -> list[dict[str, object]]:
-    """Return what each of several centres adds to the markers; the markers of one site less another stay as they are."""
+    """Return what each of several centres adds to the markers; a difference of two thresholds stays as it is."""
     shifted = {"cpt": settings.cpt_centre, **dict.fromkeys(("ppt", "ppt_local", "ppt_remote"), settings.ppt_centre)}
     return [
         {"centre": centre, "marker": marker, "offset": offsets[place]}

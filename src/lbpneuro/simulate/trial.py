@@ -15,7 +15,8 @@ Array = NDArray[np.float64]
 class TrialModel:
     """What is true of an outcome.
 
-    ``y_ij = mean_j + person_i + effect_j [treated] + visit_ij``; people vary by ``sd_person``, visits by ``sd_visit``.
+    ``y_ij = mean_j + person_i + j slope_i + effect_j [treated] + visit_ij``; people vary by ``sd_person`` and
+    ``sd_slope``, visits by ``sd_visit``.
 
     Attributes
     ----------
@@ -23,6 +24,8 @@ class TrialModel:
         Per session; the first is the baseline, whose effect is 0.
     sd_person
         Standard deviation of what lasts.
+    sd_slope
+        Standard deviation of what a person gains from session to session.
     dropout
         Chance to miss every later session after a session at which the value lay above its mean by one standard
         deviation; none for a value at the mean or below, so that data are missing at random given what was seen.
@@ -32,6 +35,7 @@ class TrialModel:
     effect: Sequence[float] = (0.0, -1.0, -1.5)
     sd_person: float = 1.5
     sd_visit: Sequence[float] = (1.0, 1.2, 1.6)
+    sd_slope: float = 0.0
     dropout: float = 0.0
 
 
@@ -46,6 +50,7 @@ def draw_trial(
     values = values + rng.normal(0, 1, values.shape) * np.asarray(truth.sd_visit)
     sd = np.hypot(truth.sd_person, np.asarray(truth.sd_visit))
     chance = rng.random(values.shape)
+    values = values + rng.normal(0, 1, (people, 1)) * truth.sd_slope * np.arange(values.shape[1])
     for session in range(1, values.shape[1] - 1):
         worse = np.nan_to_num((values[:, session] - truth.mean[session]) / sd[session])
         gone = chance[:, session] < truth.dropout * np.clip(worse, 0, 1)
