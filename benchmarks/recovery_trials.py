@@ -75,7 +75,7 @@ def main() -> None:
     model = SLOPES if options.slopes else TrialModel(dropout=0.8)
     model = replace(model, effect=(0,) * len(model.effect)) if options.null else model
     seeds = np.random.SeedSequence(options.seed).generate_state(options.n)
-    rows = [row for seed in seeds for row in one(int(seed), people=options.people, model=model, free=options.slopes)]
+    rows = [row for seed in seeds for row in one(int(seed), people=options.people, model=model)]
     print(f"level {Intervals().level}, {options.people} people, effects {model.effect}")
     print(summary(pd.DataFrame(rows), truth=model.effect[-1]).round(3).to_string(index=False))
 

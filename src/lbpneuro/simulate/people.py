@@ -113,7 +113,7 @@ def participants_table(people: Sequence[Person]) -> tuple[pd.DataFrame, dict[str
         for one in people
     ]
     table = pd.DataFrame(rows)
-    return table, {name: PARTICIPANTS_DICTIONARY[name] for name in table}
+    return table, {str(name): PARTICIPANTS_DICTIONARY[str(name)] for name in table}
 
 
 PARTICIPANTS_DICTIONARY: dict[str, Any] = {

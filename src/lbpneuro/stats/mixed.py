@@ -86,9 +86,9 @@ def fit_mixed(values: Array, *, arms: Array, covariates: Array, level: float, fr
     ``free`` (MMRM) ``u_ij`` differs between follow-ups with any covariance G; with the variance s^2 of ``e_ij`` that of
     the follow-ups is ``G + s^2 I``, which may be any covariance. G and s^2 are not told apart, nor need they be.
 
-    People with a baseline, all covariates and one follow-up or more are in it; what is missing of their follow-ups is taken as
-    missing at random given what is in the model. Intervals take Student's t with the people less the parameters
-    between people as degrees of freedom.
+    People with a baseline, all covariates and one follow-up or more are in it; what is missing of their follow-ups is
+    taken as missing at random given what is in the model. Intervals take Student's t with the people less the
+    parameters between people as degrees of freedom.
 
     Parameters
     ----------
