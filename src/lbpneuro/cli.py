@@ -379,11 +379,7 @@ def simulate_parser() -> argparse.ArgumentParser:
         help="a two-arm trial: sensory tests and questionnaires at three sessions",
     )
     parser.add_argument(
-        "--centres",
-        type=int,
-        default=1,
-        metavar="N",
-        help="study sites (1 to 4), whose devices shift the sensory tests",
+        "--centres", type=int, default=1, choices=(1, 2), help="study sites, whose devices shift the sensory tests"
     )
     parser.add_argument(
         "--template",
@@ -433,8 +429,8 @@ def simulate(argv: Sequence[str]) -> int:
     from lbpneuro.simulate.cohort import simulate_cohort
 
     chosen = [name for name in ADDED if getattr(options, name)]
-    more = [*chosen, *options.structural_source]
-    simulate_cohort(options.out, sessions=options.sessions, more=more, centres=options.centres, **shared)
+    more = [*chosen, *options.structural_source, *(["centres"] if options.centres > 1 else [])]
+    simulate_cohort(options.out, sessions=options.sessions, more=more, **shared)
     return 0
 
 

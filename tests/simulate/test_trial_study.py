@@ -39,7 +39,7 @@ def test_the_effect_is_that_of_the_course() -> None:
     course = Course(spread=0.0)
     effects = mean_effects(people(30), course, seed=5).set_index(["outcome", "session"])["effect"]
     for session, share in (("ses-02", 0.55 - 0.85), ("ses-03", 0.40 - 0.75)):
-        assert effects["pain_nrs__7d_average", session] == pytest.approx(4.3 * share)
+        assert effects["pain_nrs__7d_average", session] == pytest.approx(4.3 * share, abs=0.01)
         assert effects["ppt_remote", session] == pytest.approx(SETTINGS.ppt_lbp * share)
         assert effects["cpm_inhibition__ppt__parallel", session] == pytest.approx(SETTINGS.inhibition_lbp * share)
     none = mean_effects(people(10), course.scaled(0.0), seed=5)
@@ -116,5 +116,5 @@ def test_the_files_of_a_trial(tmp_path) -> None:
 
 @pytest.mark.parametrize("centres", [0, len(CENTRES) + 1])
 def test_too_many_centres_are_refused(tmp_path, centres: int) -> None:
-    with pytest.raises(InputError, match="`centres` must be between 1 and 4"):
+    with pytest.raises(InputError, match="`centres` must be between 1 and 2"):
         simulate_trial(tmp_path, people=12, centres=centres)

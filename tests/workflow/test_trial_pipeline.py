@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -26,23 +27,30 @@ def analyse(study: Path, *options: str) -> int:
     return main([*given, "--skip-bids-validation", *options])
 
 
+def commands() -> list[list[str]]:
+    """The commands of the tutorial in docs/trials.md, as they are written there."""
+    page = (Path(__file__).parents[2] / "docs" / "trials.md").read_text()
+    tutorial = page.split("## A trial from simulation to result")[1].split("\n## ")[0]
+    return [shlex.split(line)[1:] for line in tutorial.splitlines() if line.startswith("    lbpneuro ")]
+
+
 @pytest.fixture(scope="module")
 def study(tmp_path_factory) -> Path:
-    """A trial of fourteen people in two centres, its effects doubled, analysed."""
-    folder = tmp_path_factory.mktemp("trial")
-    options = ["--trial", "--participants", "14", "--centres", "2", "--effect", "2", "--seed", "4", "--nprocs", "2"]
-    assert main(["simulate", str(folder), *options]) == 0
-    assert analyse(folder) == 0
-    return folder
+    """The trial of the tutorial, simulated and analysed by its commands."""
+    folder = tmp_path_factory.mktemp("tutorial")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for command in commands():
+            assert main(command) == 0, command
+    return folder / "trial"
 
 
 def test_effects_that_were_planted_are_found_behind_the_pipeline(study: Path) -> None:
-    how = ["--arm", "arm", "--control", "usual_care", "--covariate", "centre"]
-    assert main(["trial", str(study / "out"), *how, "--outcome", *OUTCOMES]) == 0
     planted = read_tsv(study / "truth_trial.tsv").set_index(["outcome", "session"])["effect"]
     found = read_tsv(study / "out" / "trial.tsv")
-    assert (found["estimator"] == "mixed").sum() == 2 * len(OUTCOMES)
-    for row in found[found["estimator"].isin(["ancova", "mixed"])].to_dict("records"):
+    for model in ("mixed", "mmrm"):
+        assert (found["estimator"] == model).sum() == 2 * len(OUTCOMES)
+    for row in found[found["estimator"].isin(["ancova", "mixed", "mmrm"])].to_dict("records"):
         effect = planted[row["outcome"], row["session"]]
         assert abs(row["value"] - effect) < 3 * row["se"], row
         assert np.sign(row["value"]) == np.sign(effect)

@@ -79,7 +79,6 @@ def simulate_cohort(
     effect: float = 1.0,
     resolution_mm: float = 4.0,
     more: Collection[str] = (),
-    centres: int = 1,
     jobs: int = 1,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> None:
@@ -102,10 +101,9 @@ def simulate_cohort(
     more
         What everybody has besides: ``excitability``, thresholds, recruitment curve and paired pulses; ``ratings``, a
         second run in which pain is rated (twice the time and size of the images); ``pet``, a dynamic TSPO-PET scan with
-        arterial blood, body mass and genotype; ``cat12``, ``freesurfer`` and ``fastsurfer``, what these programs would
+        arterial blood, body mass and genotype; ``centres``, two study sites instead of one, whose devices shift the
+        thresholds of the sensory tests; ``cat12``, ``freesurfer`` and ``fastsurfer``, what these programs would
         have made of the T1w images, each in a folder of its own.
-    centres
-        Number of study sites (1 to 4), each with devices of its own that shift the thresholds of the sensory tests.
     jobs
         Number of processes.
     progress
@@ -117,7 +115,6 @@ def simulate_cohort(
         If a number makes no sense, or ``out`` cannot be written to.
     """
     _check(participants=participants, sessions=sessions, jobs=jobs, resolution_mm=resolution_mm)
-    check_centres(centres)
     study = Study(
         root=Path(out),
         voxel_mm=float(resolution_mm),
@@ -126,6 +123,7 @@ def simulate_cohort(
         pet=PetSettings() if "pet" in more else None,
         structural=tuple(program for program in WRITERS if program in more),
     )
+    centres = len(CENTRES) if "centres" in more else 1
     people = [person(number, seed=seed, effect=effect, centres=centres) for number in range(1, participants + 1)]
     numbers = range(1, sessions + 1) if sessions > 1 else (0,)
     visits = [Visit(one, number, seed) for one in people for number in numbers]
@@ -140,7 +138,7 @@ def simulate_cohort(
             progress(done, len(visits), visits[done - 1].folder)
     write_tsv(study.root / "truth.tsv", truth_table(rows))
     if centres > 1:
-        write_centres(study, centres)
+        write_centres(study)
 
 
 def check_centres(centres: int) -> None:

@@ -73,7 +73,7 @@ class Visit:
         return generator(self.seed, participant=self.person.number, session=self.session + 1, what=what)
 
 
-CENTRES = ("A", "B", "C", "D")
+CENTRES = ("A", "B")
 
 
 def person(number: int, *, seed: int, effect: float, pain: bool | None = None, centres: int = 1) -> Person:

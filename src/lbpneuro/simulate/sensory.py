@@ -26,7 +26,7 @@ class SensorySettings:
     """What is planted. Thresholds in log10(kPa) and degC, ratings in points of 100; ``_lbp`` is the group difference.
 
     ``missing`` is the share of trials without value, ``zero_raters`` that of people whom the pinprick does not hurt.
-    ``ppt_centre`` and ``cpt_centre`` are what the devices of the centres A, B, ... add to every threshold.
+    ``ppt_centre`` and ``cpt_centre`` are what the devices of the centres A and B add to every threshold.
     """
 
     ppt_mean: float = 2.60
@@ -37,14 +37,14 @@ class SensorySettings:
     ppt_women: float = -0.08
     ppt_lbp: float = -0.10
     ppt_examiner: float = 0.04
-    ppt_centre: tuple[float, ...] = (0.0, 0.10, -0.06, 0.04)
+    ppt_centre: tuple[float, float] = (0.0, 0.10)
     ppt_cv: float = 0.12
     ppt_maximum_kpa: float = 1000.0
     ramps: int = 3
     cpt_mean: float = 11.0
     cpt_sd: float = 8.0
     cpt_lbp: float = 4.0
-    cpt_centre: tuple[float, ...] = (0.0, -3.0, 2.0, 1.0)
+    cpt_centre: tuple[float, float] = (0.0, -3.0)
     cpt_trial_sd: float = 2.0
     cpt_cutoff: float = 0.0
     start_mean: float = 32.0
@@ -118,16 +118,16 @@ def sensitivity(visit: Visit, settings: SensorySettings) -> Sensitivity:
     )
 
 
-def _offset(offsets: tuple[float, ...], centre: str) -> float:
+def _offset(offsets: tuple[float, float], centre: str) -> float:
     return offsets[CENTRES.index(centre)] if centre else 0.0
 
 
-def centre_truth(centres: int, settings: SensorySettings) -> list[dict[str, object]]:
-    """Return what each of several centres adds to the markers; a difference of two thresholds stays as it is."""
+def centre_truth(settings: SensorySettings) -> list[dict[str, object]]:
+    """Return what each centre adds to the markers; a difference of two thresholds stays as it is."""
     shifted = {"cpt": settings.cpt_centre, **dict.fromkeys(("ppt", "ppt_local", "ppt_remote"), settings.ppt_centre)}
     return [
         {"centre": centre, "marker": marker, "offset": offsets[place]}
-        for place, centre in enumerate(CENTRES[:centres])
+        for place, centre in enumerate(CENTRES)
         for marker, offsets in shifted.items()
     ]
 

@@ -43,11 +43,11 @@ def write_sensory(study: Study, visit: Visit) -> list[TruthRow]:
     return sensory_truth(visit, study.sensory)
 
 
-def write_centres(study: Study, centres: int) -> None:
+def write_centres(study: Study) -> None:
     """Write truth_centres.tsv: what the devices of each centre add to the thresholds."""
     import pandas as pd
 
-    write_tsv(study.root / "truth_centres.tsv", pd.DataFrame(centre_truth(centres, study.sensory)))
+    write_tsv(study.root / "truth_centres.tsv", pd.DataFrame(centre_truth(study.sensory)))
 
 
 def sidecar(task: str, settings: SensorySettings, *, centre: str = "") -> dict[str, Any]:

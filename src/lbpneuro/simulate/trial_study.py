@@ -96,7 +96,7 @@ def simulate_trial(
     effect
         Factor of the difference between the arms; 0 is the null.
     centres
-        Number of study sites with devices of their own (1 to 4).
+        Number of study sites with devices of their own (1 or 2).
     jobs
         Number of processes.
     """
@@ -112,7 +112,7 @@ def simulate_trial(
     write_tsv(study.root / "truth.tsv", truth_table(rows))
     write_tsv(study.root / "truth_trial.tsv", mean_effects(persons, course, seed=seed))
     if centres > 1:
-        write_centres(study, centres)
+        write_centres(study)
 
 
 def attended(one: Person, course: Course, *, seed: int) -> list[Visit]:
