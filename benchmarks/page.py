@@ -46,7 +46,9 @@ def markdown(found: dict[str, Any], *, image: str | None = None) -> str:
         f"One simulated run: {facts['volumes']} volumes, {facts['voxels']} voxels in the brain "
         f"({facts['voxel_mm']:g} mm), {facts['packed_mb']} MB compressed ({facts['ratio']} times smaller than int16), "
         f"36 confounds. {facts['processor']}, {facts['cores']} cores; {facts['threads']} thread(s) of linear algebra "
-        f"on both sides, median of {facts['repeats']}; what takes minutes once. Python {facts['python']}, {packages}. "
+        f"on both sides, median of {facts['repeats']}; what takes minutes once. "
+        "A ratio of the targets is the median of those to the other side right before and after it in the same "
+        f"process, and so can differ from that of two lines of a table. Python {facts['python']}, {packages}. "
         f"The whole took {facts['minutes']} minutes; load of the machine when it began {facts['load']}, when it ended "
         f"{facts['load at the end']}, of which its own is 1: with more, both sides are slower, and ratios less sure."
     )

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lbpneuro.errors import Reason
-from lbpneuro.kernels.logistic import Threshold, logistic_threshold
+from lbpneuro.kernels.psychometric import Threshold, logistic_threshold
 from lbpneuro.kernels.recruitment import Recruitment, Value, mean_amplitude, ratio_of_means, recruitment_curve
 from lbpneuro.markers.descriptor import Direction, Estimate, Evidence, Level, Marker, Tier
 

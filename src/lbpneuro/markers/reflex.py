@@ -12,7 +12,7 @@ import scipy  # loads each submodule at its first use, so that the registry cost
 from numpy.typing import NDArray
 
 from lbpneuro.errors import Reason
-from lbpneuro.kernels.logistic import Threshold, logistic_threshold
+from lbpneuro.kernels.psychometric import Threshold, logistic_threshold
 from lbpneuro.kernels.reflex import staircase_threshold, train_slope
 from lbpneuro.markers.descriptor import Direction, Estimate, Evidence, Level, Marker, Tier
 
