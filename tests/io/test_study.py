@@ -91,6 +91,15 @@ def test_a_family_without_any_file_has_no_job_and_one_with_a_dangling_link_has(s
     assert "sensory" not in study.without(wildcards).split()
 
 
+def test_a_study_without_runs_has_finished_families_too(study: Study) -> None:
+    rest = with_setting(study, "run", finished_only=True)
+    assert rest.rows(job(study, "sub-01_ses-a")) == []
+    rest.plan["units"]["sub-01_ses-a"]["absent"]["scales"] = ["phenotype/nrs.tsv"]
+    scales = study.family_rows("scales", "sub-01/ses-a", "sub-01_ses-a")
+    finish(scales)
+    assert rest.rows(job(study, "sub-01_ses-a")) == [scales]
+
+
 def test_rows_whose_origin_is_gone_have_not_finished(study: Study) -> None:
     """The motor map of an earlier run stays on disk when the trials fail in this one: it is not taken for new."""
     rest = with_setting(study, "run", finished_only=True)

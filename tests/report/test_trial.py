@@ -45,9 +45,9 @@ def test_the_page_shows_the_trial(out: Path) -> None:
         (outcome, session) for outcome in OUTCOMES for session in ("ses-02", "ses-03")
     ]
     table = read_tsv(out / "trial.tsv").set_index(["outcome", "session", "estimator"])
-    row = table.loc[("nrs.nrs_7d_average", "ses-03", "mixed")]
+    row = table.loc[("nrs.nrs_7d_average", "ses-03", "mmrm")]
     assert lines[1].adjusted.startswith(f"−{abs(row['value']):.2f}")
-    assert lines[1].model == "mixed model"
+    assert lines[1].model == "mixed model, free covariance"
     assert lines[1].verdict == (
         "better with education" if row["favours"] == "arm" else "the interval holds no difference"
     )

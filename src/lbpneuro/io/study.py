@@ -126,7 +126,8 @@ class Study:
         if not self.config["run"]["finished_only"]:
             return list(wanted.values())
         needed = {name: made_from(unit, name) for name in wanted}
-        needed["dynamic"] += [self.states] if needed["dynamic"] else []
+        if needed.get("dynamic"):
+            needed["dynamic"].append(self.states)
         return [path for name, path in wanted.items() if _all_there([path, *needed[name]])]
 
     def without(self, wildcards: Any) -> str:
