@@ -183,7 +183,7 @@ def _localite(path: Path) -> Positions:
         {name: matrices[:, row, at] for at, names in columns.items() for row, name in enumerate(names)}
     )
     names = pd.Series([str(each.get("description") or f"marker{i}") for i, each in enumerate(markers, start=1)])
-    made = {name: table[name] for name in table}
+    made = {str(name): table[name] for name in table}
     positions = _with_own_names(names, made, system=f"Localite {space}", per_pulse=bool(triggers))
     if not triggers:
         return positions

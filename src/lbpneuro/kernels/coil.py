@@ -65,5 +65,5 @@ def outlying(angles: ArrayLike, *, sd: float, least: float) -> NDArray[np.bool_]
     values = np.asarray(angles, dtype=np.float64)
     if np.isfinite(values).sum() < PULSES_MIN:
         return np.zeros(values.shape, dtype=bool)
-    border = np.nanmean(values) + sd * np.nanstd(values, ddof=1)
+    border = float(np.nanmean(values) + sd * np.nanstd(values, ddof=1))
     return np.asarray(values >= max(border, least))
