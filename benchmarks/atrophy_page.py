@@ -14,6 +14,7 @@ DEEP = ("thalamus", "accumbens", "caudate", "putamen", "pallidum", "hippocampus"
 TOTALS = ("tiv", "gm_total")
 INTACT_BELOW = 0.5
 N_CORES = 2
+Z_95 = 1.96
 BLOCKS = ("recovery", "rescan", "variants")
 Entry = dict[str, Any]
 Key = tuple[str, str, str]
@@ -64,9 +65,20 @@ def summary(entries: list[Entry]) -> dict[str, Any]:
         row["intact, median of |x|"] = float(np.median(np.abs(intact))) if intact else None
         row["rescan, median of |x|"] = float(np.median([abs(now) for _, now in again])) if again else None
         row["rescan_cv"] = {roi: cv(values) / 100 for roi, values in by_roi(again).items()}
+        if "within" in way:
+            row["covered"] = covered([entry for entry, _ in group])
         row["cpu_s"] = float(np.median([e["within_cpu_s" if "within" in way else "cpu_s"] for e, _ in group]))
         found[f"{kind}; {way}; {measure}"] = row
     return found
+
+
+def covered(entries: list[Entry]) -> float:
+    """Return the share of the changes within persons whose 95 % interval holds the true change."""
+    held = []
+    for entry in entries:
+        found = changes(entry, "within")
+        held += [abs(now - true) <= Z_95 * entry["within"][name][1] for name, (true, now) in found.items()]
+    return float(np.mean(held))
 
 
 def by_roi(pairs: list[tuple[str, float]]) -> dict[str, list[float]]:
@@ -109,6 +121,7 @@ def table(found: dict[str, Any]) -> list[str]:
         "thalamus found",
         "intact",
         "rescan",
+        "in the interval",
         "CPU s",
         "images per hour",
     )
@@ -125,6 +138,7 @@ def table(found: dict[str, Any]) -> list[str]:
                 share(row["recovered thalamus_R"]) if measure == "label" else "",
                 percent(row["intact, median of |x|"]),
                 percent(row["rescan, median of |x|"]),
+                f"{row['covered']:.0%}" if "covered" in row else "",
                 f"{row['cpu_s']:.0f}",
                 f"{images_per_hour(row['cpu_s']):.0f}",
             )

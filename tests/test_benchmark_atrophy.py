@@ -35,6 +35,7 @@ def test_recovery_by_hand():
     within = found["simulated; within, 1.5 mm; label"]
     assert within["recovered thalamus_R"][0] == pytest.approx(1)
     assert within["cpu_s"] == 20
+    assert within["covered"] == pytest.approx(2 / 3)  # S1 did not change, but -10.5 was found
     assert "thalamus" not in found["simulated; draft; gm"]["rescan_cv"]
 
 
@@ -49,7 +50,7 @@ def test_the_page_and_the_figure_are_written(tmp_path):
     atrophy_page.write(results, root=tmp_path)
     text = page.read_text()
     assert "old" not in text
-    assert "| simulated | draft | label | 1 (2) | 90% | 90% | 0.0 | 2.0 | 40 | 180 |" in text
+    assert "| simulated | draft | label | 1 (2) | 90% | 90% | 0.0 | 2.0 |  | 40 | 180 |" in text
     assert text.endswith("## B\n")
     assert "SD" not in text
     assert (tmp_path / "docs" / "images" / "atrophy.svg").stat().st_size > 1000
