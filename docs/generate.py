@@ -29,9 +29,12 @@ ROOT = Path(__file__).resolve().parents[1]
 NOTE = "<!-- Written by docs/generate.py; edit the code, not this page. -->"
 
 
+DOI = re.compile(r"10\.\d{4,9}/[^\s;,)]*[^\s;,).:]")
+
+
 def doi_link(source: str) -> str:
-    """A DOI as a link; any other source as it is."""
-    return f"[{source}](https://doi.org/{source})" if source.startswith("10.") else source or "n/a"
+    """A source with every DOI in it as a link."""
+    return DOI.sub(r"[\g<0>](https://doi.org/\g<0>)", source) or "n/a"
 
 
 def marker_section(marker: Marker) -> Iterator[str]:

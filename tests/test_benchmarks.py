@@ -65,6 +65,14 @@ def test_the_other_sides_run(folder, monkeypatch):
     assert sides.scaled(folder, n_voxel=50, n_time=40, d=8, n_seed=2)() > 0
 
 
+def test_a_side_is_timed_between_two_runs_of_the_other(folder):
+    alone = measured("seed_map", folder)
+    assert alone.ratio is None
+    twice = measured("seed_maps", folder, repeats=2, over="seed_map", n_seed=60, summaries=True)
+    assert twice.ratio > 1  # 62 maps instead of one
+    assert twice.result == 62
+
+
 def test_the_step_and_the_job_of_the_workflow_run(folder):
     found = sides.functional_step(folder, n_seed=2, fwhm_mm=0.0)()
     assert found["rows"] > 250

@@ -332,7 +332,7 @@ def report_status(out: Path) -> int:
 # -- sub-commands -----------------------------------------------------------------------------------------------------
 
 
-ADDED = ("excitability", "ratings", "pet")
+ADDED = ("excitability", "reflex", "ratings", "pet")
 """What a simulated study has on request only."""
 
 
@@ -350,6 +350,9 @@ def simulate_parser() -> argparse.ArgumentParser:
     parser.add_argument("--ratings", action="store_true", help="add a run in which pain is rated")
     parser.add_argument(
         "--excitability", action="store_true", help="add TMS runs with thresholds, recruitment curve, paired pulses"
+    )
+    parser.add_argument(
+        "--reflex", action="store_true", help="add EMG of the withdrawal reflex: single stimuli and trains"
     )
     parser.add_argument("--pet", action="store_true", help="add a dynamic TSPO-PET scan with arterial blood")
     parser.add_argument(
@@ -374,7 +377,12 @@ def simulate_parser() -> argparse.ArgumentParser:
         "--look", choices=("whole", "defaced", "stripped"), default="whole", help="with --raw-anat: what of the head"
     )
     parser.add_argument(
-        "--trial", action="store_true", help="a two-arm trial of questionnaires at three sessions, and nothing else"
+        "--trial",
+        action="store_true",
+        help="a two-arm trial: sensory tests and questionnaires at three sessions",
+    )
+    parser.add_argument(
+        "--centres", type=int, default=1, choices=(1, 2), help="study sites, whose devices shift the sensory tests"
     )
     parser.add_argument(
         "--template",
@@ -394,11 +402,13 @@ def simulate(argv: Sequence[str]) -> int:
         print(f"{options.out}: the simulated study is already there.")
         return 0
     if options.trial:
-        from lbpneuro.simulate.trial import simulate_trial
+        from lbpneuro.simulate.trial_study import simulate_trial
 
-        simulate_trial(options.out, people=options.participants, seed=options.seed, effect=options.effect)
-        print(f"{options.out}: {options.participants} people in two arms; try: lbpneuro trial {options.out} --arm arm ")
-        print("  --control usual_care --outcome nrs.nrs_7d_average rmdq.rmdq_total --covariate age")
+        how = {"seed": options.seed, "effect": options.effect, "centres": options.centres, "jobs": options.nprocs}
+        simulate_trial(options.out, people=options.participants, **how)
+        print(f"{options.out}: {options.participants} people in two arms at three sessions. Then:")
+        print(f"  lbpneuro {options.out}/raw {options.out}/out participant group")
+        print(f"  lbpneuro trial {options.out}/out --arm arm --control usual_care --outcome pain_nrs rmdq ppt_remote")
         return 0
     if options.template:
         from lbpneuro.simulate.tms_template import write_template
@@ -422,7 +432,7 @@ def simulate(argv: Sequence[str]) -> int:
     from lbpneuro.simulate.cohort import simulate_cohort
 
     chosen = [name for name in ADDED if getattr(options, name)]
-    more = [*chosen, *options.structural_source]
+    more = [*chosen, *options.structural_source, *(["centres"] if options.centres > 1 else [])]
     simulate_cohort(options.out, sessions=options.sessions, more=more, **shared)
     return 0
 

@@ -79,6 +79,7 @@ class Reason(StrEnum):
     OUT_OF_BOUNDS = "out_of_bounds"
     CENSORED_AT_LIMIT = "censored_at_limit"
     DOUBTFUL_TIMING = "doubtful_timing"
+    HIGH_MULTIBAND = "high_multiband"
     SHORT_SCAN = "short_scan"
     MODERATE_MOTION = "moderate_motion"
     ASYMMETRIC = "asymmetric"

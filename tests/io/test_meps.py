@@ -439,6 +439,7 @@ def test_every_measure_stands_in_its_own_column_in_microvolts():
         columns=["onset", *meps.OF_PULSES]
     )
     channels = [emg.Channel(name=name, muscle=name.upper(), scale=1.0, limits=(-1, 1)) for name in ("m", "l")]
+    pulses = pulses.assign(coil_fault=[None, "coil_tilted"])
     table = meps.trial_table(pulses, channels, responses=responses)
     assert table["trial"].tolist() == [1, 1, 2, 2]
     assert table["target_muscle"].tolist() == ["M", "L", "M", "L"]
@@ -450,8 +451,8 @@ def test_every_measure_stands_in_its_own_column_in_microvolts():
     np.testing.assert_allclose(table["latency_ms"], (90 + np.arange(4)) * 1e-3)
     np.testing.assert_allclose(table["silent_period_ms"], (100 + np.arange(4)) * 1e-3)
     assert table["silent_period_reason"].fillna("").tolist() == ["", "no_silence", "", ""]
-    assert table["reject"].tolist() == [0, 1, 0, 0]
-    assert table["reject_reason"].fillna("").tolist() == ["", "clipped", "", ""]
+    assert table["reject"].tolist() == [0, 1, 1, 1]
+    assert table["reject_reason"].fillna("").tolist() == ["", "clipped", "coil_tilted", "coil_tilted"]
 
 
 def test_methods_are_words():

@@ -325,3 +325,15 @@ def test_positions_of_the_run_and_of_the_events(tmp_path):
     table.to_csv(files[2], sep="\t", index=False, na_rep="n/a")
     pulses, _ = pulses_of([files[2], markers])
     assert pulses["x_mm"].tolist() == [-33, -40]
+
+
+@pytest.mark.parametrize("form", ["position_{}_{}", "{}_{}"])
+def test_axes_of_the_coil_go_with_the_positions(tmp_path, form):
+    """Names of the current draft and of the one before; an axis with a component missing is none."""
+    files = sici(tmp_path)
+    columns = [form.format(name, axis) for name in ("normal", "direction") for axis in "xyz"]
+    rows = [["nibs_position_id", "position_label", *columns[:5]], ["M1_L", "C3", 0.6, 0, -0.8, 1, 0]]
+    files[2] = write(tmp_path, "nibs", "markers", rows)
+    pulses, _ = pulses_of(files)
+    assert pulses[["normal_x", "normal_y", "normal_z"]].to_numpy().tolist() == [[0.6, 0, -0.8]] * 2
+    assert pulses[["direction_x", "direction_z"]].isna().all(axis=None)

@@ -165,3 +165,14 @@ def test_order_of_sessions() -> None:
         session_order(["ses-1"], ["1", "three"])
     with pytest.raises(ConfigError, match="a session twice"):
         session_order(["ses-1", "ses-2"], ["1", "ses-1"])
+
+
+def test_a_table_in_memory_whose_text_is_all_empty() -> None:
+    """Such columns are numbers to pandas: no level, no reason, and everything is measured."""
+    rows = [{"participant_id": f"sub-{n}", "marker": "ppt_remote", "value": 2.0 + n, "ci_low": 2.0} for n in range(2)]
+    table = pd.DataFrame(rows, columns=["participant_id", "marker", "value", "ci_low", "ci_high", "site", "reason"])
+    table = table.astype({"site": float, "reason": float})
+    found = with_bounds(table)
+    assert found["column"].tolist() == ["ppt_remote"] * 2
+    assert found[["low", "high"]].to_numpy().tolist() == [[2.0, 2.0], [3.0, 3.0]]
+    assert with_bounds(table.iloc[:0]).empty

@@ -172,6 +172,15 @@ def test_recordings_go_with_their_own_run(tmp_path: Path) -> None:
     assert {name for name in chosen if "physio" in name} == {Path(name).name for name in recordings[:3]}
 
 
+def test_the_sidecars_of_the_raw_run_go_with_a_preprocessed_one(tmp_path: Path) -> None:
+    func = "sub-01/func/sub-01_task-rest"
+    sidecars = ["task-rest_bold.json", f"{func}_run-1_bold.json"]
+    others = ["task-oneback_bold.json", f"{func}_run-2_bold.json", "sub-01/func/sub-01_task-rest_run-1_events.json"]
+    raw = [*sidecars, *others, f"{func}_run-1_bold.nii.gz"]
+    chosen = functional_files(tmp_path, raw, run_files("task-rest_run-1"))
+    assert {name for name in chosen if name.endswith(".json")} == {Path(name).name for name in sidecars}
+
+
 def test_a_raw_run_keeps_its_recording(tmp_path: Path) -> None:
     raw = [f"sub-01/func/sub-01_task-rest_{suffix}" for suffix in ("bold.nii.gz", "physio.tsv.gz")]
     assert functional_files(tmp_path, raw, []) == {

@@ -47,7 +47,11 @@ def complete(root):
         markers = paths[-1]
         table = pd.read_csv(markers, sep="\t", dtype=str)
         named = table.rename(columns={axis: f"position_{axis}" for axis in "xyz"})
-        named.to_csv(markers, sep="\t", index=False)
+        coil = {"normal": (0.6, 0.0, -0.8), "direction": (0.8, 0.0, 0.6)}
+        axes = {
+            f"position_{name}_{axis}": part for name, of in coil.items() for axis, part in zip("xyz", of, strict=True)
+        }
+        named.assign(**axes).to_csv(markers, sep="\t", index=False)
         frame = markers.with_name(markers.name.replace("_markers.tsv", "_coordsystem.json"))
         frame.write_text(json.dumps({**json.loads(frame.read_text()), "NIBSCoordinateSystem": "Other"}))
         stimuli = markers.with_name(markers.name.replace("_markers", "_nibs"))

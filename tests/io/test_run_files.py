@@ -36,6 +36,13 @@ def test_a_run_has_its_own_recordings_and_the_maps_of_its_space():
     assert found[0].transform is None
 
 
+def test_a_run_has_the_sidecars_of_its_raw_images_the_nearest_first():
+    root, own = Path("task-rest_bold.json"), Path("sub-01/func/sub-01_task-rest_run-1_bold.json")
+    others = [Path("task-nback_bold.json"), Path("sub-01/func/sub-01_task-rest_run-3_bold.json")]
+    found = group_runs([*run("task-rest_run-1"), *run("task-rest_run-2"), root, own, *others])
+    assert [each.acquired for each in found] == [(own, root), (root,)]
+
+
 def test_a_modulated_map_is_no_tissue_probability():
     modulated = Path(f"sub-01/anat/sub-01_space-{MNI}_label-GM_desc-modulated_probseg.nii.gz")
     (found,) = group_runs([*run(), modulated, *maps(MNI)])

@@ -66,15 +66,38 @@ def test_look_ups_of_a_job(study: Study) -> None:
     assert look_up({"folder": unit["folder"], "stem": stem}) == files
 
 
-def test_all_families_are_wanted_and_of_a_broken_study_those_that_finished(study: Study) -> None:
+def families_of(paths: list[str]) -> list[str]:
+    return [Path(path).name.split("_desc-")[1].removesuffix("_markers.tsv") for path in paths]
+
+
+def test_families_with_data_are_wanted_and_of_a_broken_study_those_that_finished(study: Study) -> None:
     wildcards = job(study, "sub-01_ses-b")
-    wanted = study.rows(wildcards)
-    assert len(wanted) == len(FAMILIES)
+    wanted = families_of(study.rows(wildcards))
+    assert wanted == ["functional", "dynamic", "excitability", "tms", "plasticity"]
     rest = with_setting(study, "run", finished_only=True)
     assert rest.rows(wildcards) == []
-    structural = study.family_rows("structural", "sub-01/ses-b", "sub-01_ses-b")
-    finish(structural)
-    assert rest.rows(wildcards) == [structural]
+    tms = study.family_rows("tms", "sub-01/ses-b", "sub-01_ses-b")
+    finish(tms, *made_from(study.plan["units"]["sub-01_ses-b"], "tms"))
+    assert rest.rows(wildcards) == [tms]
+
+
+def test_a_family_without_any_file_has_no_job_and_one_with_a_dangling_link_has(study: Study) -> None:
+    wildcards = job(study, "sub-01_ses-b")
+    wanted, option = families_of(study.rows(wildcards)), study.without(wildcards).split()
+    assert option[0] == "--without"
+    assert sorted([*wanted, *option[1:]]) == sorted(FAMILIES)
+    study.plan["units"]["sub-01_ses-b"]["absent"]["sensory"] = ["sub-01_ses-b_task-ppt_beh.tsv"]
+    assert "sensory" in families_of(study.rows(wildcards))
+    assert "sensory" not in study.without(wildcards).split()
+
+
+def test_a_study_without_runs_has_finished_families_too(study: Study) -> None:
+    rest = with_setting(study, "run", finished_only=True)
+    assert rest.rows(job(study, "sub-01_ses-a")) == []
+    rest.plan["units"]["sub-01_ses-a"]["absent"]["scales"] = ["phenotype/nrs.tsv"]
+    scales = study.family_rows("scales", "sub-01/ses-a", "sub-01_ses-a")
+    finish(scales)
+    assert rest.rows(job(study, "sub-01_ses-a")) == [scales]
 
 
 def test_rows_whose_origin_is_gone_have_not_finished(study: Study) -> None:
@@ -114,7 +137,7 @@ def test_whether_anybody_was_analysed(study: Study) -> None:
         ("mep", {"hum": False}, {"excitability", "tms", "plasticity"}),
         ("dynamic", {"people_min": 7}, {"dynamic"}),
         ("dynamic", {"window_s": 60}, {"functional", "dynamic"}),
-        ("run", {"random_seed": 7}, {"functional", "tms", "dynamic", "tactile", "plasticity"}),
+        ("run", {"random_seed": 7}, {"functional", "tms", "dynamic", "plasticity"}),
         ("run", {"finished_only": True}, set()),
     ],
 )
@@ -147,6 +170,24 @@ def test_regions_rerun_the_families_that_use_them(study: Study, tmp_path: Path) 
     fresh = Study(mine.config, mine.plan, mine.config_path)
     again = {name for name in FAMILIES if fresh.trigger(name) != before[name]}
     assert again == {"structural", "change", "functional", "shift", "pet"}
+
+
+def test_norms_and_people_are_inputs_of_the_families_that_use_them(study: Study, tmp_path: Path) -> None:
+    people, norms = Path(study.config["dataset"]["bids_dir"]) / "participants.tsv", tmp_path / "norms.tsv"
+    assert study.people == study.tables_of_study("sensory") == []
+    people.touch()
+    assert study.people == [str(people)]
+    assert study.tables_of_study("sensory") == [], "without norms nobody's age counts"
+    compared = with_setting(study, "sensory", reference=str(norms))
+    assert compared.tables_of_study("sensory") == [str(people)], "the step says that the norms are not there"
+    norms.touch()
+    assert compared.tables_of_study("sensory") == [str(norms), str(people)]
+    assert compared.tables_of_study("structural") == compared.tables_of_study("scales") == []
+    maps = {**study.config["structural"]["gm_maps"], "tiv_column": "tiv"}
+    own = with_setting(study, "structural", gm_maps=maps, reference=str(norms))
+    assert own.tables_of_study("structural") == [str(norms), str(people)]
+    own = with_setting(study, "structural", gm_maps={**maps, "tiv_file": str(norms)})
+    assert own.tables_of_study("structural") == [str(norms)]
 
 
 def test_who_is_in_the_study_and_settings_have_digests(study: Study) -> None:
@@ -202,23 +243,8 @@ def test_of_a_broken_study_states_are_learned_from_those_that_finished(study: St
 
 def test_rows_of_everyone_are_those_that_finished(study: Study) -> None:
     rows = study.rows_of_all("functional")
-    assert [Path(path).name for path in rows] == [
-        "sub-01_ses-a_desc-functional_markers.tsv",
-        "sub-01_ses-b_desc-functional_markers.tsv",
-        "sub-02_desc-functional_markers.tsv",
-    ]
+    assert [Path(path).name for path in rows] == ["sub-01_ses-b_desc-functional_markers.tsv"]
     finished = with_setting(study, "run", finished_only=True)
     assert finished.rows_of_all("functional") == []
-    finish(rows[2])
-    assert finished.rows_of_all("functional") == [rows[2]]
-
-
-def test_another_content_of_an_own_atlas_reruns_connectivity_alone(study: Study, tmp_path: Path) -> None:
-    image = tmp_path / "own_dseg.nii.gz"
-    triggers = []
-    for content in (b"one", b"two"):
-        image.write_bytes(content * 10)
-        mine = with_setting(study, "functional", atlases={"Own": {"image": str(image), "labels": None}})
-        triggers.append((mine.trigger("functional"), mine.trigger("tms")))
-    assert triggers[0][0] != triggers[1][0]
-    assert triggers[0][1] == triggers[1][1]
+    finish(rows[0], *made_from(study.plan["units"]["sub-01_ses-b"], "functional"))
+    assert finished.rows_of_all("functional") == rows

@@ -159,11 +159,23 @@ def test_an_unfinished_participant_has_rows_too(tmp_path: Path, table: pd.DataFr
 
 
 def test_rows_of_families_are_joined_in_registry_order(tmp_path: Path, table: pd.DataFrame) -> None:
+    """Whether they were computed, their job broke, or the dataset has no file of their family."""
     own = table[table["participant_id"] == "sub-01"]
     for name in ("total", "volume"):
         write_tsv(tmp_path / f"{name}.tsv", own[own["marker"] == name])
-    joined = tables.join_rows([tmp_path / "total.tsv", tmp_path / "volume.tsv"], MARKERS, index_columns=INDEX)
+    files = [tmp_path / "total.tsv", tmp_path / "volume.tsv"]
+    how = {"index_columns": INDEX, "config": CONFIG, "participant": "sub-01", "session": None}
+    joined = tables.participant_table(files, MARKERS, **how)
     assert joined["marker"].tolist() == ["volume", "volume", "total"]
+    assert joined["reason"].tolist()[2] is None or pd.isna(joined["reason"].iloc[2])
+    broken = tables.participant_table(files[:1], MARKERS, **how)
+    assert broken["marker"].tolist() == ["volume", "volume", "total"]
+    assert broken["reason"].tolist()[:2] == ["step_failed"] * 2
+    assert broken["value"].tolist()[2] == 3.0
+    families = {marker.family for marker in MARKERS}
+    nothing = tables.participant_table([], MARKERS, **how, without=families)
+    assert nothing["reason"].tolist() == ["not_acquired"] * 3
+    assert set(nothing["status"]) == {"missing"}
 
 
 def test_a_table_that_is_no_marker_table_is_named(tmp_path: Path) -> None:

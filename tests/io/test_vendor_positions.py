@@ -64,6 +64,23 @@ def test_markers_of_localite(tmp_path, space, kind):
         assert positions.table["site_id"].tolist() == ["site 1", "site 2", "site 3"]
 
 
+@pytest.mark.parametrize(
+    ("write", "normal"),
+    [
+        (lambda folder: vendor.write_brainsight(folder, PLACES, system="NIfTI:Aligned"), 2),
+        (lambda folder: vendor.write_brainsight(folder, PLACES, system="Brainsight"), 2),
+        (lambda folder: vendor.write_localite(folder, PLACES, space="RAS"), 0),
+        (lambda folder: vendor.write_localite(folder, PLACES, space="LPS"), 0),
+    ],
+)
+def test_axes_of_the_coil(tmp_path, write, normal):
+    """The normal is the third axis of Brainsight and the first of Localite; the second is along the handle."""
+    table = read_positions(write(tmp_path)).table
+    for name, column in (("normal", normal), ("direction", 1)):
+        found = table[[f"position_{name}_{axis}" for axis in "xyz"]].to_numpy()
+        np.testing.assert_allclose(found, np.tile(vendor.ROTATION[:, column], (len(PLACES), 1)))
+
+
 def test_pulses_with_the_coil_out_of_sight(tmp_path):
     """They keep their turn in the order of the pulses, without a place."""
     positions = read_positions(vendor.write_localite(tmp_path, PLACES, lost=1))
@@ -75,7 +92,7 @@ def test_pulses_with_the_coil_out_of_sight(tmp_path):
     ("old", "new", "message"),
     [
         ('coordinateSpace="RAS"', "", "coordinateSpace is absent; expected RAS or LPS"),
-        ("data13", "data99", "a marker has no Matrix4D with data03"),
+        ("data13", "data99", "a marker has no Matrix4D with data00"),
         ("</TriggerMarkerList>", "", "this XML file cannot be read"),
         ("TriggerMarker", "Other", "holds no TriggerMarker"),
     ],

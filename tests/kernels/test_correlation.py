@@ -219,6 +219,19 @@ def test_single_precision_of_z():
     assert fisher_z(1).dtype == np.float64
 
 
+def test_fisher_z_of_single_precision_is_as_exact_as_its_r() -> None:
+    ends = 1 - np.logspace(-7, 0, 500)
+    r = np.concatenate([np.linspace(-1, 1, 20_001)[1:-1], ends, -ends, np.logspace(-12, -1, 500)]).astype(np.float32)
+    r = r[np.abs(r) < 1]
+    exact = np.arctanh(r.astype(np.float64))
+    assert np.abs(fisher_z(r) - exact).max() > 0
+    assert np.all(np.abs(fisher_z(r) - exact) <= 1e-7 * (1 + np.abs(exact)))
+    turned = r[: len(r) // 2 * 2].reshape(2, -1)[:, ::2].T
+    np.testing.assert_array_equal(fisher_z(turned), fisher_z(turned.copy()))
+    limits = fisher_z(np.array([1, -1, 1.5, np.nan], dtype=np.float32))
+    np.testing.assert_array_equal(limits, [np.inf, -np.inf, np.nan, np.nan])
+
+
 # triangles
 
 

@@ -731,6 +731,8 @@ CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
         "near": NEAR,
     },
     "map_surface.outlying": lambda rng: {"values": rng.random(20)},
+    "coil.deviations": lambda rng: {"axes": rng.standard_normal((20, 3)), "places": 30 * rng.standard_normal((20, 3))},
+    "coil.outlying": lambda rng: {"angles": rng.random(20), "sd": 1.5, "least": 0.1},
     "map_surface.lattice": lambda rng: {"coords": COORDS, "size": 6},
     "map_surface.rim": lambda rng: {"covered": rng.random(36) < 0.8, "size": 6},
     "map_surface.cell_area_cm2": lambda rng: {"coords": COORDS, "size": 6},

@@ -65,6 +65,15 @@ def test_contracted_muscle_is_judged_above_noise_and_background():
     assert markers.amt(data(active=quiet))[LEVEL].reasons == (Reason.CENSORED_AT_LIMIT,)
 
 
+def test_size_of_a_contracted_response_is_the_measured_one():
+    """210 uV are a response although the noise of the contraction would take 70 off: the silence after it has none."""
+    intensity = np.repeat(np.arange(40.0, 58, 2), 6)
+    amplitude = np.where(intensity > 48, 210.0, 30.0)
+    after = pulses(intensity, amplitude, background_uv=np.full(len(intensity), 25.0))
+    after = replace(after, corrected_uv=np.where(intensity > 48, 140.0, 0.0))
+    assert markers.amt(data(active=after))[LEVEL].value == pytest.approx(49, abs=0.3)
+
+
 @pytest.mark.parametrize(("size", "low", "high"), [(10.0, 56.0, math.inf), (900.0, -math.inf, 40.0)])
 def test_thresholds_beyond_the_tested_range_keep_their_bound(size, low, high):
     tested = steps()

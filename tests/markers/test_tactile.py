@@ -30,7 +30,7 @@ def points(*runs, **catches) -> TwoPoint:
 
 
 def session(**found) -> Tactile:
-    return Tactile(settings={**SETTINGS, **found.pop("settings", {})}, seed=1, **found)
+    return Tactile(settings={**SETTINGS, **found.pop("settings", {})}, **found)
 
 
 def of(marker, data, *level):
@@ -188,7 +188,11 @@ def test_judgements_by_hand():
     assert of("lrj_accuracy", data).value == 1
     assert of("lrj_rt", data).value == 1900
     assert of("lrj_inverse_efficiency", data).value == 1900
-    assert (of("lrj_rt", data).ci_low, of("lrj_rt", data).se > 0) != (1900, False)
+    assert of("lrj_rt", data).ci_low < 1900 < of("lrj_rt", data).ci_high
+    assert of("lrj_rt", data).n == 41
+    slow = of("lrj_inverse_efficiency", session(pictures=pictures(40, 30)))
+    assert slow.value == pytest.approx(of("lrj_rt", session(pictures=pictures(40, 30))).value / 0.75)
+    assert slow.n == 40
 
 
 @pytest.mark.parametrize(("right", "status"), [(20, Status.FAIL), (24, Status.FLAG), (36, Status.OK)])
@@ -230,7 +234,7 @@ def planted(people: int = 36):
             text = table(visit, TRUE).astype(object).map(str)
             name, shape = SHAPES[task]
             shaped[name] = shape(check_trials(text, dict(about), task=task, origin=task), SETTINGS)
-        data = Tactile(settings={**SETTINGS, "bootstrap": 300}, seed=1, **shaped)
+        data = Tactile(settings=SETTINGS, **shaped)
         values = {name: BY_NAME[name].function(data) for name in {row["marker"] for row in tactile_truth(visit)}}
         for row in tactile_truth(visit):
             level = tuple(row[key] for key in BY_NAME[row["marker"]].index)

@@ -44,6 +44,7 @@ SETTINGS = {
     "fd_spike_mm": 0.25,
     "fd_mean_mm": [0.2, 0.55],
     "fd_max_mm": 5.0,
+    "multiband": 4,
     "spike_fraction": 0.2,
     "kept_s": [240, 480],
     "dof_min": 25,

@@ -159,6 +159,7 @@ def _write_son(path, descriptions, blocks, *, unit, per_sample, tick_s):
     path.write_bytes(image)
 
 
+AXES = "m0n0\tm0n1\tm0n2\tm1n0\tm1n1\tm1n2\tm2n0\tm2n1\tm2n2"
 BRAINSIGHT = """\
 # Version: 13
 # Coordinate system: {system}
@@ -166,25 +167,30 @@ BRAINSIGHT = """\
 # Units: millimetres, degrees, milliseconds, and microvolts
 # Encoding: UTF-8
 # Notes: Each column is delimited by a tab. Each value within a column is delimited by a semicolon.
-# Target Name\tLoc. X\tLoc. Y\tLoc. Z\tm0n0\tm0n1\tm0n2\tm1n0\tm1n1\tm1n2\tm2n0\tm2n1\tm2n2
-{targets}# Sample Name\tSession Name\tIndex\tAssoc. Target\tCrosshairs Driver\tLoc. X\tLoc. Y\tLoc. Z\tm0n0\tEMG Start
+# Target Name\tLoc. X\tLoc. Y\tLoc. Z\t{axes}
+{targets}# Sample Name\tSession Name\tIndex\tAssoc. Target\tCrosshairs Driver\tLoc. X\tLoc. Y\tLoc. Z\t{axes}\tEMG Start
 {samples}# Electrode Name\tElectrode Type\tSession Name\tLoc. X\tLoc. Y\tLoc. Z
 Left Ear\tEEG\tSession 1\t73.5\t-40.8\t-70.5
 """
+
+
+ROTATION = np.array([[0.0, 0.6, 0.8], [1.0, 0.0, 0.0], [0.0, 0.8, -0.6]])
+"""Columns: the axes of the coil (right, front, up), all three different."""
 
 
 def write_brainsight(folder: Path, places, *, system="NIfTI:Aligned", samples=True) -> Path:
     """An export of Brainsight with one target and a sample per place (right, front, up), or targets alone."""
     signs = (1, 1, 1) if system.startswith("NIfTI") else (-1, -1, 1)
     own = [[sign * value for sign, value in zip(signs, place, strict=True)] for place in places]
-    rest = "\t".join(["1.0", "0.0", "0.0"] * 3)
+    turned = ROTATION * np.array(signs)[:, None]
+    rest = "\t".join(f"{value:.4f}" for value in turned.T.ravel())
     targets = "".join(f"Grid {i}\t{x:.4f}\t{y:.4f}\t{z:.4f}\t{rest}\n" for i, (x, y, z) in enumerate(own, start=1))
     rows = "".join(
-        f"Sample {i}\tSession 1\t{i}\tGrid 1\tCoil\t{x:.4f}\t{y:.4f}\t{z:.4f}\t1.0\t(null)\n"
+        f"Sample {i}\tSession 1\t{i}\tGrid 1\tCoil\t{x:.4f}\t{y:.4f}\t{z:.4f}\t{rest}\t(null)\n"
         for i, (x, y, z) in enumerate(own, start=1)
     )
     path = folder / "brainsight.txt"
-    path.write_text(BRAINSIGHT.format(system=system, targets=targets, samples=rows if samples else ""))
+    path.write_text(BRAINSIGHT.format(system=system, axes=AXES, targets=targets, samples=rows if samples else ""))
     return path
 
 
@@ -195,6 +201,8 @@ def write_localite(folder: Path, places, *, space="RAS", kind="TriggerMarker", l
     for number, place in enumerate([(0.0, 0.0, 0.0)] * lost + list(places)):
         own = [sign * value for sign, value in zip(signs, place, strict=True)]
         cells = {f"data{row}{column}": float(row == column) for row in range(4) for column in range(4)}
+        turned = ROTATION * np.array(signs)[:, None]
+        cells |= {f"data{row}{column}": turned[row, column] for row in range(3) for column in range(3)}
         cells |= {f"data{row}3": value for row, value in enumerate(own)}
         matrix = "<Matrix4D " + " ".join(f'{key}="{value}"' for key, value in cells.items()) + "/>"
         logged = f'<Value key="valueA" response="{60 + number}"/><Value key="amplitudeA" response="61"/>'

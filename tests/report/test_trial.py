@@ -15,7 +15,7 @@ from lbpneuro.report.trial import Trial, read_trial
 from lbpneuro.report.visit import AbsentError
 from tests.report.conftest import group_page
 
-OUTCOMES = ["nrs.nrs_7d_average", "rmdq.rmdq_total"]
+OUTCOMES = ["nrs.nrs_7d_average", "nrs.nrs_7d_worst"]
 
 
 @pytest.fixture
@@ -24,9 +24,9 @@ def out(study: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "out"
     shutil.copytree(study, folder)
     shutil.copy(study.parent / "config.json", tmp_path / "config.json")
-    assert cli.main(["simulate", str(tmp_path / "sim"), "--trial", "--participants", "60"]) == 0
-    shutil.copytree(tmp_path / "sim" / "phenotype", folder / "phenotype")
-    shutil.copy(tmp_path / "sim" / "participants.tsv", folder / "participants.tsv")
+    assert cli.main(["simulate", str(tmp_path / "sim"), "--trial", "--participants", "60", "--nprocs", "1"]) == 0
+    shutil.copytree(tmp_path / "sim" / "raw" / "phenotype", folder / "phenotype")
+    shutil.copy(tmp_path / "sim" / "raw" / "participants.tsv", folder / "participants.tsv")
     assert "Trial" not in (folder / "group.html").read_text()
     options = ["--arm", "arm", "--control", "usual_care", "--outcome", *OUTCOMES]
     assert cli.main(["trial", str(folder), *options]) == 0
@@ -42,16 +42,16 @@ def test_the_page_shows_the_trial(out: Path) -> None:
         assert name in page
     lines = read_trial(out).lines
     assert [(line.outcome, line.session) for line in lines] == [
-        (outcome, session) for outcome in OUTCOMES for session in ("ses-week18", "ses-week52")
+        (outcome, session) for outcome in OUTCOMES for session in ("ses-02", "ses-03")
     ]
     table = read_tsv(out / "trial.tsv").set_index(["outcome", "session", "estimator"])
-    row = table.loc[("nrs.nrs_7d_average", "ses-week52", "mixed")]
+    row = table.loc[("nrs.nrs_7d_average", "ses-03", "mmrm")]
     assert lines[1].adjusted.startswith(f"−{abs(row['value']):.2f}")
-    assert lines[1].model == "mixed model"
+    assert lines[1].model == "mixed model, free covariance"
     assert lines[1].verdict == (
         "better with education" if row["favours"] == "arm" else "the interval holds no difference"
     )
-    assert lines[1].g[0] == table.loc[("nrs.nrs_7d_average", "ses-week52", "g"), "value"]
+    assert lines[1].g[0] == table.loc[("nrs.nrs_7d_average", "ses-03", "g"), "value"]
     assert lines[1].responders.startswith(("benefit", "harm", "infinity"))
 
 

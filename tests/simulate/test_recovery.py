@@ -47,10 +47,29 @@ def test_recovery_by_hand(outcome):
 
 
 def test_summary_has_a_line_per_headline(outcome):
-    lines = summary(recovery_table(outcome, outcome / "truth.tsv")).splitlines()
-    assert len(lines) == 5
-    assert "3 of   4 values: bias +0.33 SE, 95 % intervals right 67%, r 1.00" in lines[0]
-    assert lines[2].endswith("0 of   0 values: nothing to compare")
+    """What the study did not plant has no line; what was planted and not found has."""
+    (line,) = summary(recovery_table(outcome, outcome / "truth.tsv")).splitlines()
+    assert "3 of   4 values: bias +0.33 SE, 95 % intervals right 67%, r 1.00" in line
+    table = recovery_table(outcome, outcome / "truth.tsv").assign(n=0)
+    assert summary(table).endswith("0 of   4 values: nothing to compare")
+
+
+def test_bounds_by_hand(outcome):
+    """Five people beyond a limit: two bounds hold the truth of 12, one above and one below do not, one says nothing."""
+    limits = [(10, np.inf), (np.nan, 13), (12.5, np.inf), (-np.inf, 11), (-np.inf, np.inf)]
+    rows = [
+        found_row(f"sub-{n:02d}", np.nan, status="fail", se=np.nan, ci_low=low, ci_high=high, reason=reason)
+        for n, ((low, high), reason) in enumerate(
+            zip(limits, ["censored_at_limit", "censored_at_limit;few_trials", *["censored_at_limit"] * 3], strict=True)
+        )
+    ]
+    truth = [{**{key: row[key] for key in ("participant_id", "marker", *LEVEL)}, "value": 12.0} for row in rows]
+    write_tsv(outcome / f"{LONG_NAME}.tsv", pd.DataFrame(rows, columns=long_columns(INDEX_COLUMNS)))
+    write_tsv(outcome / "truth.tsv", truth_table(truth))
+    table = recovery_table(outcome, outcome / "truth.tsv")
+    (row,) = table.to_dict("records")
+    assert (row["n_planted"], row["n"], row["n_bounds"], row["bounds_hold"]) == (5, 0, 4, 0.5)
+    assert summary(table).splitlines()[-1].endswith("4 bounds: 50% hold the truth")
 
 
 def test_tables_of_two_studies_are_not_compared(outcome):

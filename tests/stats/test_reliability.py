@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from lbpneuro.errors import InputError
 from lbpneuro.io.tables import long_table, marker_rows, read_long
@@ -35,11 +36,35 @@ def test_agrees_with_pingouin(seed):
     assert (found.ci_low, found.ci_high) == (pytest.approx(low, abs=0.006), pytest.approx(high, abs=0.006))
 
 
+def test_equal_sessions_agree_in_full():
+    table = np.repeat([[1.0], [2.0], [4.0]], 2, axis=1)
+    for kind in ("2,1", "3,1"):
+        found = intraclass_correlation(table, kind=kind)
+        assert (found.icc, found.ci_low, found.ci_high) == (1, 1, 1)
+    assert (measurement_error(table).sem, measurement_error(table).sem_high) == (0, 0)
+
+
 def test_planted_error_is_recovered():
     sems = [measurement_error(values(seed, n=40, error=0.5, drift=0.0)).sem for seed in range(60)]
     assert np.mean(sems) == pytest.approx(0.5, rel=0.05)
     drifting = [measurement_error(values(seed, n=200, error=0.5, drift=1.0)).sem for seed in range(20)]
     assert np.mean(drifting) == pytest.approx(np.sqrt(0.25 + 0.5), rel=0.05)
+
+
+@pytest.mark.parametrize(("n", "sessions"), [(6, 2), (15, 2), (15, 3)])
+def test_the_interval_of_the_error_holds_the_planted_one(n, sessions):
+    errors = [measurement_error(values(seed, n=n, sessions=sessions, drift=0.0)) for seed in range(600)]
+    assert 0.93 < np.mean([each.sem_low <= 0.5 <= each.sem_high for each in errors]) < 0.98
+
+
+def test_the_interval_without_drift_is_that_of_a_variance():
+    """Mean square of error alone: f = n - 1, with the chi-square quantiles of scipy."""
+    table = np.array([[1.0, 2.0], [4.0, 3.0], [6.0, 6.5], [9.0, 8.5]])
+    found = measurement_error(table)
+    variance = np.var(table[:, 1] - table[:, 0], ddof=1) / 2
+    edges = np.sqrt(3 * variance / stats.chi2.ppf([0.975, 0.025], 3))
+    np.testing.assert_allclose((found.sem_low, found.sem_high), edges)
+    assert found.mdc95_interval == pytest.approx(1.959964 * np.sqrt(2) * edges)
 
 
 def test_smallest_detectable_change_holds_ninety_five_percent():

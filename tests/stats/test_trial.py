@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
+from scipy import optimize
 
 from lbpneuro.errors import InputError
 from lbpneuro.io.outcomes import Outcome
@@ -95,7 +96,7 @@ def test_robust_errors_of_people_with_one_value_are_hc3() -> None:
     x = np.column_stack([np.ones(30), rng.normal(size=30)])
     y = rng.normal(size=30) * (1 + np.abs(x[:, 1]))
     fit = smf.ols("y ~ x", pd.DataFrame({"y": y, "x": x[:, 1]})).fit(cov_type="HC3")
-    found = robust_covariance(fit.resid, x, np.arange(30), within=2.0, between=3.0)
+    found = robust_covariance(fit.resid, x, np.arange(30), np.zeros(30, dtype=int), variance=np.array([[5.0]]))
     assert found == pytest.approx(fit.cov_params().to_numpy())
 
 
@@ -114,7 +115,8 @@ def test_robust_errors_by_the_formula_written_out() -> None:
         apart = np.linalg.inv(np.eye(len(own)) - own @ bread @ own.T @ v)
         score = own.T @ v @ apart @ left
         meat += np.outer(score, score)
-    found = robust_covariance(residuals, x, person, within=1.5, between=0.8)
+    time = np.concatenate([np.arange(n) for n in [1, 2, 3] * 4])
+    found = robust_covariance(residuals, x, person, time, variance=1.5 * np.eye(3) + 0.8)
     assert found == pytest.approx(bread @ meat @ bread)
 
 
@@ -123,8 +125,46 @@ def test_order_of_the_errors_of_a_person_does_not_matter() -> None:
     person = np.repeat(np.arange(20), 2)
     x, residuals = np.column_stack([np.ones(40), rng.normal(size=40)]), rng.normal(size=40)
     order = rng.permutation(40)
-    first = robust_covariance(residuals, x, person, within=1.0, between=2.0)
-    assert robust_covariance(residuals[order], x[order], person[order], within=1.0, between=2.0) == pytest.approx(first)
+    time, variance = np.tile([0, 1], 20), np.array([[3.0, 2.0], [2.0, 4.0]])
+    first = robust_covariance(residuals, x, person, time, variance=variance)
+    again = robust_covariance(residuals[order], x[order], person[order], time[order], variance=variance)
+    assert again == pytest.approx(first)
+
+
+def test_a_free_covariance_of_complete_data_is_least_squares_at_each_time() -> None:
+    """All follow-ups have the same regressors: whatever their covariance, the differences are those of each alone."""
+    treated, values = draw_trial(np.random.default_rng(12), people=40, model=TrialModel(sd_slope=0.7))
+    mixed = fit_mixed(values, arms=treated[:, None].astype(float), covariates=np.empty((40, 0)), level=0.95, free=True)
+    columns = np.column_stack([np.ones(40), treated, values[:, 0]])
+    for follow in (0, 1):
+        own = adjusted_difference(values[:, 1 + follow], columns, np.array([0.0, 1, 0]), level=0.95)
+        found = mixed.at(0, follow)
+        assert [found["value"], found["se"]] == pytest.approx([own["value"], own["se"]], rel=1e-6)
+
+
+def test_a_free_covariance_with_dropout_is_the_largest_restricted_likelihood() -> None:
+    """Beside a general optimiser over all covariances, their Cholesky factor spelled out."""
+    model = TrialModel(dropout=0.8, sd_slope=0.7)
+    treated, values = draw_trial(np.random.default_rng(13), people=50, model=model)
+    follow, centred = values[:, 1:], values[:, 0] - values[:, 0].mean()
+    people = [(np.flatnonzero(np.isfinite(row)), row[np.isfinite(row)]) for row in follow]
+    columns = [np.kron(np.eye(2)[at], [1.0, treated[i], centred[i]]) for i, (at, _) in enumerate(people)]
+
+    def fitted(factor):
+        root = np.array([[np.exp(factor[0]), 0], [factor[1], np.exp(factor[2])]])
+        v = [(root @ root.T)[np.ix_(at, at)] for at, _ in people]
+        information = sum(x.T @ np.linalg.solve(w, x) for x, w in zip(columns, v, strict=True))
+        weighted = sum(x.T @ np.linalg.solve(w, y) for x, w, (_, y) in zip(columns, v, people, strict=True))
+        beta = np.linalg.solve(information, weighted)
+        left = [y - x @ beta for x, (_, y) in zip(columns, people, strict=True)]
+        height = sum(np.linalg.slogdet(w)[1] + r @ np.linalg.solve(w, r) for w, r in zip(v, left, strict=True))
+        return height + np.linalg.slogdet(information)[1], beta
+
+    best = optimize.minimize(lambda factor: fitted(factor)[0], [0.3, 0.5, 0.3], method="Nelder-Mead",
+                             options={"xatol": 1e-8, "fatol": 1e-10, "maxiter": 4000})  # fmt: skip
+    beta = fitted(best.x)[1]
+    mixed = fit_mixed(values, arms=treated[:, None].astype(float), covariates=np.empty((50, 0)), level=0.95, free=True)
+    assert mixed.effects.ravel() == pytest.approx([beta[1], beta[4]], abs=2e-4)
 
 
 def test_one_follow_up_needs_no_mixed_model(trial) -> None:

@@ -405,6 +405,17 @@ def test_two_repetition_times_in_the_sidecar_are_flagged(tmp_path, study, excita
     assert (row(rows, "pag_vmpfc_z").reason == "doubtful_timing") is flagged
 
 
+@pytest.mark.parametrize(("factor", "flagged"), [(3, False), (4, True), ("4", False)])
+def test_many_slices_at_once_flag_what_reads_the_accumbens_and_the_vta(tmp_path, study, factor, flagged):
+    raw = tmp_path / "task-rest_bold.json"
+    raw.write_text(json.dumps({"MultibandAccelerationFactor": factor}))
+    rows, sidecar = run_step(tmp_path, [*study(), raw])
+    told = rows[rows.reason.fillna("").str.contains("high_multiband")]
+    assert sidecar["Runs"]["task-rest"]["MultibandAccelerationFactor"] == (factor if factor != "4" else 1)
+    assert ("nac_slow5" in set(told.marker)) is flagged
+    assert "pag_vmpfc_z" not in set(told.marker)
+
+
 def test_task_runs_are_flagged(tmp_path, study):
     rows, _ = run_step(tmp_path, study(stem="sub-01_task-nback"))
     assert row(rows, "pag_vmpfc_z").reason == "not_resting_state"

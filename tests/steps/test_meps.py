@@ -12,6 +12,7 @@ from lbpneuro.io import meps as io_meps
 from lbpneuro.io.config import read_config, resolve
 from lbpneuro.io.files import read_tsv
 from lbpneuro.io.meps import COLUMNS
+from lbpneuro.simulate.stimulation_files import coil_axes, on_head
 from lbpneuro.steps import meps
 from tests.oracles.neurophysiology import write_emg_run
 
@@ -177,3 +178,43 @@ def test_the_same_signal_in_two_sessions_is_noticed(tmp_path, settings):
     assert "two" in names[1]
     unit = {"meps": {str(outs[0]): [], str(tmp_path / "none.tsv"): []}}
     assert io_meps.trial_sidecars(unit) == [outs[0].with_suffix(".json")]
+
+
+def walk_with_axes(tmp_path, *, names=("normal", "direction")):
+    """Forty pulses over a round head; the coil was tilted by 30 degrees at pulse 8 and turned by 40 at pulse 21."""
+    rng = np.random.default_rng(3)
+    grid = np.column_stack([rng.uniform(-50, -10, 40), rng.uniform(-20, 20, 40)])
+    files = write_emg_run(tmp_path / "raw", sites=tuple(map(tuple, grid)), trials=1, amplitude=lambda *_: 300.0)
+    places = on_head(grid)
+    normal, direction = coil_axes(places)
+    aside = np.cross(normal, direction)
+    normal[7] = np.cos(np.radians(30)) * normal[7] + np.sin(np.radians(30)) * aside[7]
+    direction[20] = np.cos(np.radians(40)) * direction[20] + np.sin(np.radians(40)) * aside[20]
+    columns = {f"position_{axis}": column for axis, column in zip("xyz", places.T, strict=True)}
+    for name, vectors in (("normal", normal), ("direction", direction)):
+        if name in names:
+            columns |= {f"position_{name}_{axis}": part for axis, part in zip("xyz", vectors.T, strict=True)}
+    table = pd.DataFrame({"nibs_position_id": [f"p{number}" for number in range(40)], **columns})
+    table.to_csv(files[-1], sep="\t", index=False)
+    return files
+
+
+def test_pulses_with_a_tilted_or_turned_coil_are_left_out(tmp_path, settings):
+    table, sidecar = run(walk_with_axes(tmp_path), settings, target(tmp_path))
+    faults = table[table["reject"] == 1].groupby("site_id")["reject_reason"].agg(set).to_dict()
+    assert faults == {"p7": {"coil_tilted"}, "p20": {"coil_turned"}}
+    one = table[table["target_muscle"] == "longissimus"].set_index("site_id")
+    assert one.loc["p7", "tilt_deg"] == pytest.approx(30, abs=4)
+    assert one.loc["p20", "turn_deg"] == pytest.approx(40, abs=4)
+    assert one.drop(index=["p7", "p20"])[["tilt_deg", "turn_deg"]].max().max() < 8
+    assert sidecar["CoilOrientation"] == {"Axes": ["normal", "direction"], "coil_tilted": 1, "coil_turned": 1}
+
+
+def test_axes_that_are_not_given_are_said_so(tmp_path, settings):
+    table, sidecar = run(walk_with_axes(tmp_path, names=("normal",)), settings, target(tmp_path))
+    assert table.loc[table["reject"] == 1, "site_id"].unique().tolist() == ["p7"]
+    assert table["turn_deg"].isna().all()
+    assert sidecar["CoilOrientation"]["Axes"] == ["normal"]
+    table, sidecar = run(walk_with_axes(tmp_path, names=()), settings, target(tmp_path))
+    assert (table["reject"] == 0).all()
+    assert sidecar["CoilOrientation"].startswith("not given")

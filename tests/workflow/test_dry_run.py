@@ -16,9 +16,9 @@ TWO_HEADS = [f"sub-01/ses-{name}/anat/sub-01_ses-{name}_T1w.nii.gz" for name in 
 
 STUDIES = {
     "everything": (STUDY, {"preprocess_anat": 1, "preprocess_func": 1, "meps": 1, "dynamic_states": 1, "dynamic": 1}),
-    "sessions and runs": (TWO_SESSIONS, {"preprocess_anat": 1, "preprocess_func": 3, "meps": 1, "structural": 2}),
-    "anatomy only": (STUDY[:1], {"preprocess_anat": 1, "preprocess_func": 0, "meps": 0}),
-    "TMS only": (STUDY[2:], {"preprocess_anat": 0, "preprocess_func": 0, "meps": 1, "dynamic_states": 0, "dynamic": 1}),
+    "sessions and runs": (TWO_SESSIONS, {"preprocess_anat": 1, "preprocess_func": 3, "meps": 1, "structural": 1}),
+    "anatomy only": (STUDY[:1], {"preprocess_anat": 1, "structural": 1, "preprocess_func": 0, "meps": 0, "tms": 0}),
+    "TMS only": (STUDY[2:], {"preprocess_anat": 0, "preprocess_func": 0, "meps": 1, "dynamic_states": 0, "dynamic": 0}),
     "two sessions of anatomy": (TWO_HEADS, {"preprocess_anat": 2, "change": 2, "preprocess_func": 0}),
     "BOLD without anatomy": (STUDY[1:2], {"preprocess_anat": 0, "preprocess_func": 1, "functional": 1}),
 }

@@ -28,6 +28,7 @@ rule group_report:
     input:
         rules.cohort_tables.output,
         rules.qcfc.output,
+        rules.reliability.output,
     output:
         f"{OUT}/group.html",
     log:

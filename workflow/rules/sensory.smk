@@ -3,7 +3,8 @@
 
 rule sensory:
     input:
-        STUDY.inputs("sensory"),
+        files=STUDY.inputs("sensory"),
+        tables=STUDY.tables_of_study("sensory"),
     output:
         STUDY.family_rows("sensory", "{folder}", "{prefix}"),
     log:
@@ -23,5 +24,5 @@ rule sensory:
         absent=STUDY.absent("sensory"),
         trigger=STUDY.trigger("sensory"),
     shell:
-        "python -m lbpneuro sensory --in {input:q} --out {output:q} --config {params.config:q} "
+        "python -m lbpneuro sensory --in {input.files:q} --out {output:q} --config {params.config:q} "
         "{params.who} {params.absent} &> {log:q}"

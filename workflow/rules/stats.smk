@@ -3,7 +3,8 @@
 
 rule qcfc:
     input:
-        STUDY.rows_of_all("functional"),
+        rows=STUDY.rows_of_all("functional"),
+        people=STUDY.people,
     output:
         f"{OUT}/qcfc.tsv",
     log:
@@ -22,7 +23,7 @@ rule qcfc:
         members=STUDY.members(),
         settings=STUDY.settings("qcfc", "run.random_seed"),
     shell:
-        "python -m lbpneuro qcfc --in {input:q} --out {output:q} --config {params.config:q} &> {log:q}"
+        "python -m lbpneuro qcfc --in {input.rows:q} --out {output:q} --config {params.config:q} &> {log:q}"
 
 
 rule reliability:

@@ -34,7 +34,8 @@ rule preprocess_anat:
 
 rule structural:
     input:
-        STUDY.inputs("structural"),
+        files=STUDY.inputs("structural"),
+        tables=STUDY.tables_of_study("structural"),
     output:
         STUDY.family_rows("structural", "{folder}", "{prefix}"),
     log:
@@ -54,5 +55,5 @@ rule structural:
         absent=STUDY.absent("structural"),
         trigger=STUDY.trigger("structural"),
     shell:
-        "python -m lbpneuro structural --in {input:q} --out {output:q} --config {params.config:q} "
+        "python -m lbpneuro structural --in {input.files:q} --out {output:q} --config {params.config:q} "
         "{params.who} {params.absent} &> {log:q}"

@@ -20,14 +20,16 @@ rule participant_table:
     params:
         config=STUDY.config_path,
         who=STUDY.who,
+        without=STUDY.without,
     shell:
         "python -m lbpneuro participant-table --in {input:q} --out {output:q} --config {params.config:q} "
-        "{params.who} &> {log:q}"
+        "{params.who} {params.without} &> {log:q}"
 
 
 rule cohort_tables:
     input:
-        STUDY.tables(),
+        tables=STUDY.tables(),
+        people=STUDY.people,
     output:
         f"{OUT}/markers_long.tsv",
     log:
@@ -45,7 +47,7 @@ rule cohort_tables:
         config=STUDY.config_path,
         members=STUDY.members(),
     shell:
-        "python -m lbpneuro cohort-tables --in {input:q} --out {output:q} --config {params.config:q} &> {log:q}"
+        "python -m lbpneuro cohort-tables --in {input.tables:q} --out {output:q} --config {params.config:q} &> {log:q}"
 
 
 rule describe:

@@ -102,7 +102,7 @@ def _add_directions(outcomes: dict[str, dict[str, Any]], pairs: Sequence[str]) -
 
 def _text(table: pd.DataFrame) -> str:
     """Return the adjusted differences and Hedges' g for reading; the rest is in the table."""
-    shown = table[table["estimator"].isin(("ancova", "ancova_tobit", "mixed", "g"))]
+    shown = table[table["estimator"].isin(("ancova", "ancova_tobit", "mixed", "mmrm", "g"))]
     lines = [f"{'outcome':<28}{'session':<14}{'arm':<16}{'':<14}{'value':>9}  interval"]
     for row in shown.to_dict("records"):
         known = row["value"] is not None and row["value"] == row["value"]

@@ -20,7 +20,7 @@ from lbpneuro.io.muscles import known_muscle
 from lbpneuro.io.positions import numbers, sides, with_millimetres
 from lbpneuro.io.provenance import software_versions
 from lbpneuro.io.sidecars import read_metadata
-from lbpneuro.kernels import mep, mep_timing
+from lbpneuro.kernels import coil, mep, mep_timing
 from lbpneuro.kernels.tangent import TangentPlane, tangent_plane
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "x_mm": ("Position to the right, of a grid from the vertex.", "mm"),
     "y_mm": ("Position to the front, of a grid from the vertex.", "mm"),
     "z_mm": ("Position upwards; n/a on a grid.", "mm"),
+    "tilt_deg": ("Angle of the coil's normal to the usual one at this place.", "deg"),
+    "turn_deg": ("Angle of the direction of the coil to the usual one at this place.", "deg"),
     "block": ("Block of the protocol.", ""),
     "stim_type": ("single or paired pulse.", ""),
     "isi_ms": ("Interval between the pulses of a pair; the response is that to the second.", "ms"),
@@ -181,6 +183,8 @@ OF_PULSES = (
     "x_mm",
     "y_mm",
     "z_mm",
+    "tilt_deg",
+    "turn_deg",
     "block",
     "stim_type",
     "isi_ms",
@@ -192,12 +196,43 @@ OF_PULSES = (
 """Columns of the trial table that are those of the pulse."""
 
 
+COIL_FAULTS = {"tilt_deg": "coil_tilted", "turn_deg": "coil_turned"}
+COIL_AXES = {"tilt_deg": "normal", "turn_deg": "direction"}
+
+
+def with_coil(pulses: pd.DataFrame, settings: Mapping[str, float]) -> pd.DataFrame:
+    """Return pulses with the angles of the coil to the usual ones, and ``coil_fault``, why a pulse is left out.
+
+    ``settings`` is ``mep.coil``. Where the positions have no axes the angles are NaN, and no pulse has a fault.
+    """
+    places = pulses[["x_mm", "y_mm", "z_mm"]].to_numpy(dtype=float)
+    fault = np.full(len(pulses), None, dtype=object)
+    angles = {}
+    for name, axis in reversed(COIL_AXES.items()):
+        axes = pulses.reindex(columns=[f"{axis}_{each}" for each in "xyz"]).to_numpy(dtype=float)
+        angles[name] = coil.deviations(axes, places)
+        far = coil.outlying(angles[name], sd=settings["deviation_sd"], least=settings["deviation_min_deg"])
+        fault[far] = COIL_FAULTS[name]
+    return pulses.assign(**angles, coil_fault=fault)
+
+
+def coil_facts(pulses: pd.DataFrame) -> dict[str, Any]:
+    """Return, for a sidecar, whether the axes of the coil were looked at and how many pulses have a fault."""
+    known = {axis: bool(pulses[name].notna().any()) for name, axis in COIL_AXES.items()}
+    if not any(known.values()):
+        return {"CoilOrientation": "not given: pulses with a tilted or turned coil are not told from others"}
+    counts = {name: int((pulses["coil_fault"] == name).sum()) for name in COIL_FAULTS.values()}
+    return {"CoilOrientation": {"Axes": [axis for axis, there in known.items() if there], **counts}}
+
+
 def trial_table(pulses: pd.DataFrame, channels: Sequence[Channel], *, responses: mep.Responses) -> pd.DataFrame:
-    """Return the trial table: pulses in order, channels within a pulse; ``pulses`` as of ``describe_pulses``."""
+    """Return the trial table: pulses in order, channels within a pulse; ``pulses`` as of ``with_coil``."""
     import pandas as pd
 
     n_trial, n_channel = responses.p2p.shape
     rows = pulses.loc[pulses.index.repeat(n_channel)].reset_index(drop=True)
+    rejected = responses.rejected.ravel()
+    reasons = np.where(rejected != mep.KEPT, rejected, rows["coil_fault"])
     return pd.DataFrame(
         {
             "trial": np.repeat(np.arange(1, n_trial + 1), n_channel),
@@ -216,8 +251,8 @@ def trial_table(pulses: pd.DataFrame, channels: Sequence[Channel], *, responses:
             "latency_ms": responses.latency.ravel() * 1e3,
             "silent_period_ms": responses.silent_period.ravel() * 1e3,
             "silent_period_reason": [reason or None for reason in responses.silent_reason.ravel().tolist()],
-            "reject": (responses.rejected != mep.KEPT).ravel().astype(int),
-            "reject_reason": [reason or None for reason in responses.rejected.ravel().tolist()],
+            "reject": pd.notna(reasons).astype(int),
+            "reject_reason": reasons,
         },
         columns=list(COLUMNS),
     )

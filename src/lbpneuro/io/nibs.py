@@ -47,6 +47,12 @@ class Draft:
     per_template: bool = False
 
 
+AXES: Mapping[str, tuple[str, ...]] = {
+    "normal": ("position_normal_{}", "normal_{}"),
+    "direction": ("position_direction_{}", "direction_{}"),
+}
+"""What the axes of the coil are called, in the current draft and before: its normal, and where it points."""
+AXIS_COLUMNS = tuple(f"{name}_{axis}" for name in AXES for axis in "xyz")
 PLACES = ("position_{}", "position_coil_{}", "position_entry_{}", "{}")
 DRAFTS = (
     Draft(version="6.3", event="nibs_event_id", position="nibs_position_id", places=PLACES),
@@ -68,7 +74,7 @@ SECONDS = {"s": 1.0, "sec": 1.0, "second": 1.0, "seconds": 1.0, "ms": 1e-3, "mil
 PERCENT_OF_OUTPUT = re.compile(r"%|percent|mso|maximum stimulator output", re.IGNORECASE)
 NO_PULSES = ("train", "other")
 TEMPLATE_COLUMNS = ("stim_type", "isi_ms", "intensity_mso", "conditioning_mso", "rmt_mso", "amt_mso")
-POSITION_COLUMNS = ("site_id", "x_mm", "y_mm", "z_mm", "hemisphere")
+POSITION_COLUMNS = ("site_id", "x_mm", "y_mm", "z_mm", "hemisphere", *AXIS_COLUMNS)
 ELECTRODE = re.compile(r"^[A-Za-z]+(\d+)$")
 
 
@@ -264,12 +270,24 @@ def _positions(table: pd.DataFrame, draft: Draft, *, path: Path) -> tuple[pd.Dat
         table = table.rename(columns={place.format(axis): axis for axis in "xyz"})
         if place != draft.places[0]:
             notes.append(f"Positions are those of the columns {place.format('x')}, {place.format('y')} of {path.name}.")
+    table = _with_axes(table, path)
     unit = position_unit(path)
     table = with_millimetres(table, dict.fromkeys("xyz", unit), path=path).rename(columns={draft.position: "site_id"})
     table = table.reindex(columns=[*POSITION_COLUMNS, "position_label"])
     labelled = table["position_label"].map(_side_of_electrode, na_action="ignore")
     hemisphere = table["hemisphere"].astype(object)
     return table.assign(hemisphere=hemisphere.where(hemisphere.notna(), labelled))[list(POSITION_COLUMNS)], notes
+
+
+def _with_axes(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """The table with the axes of the coil, where it has all three components of one."""
+    for name, forms in AXES.items():
+        form = next((form for form in forms if {form.format(axis) for axis in "xyz"} <= set(table.columns)), None)
+        if form is None:
+            table = table.drop(columns=[f"{name}_{axis}" for axis in "xyz"], errors="ignore")
+        else:
+            table = table.assign(**{f"{name}_{axis}": numbers(table[form.format(axis)], path) for axis in "xyz"})
+    return table
 
 
 def _check_labelled(table: pd.DataFrame, draft: Draft, path: Path) -> None:
@@ -376,6 +394,7 @@ def _with_positions(pulses: pd.DataFrame, positions: pd.DataFrame | None, *, ori
         of_each = positions.set_index("site_id").reindex(pulses["site_id"]).set_axis(pulses.index)
         own = pulses["x_mm"].notna() & pulses["y_mm"].notna()
         axes = {name: pulses[name].where(own, of_each[name]).astype(float) for name in ("x_mm", "y_mm", "z_mm")}
+        axes |= {name: of_each[name].astype(float) for name in AXIS_COLUMNS}
         stated = pulses["hemisphere"].astype(object)
         pulses = pulses.assign(**axes, hemisphere=stated.where(stated.notna(), of_each["hemisphere"]))
     side = sides(pulses["x_mm"].to_numpy(dtype=float))

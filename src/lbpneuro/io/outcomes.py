@@ -99,9 +99,11 @@ def with_bounds(table: pd.DataFrame) -> pd.DataFrame:
     index = {marker.name: marker.index for marker in MARKERS}
     known = table[table["marker"].isin(index)]
     levels = [name for name in INDEX_COLUMNS if name in known]
-    rows = known[["marker", *levels]].fillna("n/a").to_dict("records")
+    # a column of text that is empty in all rows is one of numbers to pandas
+    rows = known[["marker", *levels]].astype(object).fillna("n/a").to_dict("records")
     names = [wide_name(row["marker"], (row[name] for name in index[row["marker"]])) for row in rows]
-    censored = known["reason"].fillna("").str.split(";").map(lambda reasons: str(Reason.CENSORED_AT_LIMIT) in reasons)
+    reasons = known["reason"].astype(object).fillna("").str.split(";")
+    censored = reasons.map(lambda own: str(Reason.CENSORED_AT_LIMIT) in own).astype(bool)
     bounds = {side: known[f"ci_{side}"].where(censored, known["value"]) for side in ("low", "high")}
     made = known.assign(column=names, value=known["value"].mask(censored), **bounds)
     made["low"] = made["low"].mask(censored & made["low"].isna(), -np.inf)

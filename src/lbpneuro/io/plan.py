@@ -20,6 +20,7 @@ from lbpneuro.io.index import Row, index_dataset, index_root, matches, subject_f
 from lbpneuro.io.pet_plan import pet_files
 from lbpneuro.io.phenotype_plan import SUFFIX as PHENOTYPE
 from lbpneuro.io.phenotype_plan import index_phenotype, phenotype_state
+from lbpneuro.io.sidecars import sidecars
 from lbpneuro.io.structural_index import folders_to_watch, index_maps, index_results
 from lbpneuro.io.structural_plan import EMBEDDED, Who, available, choose, one_per_tissue, raw_anatomy
 
@@ -294,7 +295,7 @@ def _planned(path: Path) -> Row:
 
 
 def _present(rows: Iterable[Row]) -> list[str]:
-    return sorted(row["path"] for row in rows if row["exists"])
+    return sorted({row["path"] for row in rows if row["exists"]})
 
 
 def _dangling(rows: Iterable[Row]) -> list[str]:
@@ -334,11 +335,12 @@ def _functional(
     derived = [row for row in own if row["dataset"] != "raw" and row.get("datatype") == "func"]
     bold = [row for row in derived if _is_image(row, suffix="bold", desc="preproc", space=space)]
     physio = [row for row in own if matches(row, dataset="raw", suffix="physio", ext=".tsv.gz") and row["exists"]]
+    raw = [row for row in own if matches(row, dataset="raw", datatype="func", suffix="bold")]
     if bold:
         runs = _runs_of_interest(_one_per_run(bold), config)
         files = [file for run in runs for file in (run, *_companions(run, derived), *_recordings(run, physio))]
-        return [*files, *_anatomy_of_runs([*own, *shared], space=space)], {}
-    raw = [row for row in own if matches(row, dataset="raw", datatype="func", suffix="bold")]
+        acquired = [row for run in runs for row in _acquisition(run, raw)]
+        return [*files, *acquired, *_anatomy_of_runs([*own, *shared], space=space)], {}
     runs = _runs_of_interest([row for row in raw if row["ext"].startswith(".nii")], config)
     # Without any anatomy the job gets the run alone and records that there is no way to the template. Single echoes
     # have no job, for nothing here combines them; the step gets them as they are and says so.
@@ -442,6 +444,13 @@ def _timing(bold: Row, rows: Sequence[Row]) -> list[str]:
     events = [row for row in rows if matches(row, dataset="raw", suffix="events", ext=".tsv") and row["exists"]]
     own = [row["path"] for row in events if _run(row) == _run(bold)]
     return [*([str(sidecar)] if sidecar.is_file() else []), *own]
+
+
+def _acquisition(bold: Row, raw: Sequence[Row]) -> list[Row]:
+    """The sidecars of the raw images of a preprocessed run: they tell of the scanner what derivatives leave out."""
+    images = [row["path"] for row in raw if _run(row) == _run(bold) and _is_image(row, desc=None)]
+    found = (sidecar for image in images for sidecar in sidecars(Path(image)))
+    return [_planned(sidecar) for sidecar in found if sidecar.is_file()]
 
 
 def _recordings(bold: Row, rows: Sequence[Row]) -> list[Row]:

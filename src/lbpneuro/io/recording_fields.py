@@ -186,6 +186,22 @@ RECORDING_FIELDS: tuple[RecordingField, ...] = (
         without="The positions lie on a grid. Navigated ones need it: x and y alone are seen from above.",
     ),
     RecordingField(
+        file=MARKERS,
+        name="position_normal_x, position_normal_y, position_normal_z",
+        task=MAP,
+        cost=Cost.SILENT,
+        reason=None,
+        without="Pulses with a tilted coil are not left out (`mep.coil`). Of navigated runs only.",
+    ),
+    RecordingField(
+        file=MARKERS,
+        name="position_direction_x, position_direction_y, position_direction_z",
+        task=MAP,
+        cost=Cost.SILENT,
+        reason=None,
+        without="Pulses with a turned coil are not left out (`mep.coil`). Of navigated runs only.",
+    ),
+    RecordingField(
         file=FRAME,
         name="NIBSCoordinateUnits",
         task=MAP,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lbpneuro.errors import InputError
@@ -36,6 +36,8 @@ class RunFiles:
         For a run in native space, the transform from MNI152NLin2009cAsym to T1w.
     physio
         Physiological recordings of the run.
+    acquired
+        Sidecars of its raw images, the nearest first.
     """
 
     bold: Path
@@ -46,6 +48,7 @@ class RunFiles:
     tissues: Mapping[str, Path] = field(default_factory=dict)
     transform: Path | None = None
     physio: tuple[Path, ...] = ()
+    acquired: tuple[Path, ...] = ()
 
     @property
     def entities(self) -> dict[str, str]:
@@ -77,7 +80,9 @@ def group_runs(files: Sequence[Path]) -> list[RunFiles]:
         If a run lacks its brain mask, its confounds or, in native space, its way to the template (reason
         ``file_missing``), the series are single echoes, or no file is a preprocessed BOLD series.
     """
-    named = [(path, entities(path)) for path in sorted(files) if path.suffix != ".json"]
+    every = [(path, entities(path)) for path in sorted(files)]
+    named = [(path, name) for path, name in every if name.get("ext") != ".json"]
+    sidecars = [(path, name) for path, name in every if name.get("ext") == ".json" and name.get("suffix") == "bold"]
     bold = [(path, name) for path, name in named if name.get("suffix") == "bold"]
     preprocessed = [(path, name) for path, name in bold if name.get("desc") == "preproc"]
     runs = [path for path, name in preprocessed if "echo" not in name]
@@ -94,7 +99,14 @@ def group_runs(files: Sequence[Path]) -> list[RunFiles]:
         raise InputError(
             f"No preprocessed BOLD series (desc-preproc_bold) among {', '.join(path.name for path, _ in named)}."
         )
-    return [_companions(path, named) for path in runs]
+    return [replace(_companions(path, named), acquired=_acquired(path, sidecars)) for path in runs]
+
+
+def _acquired(bold: Path, sidecars: Named) -> tuple[Path, ...]:
+    """Return the sidecars of the raw images of a run, those with the most entities first."""
+    own = entities(bold).items()
+    inherited = [(path, name) for path, name in sidecars if run_entities(path).items() <= own]
+    return tuple(path for path, name in sorted(inherited, key=lambda each: len(each[1]), reverse=True))
 
 
 def _companions(bold: Path, named: Named) -> RunFiles:

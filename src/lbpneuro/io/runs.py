@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lbpneuro.io.atlases import SEITZMAN, Atlas, NodeSeries, node_series, node_weights
 from lbpneuro.io.confounds import Confounds, find_strategy, read_table, select_confounds
+from lbpneuro.io.files import read_json
 from lbpneuro.io.images import load_probability
 from lbpneuro.io.nuisance_models import NuisanceModels, nuisance_models
 from lbpneuro.io.placement import brainstem_extra, place_regions, way_to_space
@@ -19,7 +20,7 @@ from lbpneuro.io.region_grid import GridRegions
 from lbpneuro.io.region_series import RegionSeries, gray_mean, region_series
 from lbpneuro.io.regions import Region
 from lbpneuro.io.run_files import MNI, NATIVE, RunFiles
-from lbpneuro.io.series import Series, other_excitation, read_series, repetition_time
+from lbpneuro.io.series import Series, multiband_factor, other_excitation, read_series, repetition_time
 from lbpneuro.io.sidecars import read_metadata
 from lbpneuro.kernels.nuisance import project_each
 from lbpneuro.markers.bold import MODELS, WIDE, Run
@@ -107,12 +108,15 @@ def read_scan(
     reference = gray_mean(series, load_probability(files.gray)) if files.gray else None
     measured = region_series(series, found, keep=models.keep, reference=reference)
     run = _run(files, confounds, models, t_r=t_r, measured=measured, found=found)
+    metadata = read_metadata(files.bold)
+    acquired = {key: value for path in reversed(files.acquired) for key, value in read_json(path).items()}
     run = replace(
         run,
         brainstem_dice=extra.brainstem_dice,
         own_aqueduct=placed.own_aqueduct,
         other_template=placed.other_template,
-        doubtful_timing=other_excitation(read_metadata(files.bold), t_r) is not None,
+        doubtful_timing=other_excitation(metadata, t_r) is not None,
+        multiband=multiband_factor({**acquired, **metadata}),
         voxel_mm3=float(abs(np.linalg.det(series.affine[:3, :3]))),
     )
     return Scan(
@@ -127,6 +131,7 @@ def read_scan(
         facts={
             **placed.facts,
             **extra.facts,
+            "MultibandAccelerationFactor": run.multiband,
             "SignalReference": "mean of the gray matter" if reference is not None else "median of the brain",
         },
     )

@@ -195,28 +195,25 @@ def _mapped_volumes(image: nib.Nifti1Image, path: Path) -> Iterator[NDArray[Any]
 
 
 def _unpacked_volumes(image: nib.Nifti1Image, path: Path) -> Iterator[NDArray[Any]]:
-    """Yield the volumes of a gzip file, each in the memory of the one before, and check what follows the last."""
+    """Yield the volumes of a gzip file, and check what follows the last."""
     from isal import igzip
 
-    raw = np.empty(int(np.prod(image.shape[:3])), dtype=image.get_data_dtype())
+    dtype, n_bytes = image.get_data_dtype(), int(np.prod(image.shape[:3])) * image.get_data_dtype().itemsize
     with igzip.open(path, "rb") as stream:
-        _read_into(stream, np.empty(image.dataobj.offset, dtype=np.uint8), path=path, found="the header")
+        _read(stream, image.dataobj.offset, path=path, found="the header")
         for index in range(image.shape[3]):
-            _read_into(stream, raw, path=path, found=f"{index} of {image.shape[3]} volumes")
-            yield raw
+            stored = _read(stream, n_bytes, path=path, found=f"{index} of {image.shape[3]} volumes")
+            yield np.frombuffer(stored, dtype=dtype)
         _drain(stream, path)
 
 
-def _read_into(stream: BinaryIO, array: NDArray[Any], *, path: Path, found: str) -> None:
-    """Fill ``array`` with the next bytes of the stream; InputError if it ends before or is corrupt."""
-    view = array.view(np.uint8).data
-    filled = 0
-    while filled < len(view):
-        with _explained(path, found=found):
-            count = stream.readinto(view[filled:])  # type: ignore[attr-defined]
-        if not count:
-            raise _truncated(path, found=found)
-        filled += count
+def _read(stream: BinaryIO, n_bytes: int, *, path: Path, found: str) -> bytes:
+    """Return the next bytes of the stream; InputError if it ends before or is corrupt."""
+    with _explained(path, found=found):
+        stored = stream.read(n_bytes)
+    if len(stored) < n_bytes:
+        raise _truncated(path, found=found)
+    return stored
 
 
 def _drain(stream: BinaryIO, path: Path) -> None:
@@ -300,6 +297,14 @@ def other_excitation(metadata: Mapping[str, Any], t_r: float) -> float | None:
     if metadata.get("MRAcquisitionType") != "2D" or isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if abs(value - t_r) > SAME_TIME * t_r else None
+
+
+def multiband_factor(metadata: Mapping[str, Any]) -> int:
+    """Return how many slices a run excites at once: ``MultibandAccelerationFactor`` of its sidecar, 1 without one."""
+    value = metadata.get("MultibandAccelerationFactor")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
+        return 1
+    return max(round(value), 1)
 
 
 def mean_in_voxels(image: Image, *, affine: NDArray[np.floating[Any]], voxels: NDArray[np.intp]) -> NDArray[np.float64]:

@@ -64,6 +64,22 @@ class Study:
         return lambda wildcards: jobs[pattern.format(**wildcards)]
 
     @property
+    def people(self) -> list[str]:
+        """The participants.tsv of the raw dataset, if there is one."""
+        path = Path(self.config["dataset"]["bids_dir"]) / "participants.tsv"
+        return [str(path)] if path.is_file() else []
+
+    def tables_of_study(self, family: str) -> list[str]:
+        """Return the tables of the whole study that the rows of a family depend on: norms, and who the people are."""
+        settings = self.config[family]
+        tables = [settings["reference"], *self.people] if settings.get("reference") else []
+        if family == "structural" and settings["gm_maps"]["tiv_column"]:
+            own = settings["gm_maps"]["tiv_file"]
+            tables += [own] if own else self.people
+        # one that is not there is left out: the step says what is wrong with it
+        return [path for path in dict.fromkeys(tables) if Path(path).is_file()]
+
+    @property
     def states(self) -> str:
         """The reference states of the dynamic family: those given, or those learned from this study."""
         return str(self.config["dynamic"]["states"] or f"{self.out}/desc-dynamic_states.tsv")
@@ -87,7 +103,7 @@ class Study:
         return [
             self.family_rows("dynamic", unit["folder"], unit["prefix"])
             for unit in self.plan["units"].values()
-            if there.issuperset(unit["files"]["dynamic"])
+            if "dynamic" in measured(unit) and there.issuperset(unit["files"]["dynamic"])
         ]
 
     def who(self, wildcards: Any) -> str:
@@ -106,12 +122,18 @@ class Study:
         of a job before it runs, so that what a failed job left behind is never taken for its result.
         """
         unit = self.plan["units"][wildcards.prefix]
-        wanted = {name: self.family_rows(name, unit["folder"], unit["prefix"]) for name in FAMILIES}
+        wanted = {name: self.family_rows(name, unit["folder"], unit["prefix"]) for name in measured(unit)}
         if not self.config["run"]["finished_only"]:
             return list(wanted.values())
         needed = {name: made_from(unit, name) for name in wanted}
-        needed["dynamic"] += [self.states] if needed["dynamic"] else []
+        if needed.get("dynamic"):
+            needed["dynamic"].append(self.states)
         return [path for name, path in wanted.items() if _all_there([path, *needed[name]])]
+
+    def without(self, wildcards: Any) -> str:
+        """Return the option for the families of which the dataset lists no file: they have no job."""
+        known = measured(self.plan["units"][wildcards.prefix])
+        return _option("--without", [name for name in FAMILIES if name not in known])
 
     def family_rows(self, family: str, folder: str, prefix: str) -> str:
         """Return the path of the rows of a family; with wildcards as arguments, the output pattern of its rule."""
@@ -119,7 +141,7 @@ class Study:
 
     def rows_of_all(self, family: str) -> list[str]:
         """Return the rows of a family of all participants and sessions; with ``run.finished_only`` those there are."""
-        units = self.plan["units"].values()
+        units = [unit for unit in self.plan["units"].values() if family in measured(unit)]
         paths = {self.family_rows(family, unit["folder"], unit["prefix"]): unit for unit in units}
         if not self.config["run"]["finished_only"]:
             return list(paths)
@@ -203,12 +225,16 @@ SHARED_SETTINGS: Mapping[str, tuple[str, ...]] = {
     "excitability": ("mep",),
     "tms": ("mep", "run.random_seed"),
     "plasticity": ("mep", "run.random_seed"),
-    "tactile": ("run.random_seed",),
 }
 """What a family depends on besides its own section."""
 
 REGION_FAMILIES = ("structural", "change", "functional", "shift", "pet")
 ATLAS_FAMILIES = ("functional",)
+
+
+def measured(unit: Mapping[str, Any]) -> list[str]:
+    """Return the families of which the dataset lists a file for this session, whether or not it holds it."""
+    return [name for name in FAMILIES if unit["files"][name] or unit["absent"][name]]
 
 
 def made_from(unit: Mapping[str, Any], family: str) -> list[str]:

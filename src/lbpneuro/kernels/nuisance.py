@@ -247,16 +247,16 @@ def project_each(
     projected = np.empty((len(stacked), series.shape[1]), dtype=dtype) if out is None else out
     check_length("out", projected, expected=len(stacked))
     each = np.split(projected, np.cumsum([basis.shape[1] for basis in bases])[:-1])
-    kept = np.flatnonzero(keep)
-    average = np.full(len(kept), 1 / len(kept), dtype=dtype)
+    kept = slice(None) if keep.all() else np.flatnonzero(keep)
+    average = np.full(stacked.shape[1], 1 / stacked.shape[1], dtype=dtype)
     for start in range(0, series.shape[1], BLOCK):
         columns = slice(start, start + BLOCK)
         with np.errstate(invalid="ignore", over="ignore"):
-            block = series[kept, columns].astype(dtype, copy=False)
+            block = series[kept, columns].astype(dtype, copy=bool(keep.all()))
             mean = average @ block
             block -= mean
             np.matmul(stacked, block, out=projected[:, columns])
-            norm = np.sqrt(len(kept) * mean**2 + np.einsum("ts,ts->s", block, block))
+            norm = np.sqrt(len(block) * mean**2 + np.einsum("ts,ts->s", block, block))
             for part in each:
                 left = np.sqrt(np.einsum("ds,ds->s", part[:, columns], part[:, columns]))
                 part[:, columns][:, ~(left > ROUNDING[dtype] * norm)] = np.nan

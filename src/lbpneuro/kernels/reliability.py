@@ -67,6 +67,8 @@ def intraclass_correlation(values: ArrayLike, *, kind: str, level: float = 0.95)
         low, high = ratio / quantile(1 - tail, *freedom), ratio * quantile(1 - tail, *freedom[::-1])
         return Reliability(icc=_share(ratio, k), ci_low=_share(low, k), ci_high=_share(high, k), n=n)
     icc = (people - error) / (people + (k - 1) * error + k * (sessions - error) / n)
+    if icc == 1:  # the sessions are equal to the last digit
+        return Reliability(icc=1.0, ci_low=1.0, ci_high=1.0, n=n)
     a, b = k * icc / (n * (1 - icc)), 1 + k * icc * (n - 1) / (n * (1 - icc))
     parts = (a * sessions) ** 2 / (k - 1) + (b * error) ** 2 / ((n - 1) * (k - 1))
     freedom_error = (a * sessions + b * error) ** 2 / parts
@@ -126,28 +128,45 @@ def within_person_cv(values: ArrayLike) -> float:
     return float(np.sqrt(np.mean(share**2))) if share.size else float("nan")
 
 
+DETECTABLE = 1.959964 * float(np.sqrt(2))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasurementError:
     """Standard error of measurement and smallest detectable change, in the unit of the values.
 
-    ``sem`` counts systematic change between sessions as error; ``mdc95 = 1.96 sqrt(2) sem``.
+    ``sem`` counts systematic change between sessions as error; ``sem_low`` and ``sem_high`` are its interval.
     """
 
     sem: float
-    mdc95: float
+    sem_low: float
+    sem_high: float
+
+    @property
+    def mdc95(self) -> float:
+        """Smallest detectable change of one person, ``1.96 sqrt(2) sem``."""
+        return DETECTABLE * self.sem
+
+    @property
+    def mdc95_interval(self) -> tuple[float, float]:
+        """The interval of the smallest detectable change: that of ``sem``, as far apart."""
+        return DETECTABLE * self.sem_low, DETECTABLE * self.sem_high
 
 
-def measurement_error(values: ArrayLike) -> MeasurementError:
+def measurement_error(values: ArrayLike, *, level: float = 0.95) -> MeasurementError:
     """Return the error of a single measurement that belongs to the intraclass correlation for agreement.
 
     ``sem^2 = max(0, (MS_sessions - MS_error) / n) + MS_error`` of the two-way layout (de Vet 2006,
     10.1016/j.jclinepi.2005.10.015). A change of one person that is smaller than ``mdc95`` is within the error in 95 of
-    100 people who did not change.
+    100 people who did not change. The interval is ``sem sqrt(f / chi2_f)`` with Satterthwaite's degrees of freedom
+    ``f`` of that sum of mean squares (1946, 10.2307/3002019).
 
     Parameters
     ----------
     values : (n_person, n_session)
         A person with NaN is left out.
+    level : float
+        Of the interval.
 
     Returns
     -------
@@ -158,8 +177,18 @@ def measurement_error(values: ArrayLike) -> MeasurementError:
     if table.ndim != 2 or table.shape[1] < 2:
         raise InputError(f"`values` must be (n_person, at least 2 sessions); got shape {table.shape}.")
     table = table[np.isfinite(table).all(axis=1)]
-    if len(table) < 3:
-        return MeasurementError(sem=np.nan, mdc95=np.nan)
+    n, k = table.shape
+    if n < 3:
+        return MeasurementError(sem=np.nan, sem_low=np.nan, sem_high=np.nan)
     _, sessions, error = _mean_squares(table)
-    sem = float(np.sqrt(max(0.0, (sessions - error) / len(table)) + error))
-    return MeasurementError(sem=sem, mdc95=1.959964 * float(np.sqrt(2)) * sem)
+    share = 1 / n if sessions > error else 0.0
+    parts = np.array([share * sessions, (1 - share) * error])
+    variance = float(parts.sum())
+    sem = float(np.sqrt(variance))
+    if variance == 0:
+        return MeasurementError(sem=sem, sem_low=sem, sem_high=sem)
+    freedom = variance**2 / float((parts**2 / [k - 1, (n - 1) * (k - 1)]).sum())
+    low, high = (float(scipy.special.chdtri(freedom, tail)) for tail in ((1 - level) / 2, (1 + level) / 2))
+    return MeasurementError(
+        sem=sem, sem_low=sem * float(np.sqrt(freedom / low)), sem_high=sem * float(np.sqrt(freedom / high))
+    )

@@ -22,6 +22,7 @@ WIDE = "wide"
 """The cortical model without an upper frequency limit, for spectra."""
 BRAINSTEM = ("pag", "vlpag", "lpag", "pag_kong", "pag_linnman", "vta")
 AROUND_AQUEDUCT = ("pag", "vlpag", "lpag")
+MESOLIMBIC = ("accumbens", "nac", "vta")
 TIME_TOLERANCE_S = 1e-6
 
 Array = NDArray[np.float64]
@@ -85,6 +86,8 @@ class Run:
         Whether the regions around the aqueduct follow that of the person.
     doubtful_timing
         Whether the sidecar holds two repetition times.
+    multiband
+        Slices excited at once, 1 where the sidecar does not tell.
     other_template
         Whether the regions were defined in another template than that of the run, and taken as they stand.
     voxel_mm3
@@ -113,6 +116,7 @@ class Run:
     brainstem_dice: float = float("nan")
     own_aqueduct: bool = False
     doubtful_timing: bool = False
+    multiband: int = 1
     other_template: bool = False
     voxel_mm3: float = float("nan")
 
@@ -207,6 +211,9 @@ def session_flags(data: Functional, *, regions: Sequence[Level] = (), model: str
         flags.append(Reason.REDUCED_CONFOUNDS)
     if any(run.doubtful_timing for run in runs):
         flags.append(Reason.DOUBTFUL_TIMING)
+    mesolimbic = any(roi in MESOLIMBIC for roi, _ in regions)
+    if mesolimbic and any(run.multiband >= data.settings["multiband"] for run in runs):
+        flags.append(Reason.HIGH_MULTIBAND)
     if not all(run.resting for run in runs):
         flags.append(Reason.NOT_RESTING_STATE)
     if any(run.other_template for run in runs):

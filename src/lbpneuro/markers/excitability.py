@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lbpneuro.errors import Reason
-from lbpneuro.kernels.logistic import Threshold, logistic_threshold
+from lbpneuro.kernels.psychometric import Threshold, logistic_threshold
 from lbpneuro.kernels.recruitment import Recruitment, Value, mean_amplitude, ratio_of_means, recruitment_curve
 from lbpneuro.markers.descriptor import Direction, Estimate, Evidence, Level, Marker, Tier
 
@@ -75,9 +75,13 @@ class Pulses:
         return self.kept & (self.isi_ms == 0)
 
     def above_background(self, response_uv: float) -> Mask:
-        """Return which responses of a contracted muscle exceed noise by ``response_uv`` and by four background RMS."""
+        """Return which responses of a contracted muscle are ``response_uv`` large and four RMS above its background.
+
+        The size is the measured one: the response is followed by silence, so that taking the noise of the contraction
+        off it, as the background asks for, would put the threshold too high.
+        """
         background = np.nan_to_num(self.background_uv)
-        return (self.corrected_uv >= response_uv) & (self.corrected_uv > BACKGROUND_TIMES * background)
+        return (self.amplitude_uv >= response_uv) & (self.corrected_uv > BACKGROUND_TIMES * background)
 
     @property
     def many_rejected(self) -> bool:
@@ -381,22 +385,22 @@ def _apart(intensity: Array) -> bool:
 
 
 def sici(data: Excitability) -> dict[Level, Estimate]:
-    """Return the ratio of responses after a weak conditioning pulse, 1 to 6 ms before, to those without."""
+    """Return the ratio of responses shortly after a weak conditioning pulse to those without one."""
     return _paired(data, "sici")
 
 
 def icf(data: Excitability) -> dict[Level, Estimate]:
-    """Return the ratio of responses after a weak conditioning pulse, 7 to 20 ms before, to those without."""
+    """Return the ratio of responses some time after a weak conditioning pulse to those without one."""
     return _paired(data, "icf")
 
 
 def lici(data: Excitability) -> dict[Level, Estimate]:
-    """Return the ratio of responses after a strong conditioning pulse, 50 to 200 ms before, to those without."""
+    """Return the ratio of responses long after a strong conditioning pulse to those without one."""
     return _paired(data, "lici")
 
 
 def sicf(data: Excitability) -> dict[Level, Estimate]:
-    """Return the ratio of responses to a pair whose first pulse is no weaker, 1 to 6 ms before, to single pulses."""
+    """Return the ratio of responses to pairs whose first pulse is no weaker to those to single pulses."""
     return _paired(data, "sicf")
 
 
@@ -487,10 +491,10 @@ _marker = partial(
 
 THRESHOLD_TEXT = (
     "Stimulator output (% of the maximum) at which the {state} muscle responds half of the time: 50 % point of a "
-    "logistic regression of responses on intensity; a response is {limit} peak to peak or more{more}. If none or all "
-    "intensities "
-    "evoke responses, the bounds are in the interval."
+    "logistic regression of responses on intensity; a response is `excitability.{limit}` or more, peak to peak{more}. "
+    "If none or all intensities evoke responses, the bounds are in the interval."
 )
+PAIR_INTERVAL = "at the intervals of `excitability.isi_ms`"
 INF = float("inf")
 
 MARKERS: tuple[Marker, ...] = (
@@ -498,7 +502,7 @@ MARKERS: tuple[Marker, ...] = (
         name="rmt",
         function=rmt,
         long_name="Resting motor threshold",
-        description=THRESHOLD_TEXT.format(state="resting", limit="50 uV", more=""),
+        description=THRESHOLD_TEXT.format(state="resting", limit="response_uv", more=""),
         unit="%",
         se_method=PROFILE,
         direction=Direction.CONTESTED,
@@ -510,9 +514,10 @@ MARKERS: tuple[Marker, ...] = (
         function=amt,
         long_name="Active motor threshold",
         description=THRESHOLD_TEXT.format(
-            state="contracted", limit="200 uV", more=" above noise, and more than four times the background RMS"
+            state="contracted", limit="response_active_uv", more=", and above noise by four times the background RMS"
         ),
         unit="%",
+        version="2",
         se_method=PROFILE,
         direction=Direction.CONTESTED,
         direction_source=TSAO_2008,
@@ -591,9 +596,8 @@ MARKERS: tuple[Marker, ...] = (
         function=sici,
         long_name="Short-interval intracortical inhibition (ratio)",
         description=(
-            "Mean response after a conditioning pulse below the threshold, 1 to 6 ms before, over the mean without; "
-            "below 1: "
-            "inhibition. Inhibition in percent is 100 (1 - ratio)."
+            f"Mean response after a conditioning pulse below the threshold, {PAIR_INTERVAL}, over the mean without; "
+            "below 1: inhibition. Inhibition in percent is 100 (1 - ratio)."
         ),
         unit="1",
         n_counts="kept conditioned and test trials",
@@ -607,7 +611,7 @@ MARKERS: tuple[Marker, ...] = (
         function=icf,
         long_name="Intracortical facilitation (ratio)",
         description=(
-            "Mean response after a conditioning pulse below the threshold, 7 to 20 ms before, over the mean without."
+            f"Mean response after a conditioning pulse below the threshold, {PAIR_INTERVAL}, over the mean without."
         ),
         unit="1",
         n_counts="kept conditioned and test trials",
@@ -619,7 +623,7 @@ MARKERS: tuple[Marker, ...] = (
         function=lici,
         long_name="Long-interval intracortical inhibition (ratio)",
         description=(
-            "Mean response after a conditioning pulse above the threshold, 50 to 200 ms before, over the mean without."
+            f"Mean response after a conditioning pulse above the threshold, {PAIR_INTERVAL}, over the mean without."
         ),
         unit="1",
         n_counts="kept conditioned and test trials",
@@ -631,7 +635,7 @@ MARKERS: tuple[Marker, ...] = (
         function=sicf,
         long_name="Short-interval intracortical facilitation (ratio)",
         description=(
-            "Mean response to pairs whose first pulse is no weaker than the second, 1 to 6 ms apart, over that to "
+            f"Mean response to pairs whose first pulse is no weaker than the second, {PAIR_INTERVAL}, over that to "
             "single pulses."
         ),
         unit="1",

@@ -12,7 +12,7 @@ import scipy  # loads each submodule at its first use, so that the registry cost
 from numpy.typing import NDArray
 
 from lbpneuro.errors import Reason
-from lbpneuro.kernels.logistic import Threshold, logistic_threshold
+from lbpneuro.kernels.psychometric import Threshold, logistic_threshold
 from lbpneuro.kernels.reflex import staircase_threshold, train_slope
 from lbpneuro.markers.descriptor import Direction, Estimate, Evidence, Level, Marker, Tier
 
@@ -107,12 +107,17 @@ def nfr_threshold(data: Reflexes) -> dict[Level, Estimate]:
 
 
 def nfr_threshold_staircase(data: Reflexes) -> dict[Level, Estimate]:
-    """Return the mean of the peaks and troughs of the staircase."""
+    """Return the mean of the peaks and troughs of the staircase.
+
+    Turns that follow each other are not independent: where the reflex is uncertain over more than a step, their scatter
+    tells less than half of the error. The standard error is therefore at least that of the likelihood of all answers.
+    """
     if empty := _no_threshold(data):
         return {(): empty}
     value, se, n = staircase_threshold(data.stim_ma[data.single], data.answered[data.single])
     if n < TURNS_MIN:
         return {(): Estimate.fail(Reason.TOO_FEW_TRIALS, n=n)}
+    se = float(np.fmax(se, data.fit.se))
     return {(): _with_t(value, se, n=n, freedom=n - 1, flags=data.flags(few=False))}
 
 
@@ -181,8 +186,9 @@ MARKERS: tuple[Marker, ...] = (
         direction=Direction.LOWER,
         direction_source=BIURRUN,
         n_counts="turns of the staircase",
-        se_method="standard error of the mean, Student's t",
+        se_method="standard error of the mean, at least that of the logistic threshold; Student's t",
         bounds=(0.0, 200.0),
+        version="2",
     ),
     _marker(
         name="nfr_magnitude",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,15 +18,16 @@ from lbpneuro.kernels.tactile import (
     TWO,
     Crossing,
     Localisation,
-    Resampled,
     RunMean,
-    judgement,
+    Timing,
+    inverse_efficiency,
     localisation,
+    median_time,
     run_mean,
     run_threshold,
     usual_step,
 )
-from lbpneuro.markers.descriptor import Direction, Estimate, Evidence, Level, Marker, Tier, single
+from lbpneuro.markers.descriptor import Direction, Estimate, Evidence, Level, Marker, Tier
 
 TITLE = "Tactile acuity and left/right judgement"
 
@@ -107,7 +109,6 @@ class Tactile:
     """The tests of one person in one session; ``faults`` names the tests whose table cannot be used."""
 
     settings: Mapping[str, Any]
-    seed: int
     two_point: Mapping[Level, TwoPoint] = field(default_factory=dict)
     graph: Mapping[Level, Named] = field(default_factory=dict)
     touches: Mapping[Level, Touches] = field(default_factory=dict)
@@ -300,27 +301,24 @@ def _share(share: Proportion) -> Estimate:
     return Estimate.of(share.value, se=share.se, ci=(share.ci_low, share.ci_high), n=share.n)
 
 
-_TPD: dict[str, Any] = {
-    "unit": "mm",
-    "family": "tactile",
-    "index": ("side", "axis"),
-    "levels": place_levels,
-    "doi": "10.1136/bjsm.2009.060731",
-    "fact_sheet": ACUITY,
-    "version": "1",
-    "evidence": Evidence.UNVERIFIED,
-}
-_RUNS: dict[str, Any] = {
-    "n_counts": "runs",
-    "se_method": "scatter of the runs within their direction (t), at least that of a step",
-    "tier": Tier.EXPLORATORY,
-}
-_FIT: dict[str, Any] = {
-    "n_counts": "trials with two points",
-    "se_method": "posterior of the psychometric function",
-}
+_of_touch = partial(Marker, family="tactile", fact_sheet=ACUITY, version="1", evidence=Evidence.UNVERIFIED)
+_of_place = partial(
+    _of_touch,
+    unit="mm",
+    index=("side", "axis"),
+    levels=place_levels,
+    doi="10.1136/bjsm.2009.060731",
+    bounds=(0.0, 300.0),
+)
+_of_acuity = partial(_of_place, direction=Direction.HIGHER, direction_source=TPD_SOURCE)
+_of_runs = partial(
+    _of_place,
+    n_counts="runs",
+    se_method="scatter of the runs within their direction (t), at least that of a step",
+    tier=Tier.EXPLORATORY,
+)
 
-TPD = Marker(
+TPD = _of_acuity(
     name="tpd",
     long_name="Two-point discrimination threshold",
     description=(
@@ -330,78 +328,61 @@ TPD = Marker(
         "a bound in ci_low or ci_high) where the threshold lies beyond the tested distances."
     ),
     function=tpd,
-    direction=Direction.HIGHER,
-    direction_source=TPD_SOURCE,
     tier=Tier.PRIMARY,
-    bounds=(0.0, 300.0),
-    **_TPD,
     n_counts="trials with two points, or runs",
     se_method="psychometric function: posterior; runs: scatter within their direction (t)",
 )
-TPD_FIT = Marker(
+TPD_FIT = _of_acuity(
     name="tpd_fit",
     long_name="Two-point threshold of the psychometric function",
     description=(
         "Distance at which the fitted psychometric function has risen by half between the guess and the lapse rate."
     ),
     function=tpd_fit,
-    direction=Direction.HIGHER,
-    direction_source=TPD_SOURCE,
     tier=Tier.EXPLORATORY,
-    bounds=(0.0, 300.0),
-    **_TPD,
-    **_FIT,
+    n_counts="trials with two points",
+    se_method="posterior of the psychometric function",
 )
-TPD_RUNS = Marker(
+TPD_RUNS = _of_runs(
     name="tpd_runs",
     long_name="Two-point threshold of the runs",
     description="Mean of the means of ascending and of descending runs.",
     function=tpd_runs,
     direction=Direction.HIGHER,
     direction_source=TPD_SOURCE,
-    bounds=(0.0, 300.0),
-    **_TPD,
-    **_RUNS,
 )
-TPD_ASCENDING = Marker(
+TPD_ASCENDING = _of_runs(
     name="tpd_ascending",
     long_name="Two-point threshold, ascending",
     description="Mean threshold of the ascending runs.",
     function=tpd_ascending,
     direction=Direction.NOT_APPLICABLE,
-    bounds=(0.0, 300.0),
-    **_TPD,
-    **_RUNS,
 )
-TPD_DESCENDING = Marker(
+TPD_DESCENDING = _of_runs(
     name="tpd_descending",
     long_name="Two-point threshold, descending",
     description="Mean threshold of the descending runs.",
     function=tpd_descending,
     direction=Direction.NOT_APPLICABLE,
-    bounds=(0.0, 300.0),
-    **_TPD,
-    **_RUNS,
 )
-TPD_HYSTERESIS = Marker(
+TPD_HYSTERESIS = _of_runs(
     name="tpd_hysteresis",
     long_name="Hysteresis of two-point discrimination",
     description="Mean threshold of the descending minus that of the ascending runs.",
     function=tpd_hysteresis,
     direction=Direction.NOT_APPLICABLE,
     bounds=(-300.0, 300.0),
-    **_TPD,
-    **_RUNS,
 )
-TPD_FALSE_ALARMS = Marker(
+TPD_FALSE_ALARMS = _of_place(
     name="tpd_false_alarms",
     long_name="One point felt as two",
     description="Share of the catch trials, with one point, that were answered with two.",
+    unit="1",
     function=tpd_false_alarms,
     direction=Direction.NOT_APPLICABLE,
     tier=Tier.QUALITY,
     bounds=(0.0, 1.0),
-    **{**_TPD, "unit": "1", "evidence": Evidence.DESIGN},
+    evidence=Evidence.DESIGN,
     n_counts="catch trials",
     se_method="Wilson",
 )
@@ -435,30 +416,26 @@ def graph_error_rate_corrected(tests: Tactile) -> dict[Level, Estimate]:
     return _errors(tests, lambda named, share: without_guessing(share, named.options) if named.options else None)
 
 
-_GRAPH: dict[str, Any] = {
-    "unit": "1",
-    "family": "tactile",
-    "index": ("side",),
-    "levels": side_levels,
-    "doi": "PubMed 21056167",
-    "fact_sheet": ACUITY,
-    "direction": Direction.HIGHER,
-    "direction_source": "PubMed 21056167 (19 and 19 people; g about 0.81, denominators not read)",
-    "n_counts": "figures",
-    "version": "1",
-    "bounds": (0.0, 1.0),
-    "evidence": Evidence.UNVERIFIED,
-}
-GRAPH_ERROR_RATE = Marker(
+_of_figures = partial(
+    _of_touch,
+    unit="1",
+    index=("side",),
+    levels=side_levels,
+    doi="PubMed 21056167",
+    direction=Direction.HIGHER,
+    direction_source="PubMed 21056167 (19 and 19 people; g about 0.81, denominators not read)",
+    n_counts="figures",
+    bounds=(0.0, 1.0),
+)
+GRAPH_ERROR_RATE = _of_figures(
     name="graph_error_rate",
     long_name="Graphaesthesia, share of errors",
     description="Share of letters or numbers drawn on the back that were named wrongly; no answer is an error.",
     function=graph_error_rate,
     tier=Tier.SECONDARY,
     se_method="Wilson",
-    **_GRAPH,
 )
-GRAPH_ERROR_RATE_CORRECTED = Marker(
+GRAPH_ERROR_RATE_CORRECTED = _of_figures(
     name="graph_error_rate_corrected",
     long_name="Graphaesthesia, share of errors without guessing",
     description=(
@@ -468,7 +445,6 @@ GRAPH_ERROR_RATE_CORRECTED = Marker(
     function=graph_error_rate_corrected,
     tier=Tier.EXPLORATORY,
     se_method="Wilson, stretched by the same factor",
-    **_GRAPH,
 )
 
 # ------------------------------------------------------------------------------------------------------ localisation
@@ -534,18 +510,11 @@ def bias_levels(config: Mapping[str, Any]) -> list[Level]:
     return [(side, axis) for side in config["tactile"]["sides"] for axis in ("horizontal", "vertical")]
 
 
-_LOC: dict[str, Any] = {
-    "family": "tactile",
-    "index": ("side",),
-    "levels": side_levels,
-    "doi": "10.1097/AJP.0b013e318274b320",
-    "fact_sheet": ACUITY,
-    "n_counts": "touches",
-    "version": "1",
-    "evidence": Evidence.UNVERIFIED,
-}
+_of_touches = partial(
+    _of_touch, index=("side",), levels=side_levels, doi="10.1097/AJP.0b013e318274b320", n_counts="touches"
+)
 _MORE_ERRORS = "10.1097/AJP.0b013e318274b320 (more touches felt in another place, p = 0.034)"
-LOC_ERROR = Marker(
+LOC_ERROR = _of_touches(
     name="loc_error",
     long_name="Error of localisation",
     description="Mean distance between the touched point of the back and the point that was named.",
@@ -556,9 +525,8 @@ LOC_ERROR = Marker(
     tier=Tier.SECONDARY,
     bounds=(0.0, 1000.0),
     se_method="scatter of the touches (t)",
-    **_LOC,
 )
-LOC_BIAS = Marker(
+LOC_BIAS = _of_touches(
     name="loc_bias",
     long_name="Bias of localisation",
     description=(
@@ -571,9 +539,10 @@ LOC_BIAS = Marker(
     tier=Tier.EXPLORATORY,
     bounds=(-1000.0, 1000.0),
     se_method="scatter of the touches (t)",
-    **{**_LOC, "index": ("side", "axis"), "levels": bias_levels},
+    index=("side", "axis"),
+    levels=bias_levels,
 )
-LOC_SD = Marker(
+LOC_SD = _of_touches(
     name="loc_sd",
     long_name="Scatter of localisation",
     description="Standard deviation of the named points about the mean error of the person, pooled over both axes.",
@@ -583,9 +552,9 @@ LOC_SD = Marker(
     tier=Tier.EXPLORATORY,
     bounds=(0.0, 1000.0),
     se_method="that of a variance, chi-squared with 2 (n - 1) degrees of freedom",
-    **{**_LOC, "evidence": Evidence.DESIGN},
+    evidence=Evidence.DESIGN,
 )
-LOC_MISLOCALISED = Marker(
+LOC_MISLOCALISED = _of_touches(
     name="loc_mislocalised",
     long_name="Touches felt in another field",
     description="Share of touches for which another field of the grid was named; no answer is an error.",
@@ -596,7 +565,6 @@ LOC_MISLOCALISED = Marker(
     tier=Tier.SECONDARY,
     bounds=(0.0, 1.0),
     se_method="Wilson",
-    **_LOC,
 )
 
 # -------------------------------------------------------------------------------------------- left/right judgement
@@ -615,43 +583,33 @@ def lrj_accuracy(tests: Tactile) -> dict[Level, Estimate]:
     return _judged(tests, lambda found: _share(wilson(int(found.correct.sum()), found.correct.size)))
 
 
-def _timed(tests: Tactile, pick: int) -> dict[Level, Estimate]:
+def _timed(tests: Tactile, time: Callable[[Timing, Proportion], Timing], *, n_of: str) -> dict[Level, Estimate]:
     def one(found: Pictures) -> Estimate:
         share = wilson(int(found.correct.sum()), found.correct.size)
         if share.value <= CHANCE:
             return Estimate.fail(Reason.AT_CHANCE, n=share.n)
-        rng = np.random.default_rng(tests.seed)
-        times = judgement(found.time_ms, found.correct, rng=rng, resamples=tests.settings["bootstrap"])
-        drawn: Resampled = times[pick]
+        known = time(median_time(found.time_ms[found.correct]), share)
         flags = [Reason.AT_CHANCE] if share.ci_low <= CHANCE else []
-        n = float(found.correct.sum()) if pick == 0 else float(share.n)
-        return Estimate.of(drawn.value, se=drawn.se, ci=drawn.ci, n=n, flags=flags)
+        n = {"right": found.correct.sum(), "all": share.n}[n_of]
+        return Estimate.of(known.value, se=known.se, ci=known.ci, n=float(n), flags=flags)
 
     return _judged(tests, one)
 
 
 def lrj_rt(tests: Tactile) -> dict[Level, Estimate]:
     """Return the median time of right judgements in ms; empty at chance."""
-    return _timed(tests, 0)
+    return _timed(tests, lambda median, _share: median, n_of="right")
 
 
 def lrj_inverse_efficiency(tests: Tactile) -> dict[Level, Estimate]:
     """Return the median time of right judgements over the share of right ones, in ms; empty at chance."""
-    return _timed(tests, 1)
+    return _timed(tests, inverse_efficiency, n_of="all")
 
 
-_LRJ: dict[str, Any] = {
-    "family": "tactile",
-    "index": (),
-    "levels": single,
-    "doi": "10.3390/jcm14155328",
-    "fact_sheet": LATERALITY,
-    "direction_source": LRJ_SOURCE,
-    "tier": Tier.EXPLORATORY,
-    "version": "1",
-    "evidence": Evidence.UNVERIFIED,
-}
-LRJ_ACCURACY = Marker(
+_of_pictures = partial(
+    _of_touch, doi="10.3390/jcm14155328", fact_sheet=LATERALITY, direction_source=LRJ_SOURCE, tier=Tier.EXPLORATORY
+)
+LRJ_ACCURACY = _of_pictures(
     name="lrj_accuracy",
     long_name="Left/right judgement, share of right answers",
     description="Share of pictures whose side was judged rightly, of those answered within tactile.rt_ms.",
@@ -661,9 +619,8 @@ LRJ_ACCURACY = Marker(
     n_counts="pictures within the limits of time",
     bounds=(0.0, 1.0),
     se_method="Wilson",
-    **_LRJ,
 )
-LRJ_RT = Marker(
+LRJ_RT = _of_pictures(
     name="lrj_rt",
     long_name="Left/right judgement, time",
     description="Median time of right judgements; empty (at_chance) where no more than half are right.",
@@ -672,10 +629,10 @@ LRJ_RT = Marker(
     direction=Direction.HIGHER,
     n_counts="right judgements",
     bounds=(0.0, math.inf),
-    se_method="bootstrap of the pictures",
-    **_LRJ,
+    version="2",
+    se_method="interpolated order statistics (half their interval over 1.96)",
 )
-LRJ_INVERSE_EFFICIENCY = Marker(
+LRJ_INVERSE_EFFICIENCY = _of_pictures(
     name="lrj_inverse_efficiency",
     long_name="Left/right judgement, inverse efficiency",
     description="Median time of right judgements over the share of right ones: time that errors were not bought with.",
@@ -684,8 +641,8 @@ LRJ_INVERSE_EFFICIENCY = Marker(
     direction=Direction.HIGHER,
     n_counts="pictures within the limits of time",
     bounds=(0.0, math.inf),
-    se_method="bootstrap of the pictures",
-    **_LRJ,
+    version="2",
+    se_method="intervals of time and share combined on the scale of logarithms (half over 1.96)",
 )
 
 MARKERS: tuple[Marker, ...] = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 from lbpneuro.errors import Reason, Status
 from lbpneuro.markers.descriptor import Direction, Estimate, Evidence, Level, Marker, Tier
@@ -29,6 +30,20 @@ FACT_SHEET = (
 CENSORED = (
     " Where a ramp reached a limit of the device there is no value (censored_at_limit), but a bound: ci_low is the "
     "mean with the limit in its place, below which the true one cannot lie; ci_high at the lowest reading."
+)
+
+
+_of_pressure = partial(
+    Marker,
+    unit="log10(kPa)",
+    family="sensory",
+    doi=PROTOCOL,
+    fact_sheet=FACT_SHEET,
+    n_counts="valid ramps",
+    bounds=(-1.0, 5.0),
+    version="1",
+    evidence=Evidence.UNVERIFIED,
+    se_method=SE_TRIALS,
 )
 
 
@@ -62,25 +77,16 @@ def _all_sites(data: SensoryData) -> list[str]:
     return [*data.settings["sites"]["local"], *data.settings["sites"]["remote"]]
 
 
-PPT = Marker(
+PPT = _of_pressure(
     name="ppt",
     long_name="Pressure pain threshold",
     description="log10 of the mean of the ramps (kPa) at a site, mean of its sides." + CENSORED,
-    unit="log10(kPa)",
-    family="sensory",
     function=ppt,
     index=("site",),
     levels=site_levels,
     direction=Direction.LOWER,
     direction_source=f"remote sites: {DEN_BANDT}; local sites not significant: {ALMEIDA}",
     tier=Tier.SECONDARY,
-    doi=PROTOCOL,
-    fact_sheet=FACT_SHEET,
-    n_counts="valid ramps",
-    bounds=(-1.0, 5.0),
-    version="1",
-    evidence=Evidence.UNVERIFIED,
-    se_method=SE_TRIALS,
 )
 
 
@@ -89,23 +95,14 @@ def ppt_local(data: SensoryData) -> dict[Level, Estimate]:
     return {(): _class_estimate(data, "local")}
 
 
-PPT_LOCAL = Marker(
+PPT_LOCAL = _of_pressure(
     name="ppt_local",
     long_name="Pressure pain threshold near the pain",
     description="Mean over the local sites (sensory.sites.local) of log10 of the threshold in kPa." + CENSORED,
-    unit="log10(kPa)",
-    family="sensory",
     function=ppt_local,
     direction=Direction.LOWER,
     direction_source=f"no significant difference ({ALMEIDA}); the sign is that of single studies",
     tier=Tier.SECONDARY,
-    doi=PROTOCOL,
-    fact_sheet=FACT_SHEET,
-    n_counts="valid ramps",
-    bounds=(-1.0, 5.0),
-    version="1",
-    evidence=Evidence.UNVERIFIED,
-    se_method=SE_TRIALS,
 )
 
 
@@ -114,23 +111,14 @@ def ppt_remote(data: SensoryData) -> dict[Level, Estimate]:
     return {(): _class_estimate(data, "remote")}
 
 
-PPT_REMOTE = Marker(
+PPT_REMOTE = _of_pressure(
     name="ppt_remote",
     long_name="Pressure pain threshold far from the pain",
     description="Mean over the remote sites (sensory.sites.remote) of log10 of the threshold in kPa." + CENSORED,
-    unit="log10(kPa)",
-    family="sensory",
     function=ppt_remote,
     direction=Direction.LOWER,
     direction_source=DEN_BANDT,
     tier=Tier.PRIMARY,
-    doi=PROTOCOL,
-    fact_sheet=FACT_SHEET,
-    n_counts="valid ramps",
-    bounds=(-1.0, 5.0),
-    version="1",
-    evidence=Evidence.UNVERIFIED,
-    se_method=SE_TRIALS,
 )
 
 

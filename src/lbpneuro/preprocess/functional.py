@@ -31,7 +31,7 @@ REFERENCE_VOLUMES = 30
 MARGIN_VOXELS = 3
 SIGNAL_SHARE = 0.2
 FEWEST_TISSUE_VOXELS = 20
-CARRIED = ("MRAcquisitionType", "RepetitionTimeExcitation")
+CARRIED = ("MRAcquisitionType", "RepetitionTimeExcitation", "MultibandAccelerationFactor")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

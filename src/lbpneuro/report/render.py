@@ -70,6 +70,7 @@ def write_group_page(path: Path, study: Study) -> None:
     states = family_states(cohort)
     page = {
         "cohort": cohort,
+        "agreement": study.agreement,
         "coupling": study.coupling,
         "study": study,
         "trial": study.trial,

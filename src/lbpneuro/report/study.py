@@ -1,4 +1,4 @@
-"""All that the page of the study shows: everyone's rows, QC-FC, the reference states, and the trial."""
+"""All that the page of the study shows: everyone's rows, agreement of sessions, QC-FC, reference states, trial."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any
 from lbpneuro.io.dynamics import STATES_NAME
 from lbpneuro.io.files import read_json
 from lbpneuro.io.tables import LONG_NAME
+from lbpneuro.report.agreement import NAME as AGREEMENT_NAME
+from lbpneuro.report.agreement import Agreement, read_agreement
 from lbpneuro.report.cohort import Cohort, read_cohort
 from lbpneuro.report.coupling import Coupling, read_coupling
 from lbpneuro.report.trial import Trial, read_trial
@@ -22,6 +24,7 @@ class Study:
     """What the page of the study is drawn from; ``states`` is the table of reference states, if there is one."""
 
     cohort: Cohort
+    agreement: Agreement = field(default_factory=Agreement)
     coupling: Coupling = field(default_factory=Coupling)
     states: Path | None = None
     trial: Trial = field(default_factory=Trial)
@@ -51,11 +54,16 @@ def _known(about: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
 
 
 def read_study(files: Iterable[Path], *, group_column: str) -> Study:
-    """Return the study from its long marker table, and QC-FC, states and trial where they are given or beside it."""
+    """Return the study from its long marker table, and all else that is given or lies beside it."""
     given = list(files)
     table = next((path for path in given if path.name == f"{LONG_NAME}.tsv"), None)
     cohort = read_cohort(given, group_column=group_column)
-    beside = [table.with_name(STATES_NAME)] if table else []
-    states = next((path for path in [*given, *beside] if path.name == STATES_NAME and path.is_file()), None)
-    trial = read_trial(table.parent) if table else Trial()
-    return Study(cohort=cohort, coupling=read_coupling(given), states=states, trial=trial)
+    beside = [table.with_name(name) for name in (STATES_NAME, AGREEMENT_NAME)] if table else []
+    there = [path for path in [*given, *beside] if path.is_file()]
+    return Study(
+        cohort=cohort,
+        agreement=read_agreement(there, cohort),
+        coupling=read_coupling(given),
+        states=next((path for path in there if path.name == STATES_NAME), None),
+        trial=read_trial(table.parent) if table else Trial(),
+    )

@@ -14,9 +14,14 @@ from lbpneuro.io.provenance import checksum
 from lbpneuro.report.words import number
 
 NAME = "trial.tsv"
-ADJUSTED = ("mixed", "ancova", "ancova_tobit")
+ADJUSTED = ("mmrm", "mixed", "ancova", "ancova_tobit")
 """The adjusted difference that is shown: the first of these that has a value."""
-MODEL_WORDS = {"mixed": "mixed model", "ancova": "adjusted for baseline", "ancova_tobit": "adjusted, with a limit"}
+MODEL_WORDS = {
+    "mmrm": "mixed model, free covariance",
+    "mixed": "mixed model",
+    "ancova": "adjusted for baseline",
+    "ancova_tobit": "adjusted, with a limit",
+}
 FAVOURS = {"neither": "the interval holds no difference"}
 
 

@@ -96,6 +96,7 @@ _REASON_WORDS: dict[Reason, str] = {
     Reason.OUT_OF_BOUNDS: "the value lies outside what is possible",
     Reason.CENSORED_AT_LIMIT: "the value lies beyond the limit of the device or assay",
     Reason.DOUBTFUL_TIMING: "two repetition times in the sidecar of the run",
+    Reason.HIGH_MULTIBAND: "many slices at once (multiband): less signal from the nucleus accumbens and the VTA",
     Reason.SHORT_SCAN: "short scan",
     Reason.MODERATE_MOTION: "moderate head motion",
     Reason.ASYMMETRIC: "the two sides differ more than anatomy does",

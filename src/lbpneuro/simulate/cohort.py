@@ -14,13 +14,15 @@ from lbpneuro.simulate.blood import blood_table, blood_truth
 from lbpneuro.simulate.excitability import ExcitabilitySettings
 from lbpneuro.simulate.excitability_files import write_excitability
 from lbpneuro.simulate.imaging_files import write_imaging
-from lbpneuro.simulate.people import Person, Visit, participants_table, person
+from lbpneuro.simulate.people import CENTRES, Person, Visit, participants_table, person
 from lbpneuro.simulate.pet import PetSettings
 from lbpneuro.simulate.pet_files import pet_columns, write_pet
 from lbpneuro.simulate.rating import RatingSettings
 from lbpneuro.simulate.rating_files import write_rating
+from lbpneuro.simulate.reflex import ReflexSettings
+from lbpneuro.simulate.reflex_files import write_reflex
 from lbpneuro.simulate.scales import TOOLS, scale_table, scale_truth
-from lbpneuro.simulate.sensory_files import write_sensory
+from lbpneuro.simulate.sensory_files import write_centres, write_sensory
 from lbpneuro.simulate.stimulation_files import write_motor_map, write_plasticity
 from lbpneuro.simulate.structural_files import WRITERS
 from lbpneuro.simulate.study import Study
@@ -36,6 +38,7 @@ MODALITIES: tuple[ModalityWriter, ...] = (
     write_motor_map,
     write_plasticity,
     write_excitability,
+    write_reflex,
     write_pet,
     write_sensory,
     write_tactile,
@@ -59,10 +62,13 @@ computation of markers; every value that the markers aim at is in truth.tsv, bes
 - emg: surface EMG of two back muscles during a TMS map (task-motormap), and of a hand muscle before, between and
   after two bouts of excitatory stimulation (task-plasticity; the pauses between the blocks were not recorded).
   A study made with excitability has runs with thresholds, a recruitment curve and paired pulses, too
-  (task-excitability, task-excitabilityactive).
+  (task-excitability, task-excitabilityactive), one made with the reflex electrical stimuli of the sural nerve with the
+  EMG of the biceps femoris (task-reflex).
 - nibs: stimuli and coil positions after draft 6.3 of BEP037, which is not part of BIDS yet.
 - beh: trials of pressure and cold pain thresholds (task-ppt, task-cpt), temporal summation (task-tsp) and conditioned
   pain modulation (task-cpm). Two examiners test, B finds higher pressure thresholds; the truth is that of the examiner.
+  In a study of several centres (participants.tsv) the devices of each shift the thresholds of pressure and cold, by
+  what truth_centres.tsv says; truth.tsv is what its own devices would find.
 - beh: two-point discrimination, graphaesthesia, localisation of touch, left/right judgement, a row per trial.
 - phenotype: questionnaires, a column per item.
 """
@@ -97,10 +103,12 @@ def simulate_cohort(
     resolution_mm
         Voxel size of the images (1 to 8 mm); the BOLD runs are never finer than 2 mm.
     more
-        What everybody has besides: ``excitability``, thresholds, recruitment curve and paired pulses; ``ratings``, a
-        second run in which pain is rated (twice the time and size of the images); ``pet``, a dynamic TSPO-PET scan with
-        arterial blood, body mass and genotype; ``cat12``, ``freesurfer`` and ``fastsurfer``, what these programs would
-        have made of the T1w images, each in a folder of its own.
+        What everybody has besides: ``excitability``, thresholds, recruitment curve and paired pulses; ``reflex``,
+        single stimuli and trains that evoke the withdrawal reflex; ``ratings``, a second run in which pain is rated
+        (twice the time and size of the images); ``pet``, a dynamic TSPO-PET scan with arterial blood, body mass and
+        genotype; ``centres``, two study sites instead of one, whose devices shift the thresholds of the sensory tests;
+        ``cat12``, ``freesurfer`` and ``fastsurfer``, what these programs would have made of the T1w images, each in a
+        folder of its own.
     jobs
         Number of processes.
     progress
@@ -117,10 +125,12 @@ def simulate_cohort(
         voxel_mm=float(resolution_mm),
         rating=RatingSettings() if "ratings" in more else None,
         excitability=ExcitabilitySettings() if "excitability" in more else None,
+        reflex=ReflexSettings() if "reflex" in more else None,
         pet=PetSettings() if "pet" in more else None,
         structural=tuple(program for program in WRITERS if program in more),
     )
-    people = [person(number, seed=seed, effect=effect) for number in range(1, participants + 1)]
+    centres = len(CENTRES) if "centres" in more else 1
+    people = [person(number, seed=seed, effect=effect, centres=centres) for number in range(1, participants + 1)]
     numbers = range(1, sessions + 1) if sessions > 1 else (0,)
     visits = [Visit(one, number, seed) for one in people for number in numbers]
     write_descriptions(study)
@@ -133,6 +143,14 @@ def simulate_cohort(
         if progress is not None:
             progress(done, len(visits), visits[done - 1].folder)
     write_tsv(study.root / "truth.tsv", truth_table(rows))
+    if centres > 1:
+        write_centres(study)
+
+
+def check_centres(centres: int) -> None:
+    """Raise InputError unless there are as many centres."""
+    if not 1 <= centres <= len(CENTRES):
+        raise InputError(f"`centres` must be between 1 and {len(CENTRES)}; got {centres}.")
 
 
 def _check(*, participants: int, sessions: int, jobs: int, resolution_mm: float) -> None:

@@ -36,6 +36,7 @@ class EmgSettings:
 
 TRUNK = EmgSettings(latency_s=0.016, background_uv=25.0, contracting=True)
 HAND = EmgSettings(latency_s=0.022, background_uv=2.0, contracting=False)
+LEG = EmgSettings(latency_s=0.095, background_uv=3.0, contracting=False, noise_uv=0.5, hum_uv=0.2, restless_uv=50.0)
 
 EPOCH_S = 0.12
 
@@ -54,9 +55,14 @@ def recording(rng: np.random.Generator, pulses: Pulses, *, settings: EmgSettings
 
 def background(rng: np.random.Generator, n_sample: int, *, settings: EmgSettings) -> Array:
     """Return muscle activity (a band around 80 Hz) plus 1/f noise of electrode and amplifier."""
-    muscle = _shaped(rng, _muscle_gain, n_sample=n_sample, settings=settings)
+    muscle = muscle_activity(rng, n_sample, settings=settings)
     pink = _shaped(rng, _pink_gain, n_sample=n_sample, settings=settings)
     return settings.background_uv * muscle + settings.noise_uv * pink
+
+
+def muscle_activity(rng: np.random.Generator, n_sample: int, *, settings: EmgSettings) -> Array:
+    """Return muscle activity of unit root mean square."""
+    return _shaped(rng, _muscle_gain, n_sample=n_sample, settings=settings)
 
 
 def _muscle_gain(frequencies: Array) -> Array:

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """One participant; ``patient`` is the size of the planted group difference in this person (0: none)."""
+    """One participant; ``patient`` is the size of the planted group difference in this person (0: none).
+
+    ``centre`` is where they are tested, by its name, empty in a study of one centre.
+    """
 
     number: int
     group: str
@@ -25,6 +28,7 @@ class Person:
     pain_nrs: float
     pain_duration_years: float
     patient: float
+    centre: str = ""
 
     @property
     def label(self) -> str:
@@ -69,10 +73,16 @@ class Visit:
         return generator(self.seed, participant=self.person.number, session=self.session + 1, what=what)
 
 
-def person(number: int, *, seed: int, effect: float) -> Person:
-    """Return participant ``number`` (1, 2, ...); odd numbers have low back pain."""
+CENTRES = ("A", "B")
+
+
+def person(number: int, *, seed: int, effect: float, pain: bool | None = None, centres: int = 1) -> Person:
+    """Return participant ``number`` (1, 2, ...); odd numbers have low back pain, unless ``pain`` says who has.
+
+    Of several ``centres`` each gets a pair of neighbours in turn, so that all have as many patients as controls.
+    """
     rng = generator(seed, participant=number, what="person")
-    pain = number % 2 == 1
+    pain = number % 2 == 1 if pain is None else pain
     severity = float(np.clip(rng.normal(0.5, 0.2), 0.05, 0.95)) if pain else 0.02
     return Person(
         number=number,
@@ -82,6 +92,7 @@ def person(number: int, *, seed: int, effect: float) -> Person:
         pain_nrs=float(np.round(np.clip(10 * severity + rng.normal(0, 0.7), 1, 10))) if pain else 0.0,
         pain_duration_years=float(np.round(rng.lognormal(1.4, 0.7), 1)) if pain else 0.0,
         patient=effect if pain else 0.0,
+        centre=CENTRES[(number - 1) // 2 % centres] if centres > 1 else "",
     )
 
 
@@ -97,10 +108,12 @@ def participants_table(people: Sequence[Person]) -> tuple[pd.DataFrame, dict[str
             "sex": one.sex,
             "pain_nrs": one.pain_nrs,
             "pain_duration_years": one.pain_duration_years,
+            **({"centre": one.centre} if one.centre else {}),
         }
         for one in people
     ]
-    return pd.DataFrame(rows), PARTICIPANTS_DICTIONARY
+    table = pd.DataFrame(rows)
+    return table, {str(name): PARTICIPANTS_DICTIONARY[str(name)] for name in table}
 
 
 PARTICIPANTS_DICTIONARY: dict[str, Any] = {
@@ -113,4 +126,5 @@ PARTICIPANTS_DICTIONARY: dict[str, Any] = {
     "sex": {"Description": "Sex.", "Levels": {"female": "female", "male": "male"}},
     "pain_nrs": {"Description": "Mean pain of the last week, numerical rating scale from 0 to 10.", "Units": "1"},
     "pain_duration_years": {"Description": "Time since the onset of low back pain; 0 without pain.", "Units": "year"},
+    "centre": {"Description": "Where the person was tested; each centre has devices of its own."},
 }

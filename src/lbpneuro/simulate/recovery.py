@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lbpneuro.errors import InputError, Status
+from lbpneuro.errors import InputError, Reason, Status
 from lbpneuro.io.files import read_tsv
 from lbpneuro.io.tables import read_cohort_table
 
@@ -22,18 +22,22 @@ HEADLINES: tuple[tuple[str, str, Levels], ...] = (
     ("PAG-vmPFC connectivity", "pag_vmpfc_z", {}),
     ("overlap of the motor maps", "overlap_min", {}),
     ("homeostatic plasticity", "hp_index", {"block": "post10"}),
+    ("remote pressure threshold", "ppt_remote", {}),
+    ("temporal summation", "tsp_diff", {}),
+    ("disability (RMDQ)", "rmdq", {}),
 )
 """The lines of the summary: what it is called, marker, and which of its levels."""
 
 NOT_LEVELS = ("participant_id", "session_id", "marker", "value")
 USABLE = (str(Status.OK), str(Status.FLAG))
+BOUNDED = str(Reason.CENSORED_AT_LIMIT)
 
 
 def pair_with_truth(out_dir: str | Path, truth_path: str | Path) -> pd.DataFrame:
     """Return one row per planted value with the value found: the marker table of ``out_dir`` beside truth.tsv.
 
-    Columns are those of the truth, whose value is ``truth``, and ``value``, ``se``, ``ci_low``, ``ci_high`` and
-    ``status`` of the marker table; a planted value without a row there has none.
+    Columns are those of the truth, whose value is ``truth``, and ``value``, ``se``, ``ci_low``, ``ci_high``,
+    ``status`` and ``reason`` of the marker table; a planted value without a row there has none.
 
     Raises
     ------
@@ -44,7 +48,7 @@ def pair_with_truth(out_dir: str | Path, truth_path: str | Path) -> pd.DataFrame
     truth = read_tsv(Path(truth_path), dtype={"session_id": str, "state": str}).rename(columns={"value": "truth"})
     levels = [column for column in truth.columns if column not in (*NOT_LEVELS, "truth") and column in found]
     keys = ["participant_id", "session_id", "marker", *levels]
-    columns = [*keys, "value", "se", "ci_low", "ci_high", "status"]
+    columns = [*keys, "value", "se", "ci_low", "ci_high", "status", "reason"]
     planted = found.loc[found["marker"].isin(truth["marker"]), columns]
     left, right = (_with_text_keys(table, keys) for table in (truth, planted))
     both = left.merge(right, on=keys, how="left", validate="one_to_one")
@@ -76,8 +80,9 @@ def recovery_table(out_dir: str | Path, truth_path: str | Path) -> pd.DataFrame:
     DataFrame
         One row per marker and level: ``n_planted``, ``n`` (values with status ok or flag), ``bias`` (mean of value
         minus truth, in the unit of the marker), ``bias_over_se`` (over the mean standard error), ``rmse``,
-        ``coverage`` (share of the 95 % intervals that hold the truth) and ``r`` (correlation with the truth over
-        participants). NaN where it cannot be computed.
+        ``coverage`` (share of the 95 % intervals that hold the truth), ``r`` (correlation with the truth over
+        participants), ``n_bounds`` (values beyond a limit that are kept as bounds) and ``bounds_hold`` (share of the
+        bounds on whose open side the truth lies). NaN where it cannot be computed.
     """
     import pandas as pd
 
@@ -85,7 +90,8 @@ def recovery_table(out_dir: str | Path, truth_path: str | Path) -> pd.DataFrame:
     levels = [column for column in both.columns[: list(both.columns).index("truth")] if column not in NOT_LEVELS]
     keys = ["marker", *levels]
     rows = [
-        {**dict(zip(keys, level, strict=True)), **agreement(group)} for level, group in both.groupby(keys, sort=False)
+        {**dict(zip(keys, level, strict=True)), **agreement(group), **bounds_agreement(group)}
+        for level, group in both.groupby(keys, sort=False)
     ]
     return pd.DataFrame(rows)
 
@@ -112,14 +118,37 @@ def agreement(pairs: pd.DataFrame) -> dict[str, float]:
     }
 
 
+def bounds_agreement(pairs: pd.DataFrame) -> dict[str, float]:
+    """Return how many rows of ``pairs`` are bounds of a value beyond a limit, and the share that holds the truth.
+
+    An open side is empty or infinite. A limit that bounds the marker on neither side says nothing, and is not counted.
+    """
+    censored = pairs["reason"].fillna("").astype(str).str.split(";").map(lambda reasons: BOUNDED in reasons)
+    low, high, truth = (pairs.loc[censored, column].to_numpy(dtype=float) for column in ("ci_low", "ci_high", "truth"))
+    bounded = np.isfinite(low) | np.isfinite(high)
+    above = ~np.isfinite(low) | (low <= truth)
+    below = ~np.isfinite(high) | (truth <= high)
+    n = int(bounded.sum())
+    return {"n_bounds": n, "bounds_hold": float((above & below)[bounded].mean()) if n else np.nan}
+
+
 def _correlation(value: np.ndarray, truth: np.ndarray) -> float:
     varies = len(value) > 2 and np.ptp(value) > 0 and np.ptp(truth) > 0
     return float(np.corrcoef(value, truth)[0, 1]) if varies else np.nan
 
 
 def summary(table: pd.DataFrame) -> str:
-    """Return five lines of plain text on the headline markers of a ``recovery_table``; hemispheres are pooled."""
-    return "\n".join(_line(title, _chosen(table, marker, levels=levels)) for title, marker, levels in HEADLINES)
+    """Return plain text on the headline markers of a ``recovery_table`` that the study planted, hemispheres pooled.
+
+    A last line tells of the values beyond a limit of all markers, if there are any.
+    """
+    chosen = [(title, _chosen(table, marker, levels=levels)) for title, marker, levels in HEADLINES]
+    lines = [_line(title, rows) for title, rows in chosen if len(rows)]
+    n = int(table["n_bounds"].sum())
+    if n:
+        held = _weighted(table["bounds_hold"], table["n_bounds"])
+        lines.append(f"{'values beyond a limit':<28} {n:>3} bounds: {held:.0%} hold the truth")
+    return "\n".join(lines)
 
 
 def _chosen(table: pd.DataFrame, marker: str, *, levels: Levels) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from lbpneuro.simulate.people import Visit
+from lbpneuro.simulate.people import CENTRES, Visit
 from lbpneuro.simulate.truth import TruthRow, truth_row
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ class SensorySettings:
     """What is planted. Thresholds in log10(kPa) and degC, ratings in points of 100; ``_lbp`` is the group difference.
 
     ``missing`` is the share of trials without value, ``zero_raters`` that of people whom the pinprick does not hurt.
+    ``ppt_centre`` and ``cpt_centre`` are what the devices of the centres A and B add to every threshold.
     """
 
     ppt_mean: float = 2.60
@@ -36,12 +37,14 @@ class SensorySettings:
     ppt_women: float = -0.08
     ppt_lbp: float = -0.10
     ppt_examiner: float = 0.04
+    ppt_centre: tuple[float, float] = (0.0, 0.10)
     ppt_cv: float = 0.12
     ppt_maximum_kpa: float = 1000.0
     ramps: int = 3
     cpt_mean: float = 11.0
     cpt_sd: float = 8.0
     cpt_lbp: float = 4.0
+    cpt_centre: tuple[float, float] = (0.0, -3.0)
     cpt_trial_sd: float = 2.0
     cpt_cutoff: float = 0.0
     start_mean: float = 32.0
@@ -84,16 +87,18 @@ class Sensitivity:
 
 
 def sensitivity(visit: Visit, settings: SensorySettings) -> Sensitivity:
-    """Return what is true of a person; thresholds hold for the examiner who tests at this visit."""
+    """Return what is true of a person; thresholds hold for the centre, and the examiner who tests at this visit."""
     rng, one = visit.lasting("sensory"), visit.person
     examiner = EXAMINERS[int(visit.passing("examiner").integers(len(EXAMINERS)))]
     general = settings.ppt_mean + settings.ppt_sd * rng.standard_normal() + settings.ppt_lbp * one.patient
     general += settings.ppt_women * (one.sex == "female") + settings.ppt_examiner * (examiner == EXAMINERS[1])
+    general += _offset(settings.ppt_centre, one.centre)
     ppt: dict[tuple[str, str], float] = {}
     for site, offset in settings.ppt_site.items():
         here = general + offset + settings.ppt_site_sd * rng.standard_normal()
         ppt |= {(site, side): here + settings.ppt_side_sd * rng.standard_normal() for side in "LR"}
     cold = settings.cpt_mean + settings.cpt_sd * rng.standard_normal() + settings.cpt_lbp * one.patient
+    cold += _offset(settings.cpt_centre, one.centre)
     cpt = {("hand", side): min(cold + rng.standard_normal(), 30.0) for side in "LR"}
     start = float(np.clip(settings.start_mean + settings.start_sd * rng.standard_normal(), *settings.start_range))
     rise = settings.rise_mean + settings.rise_sd * rng.standard_normal() + settings.rise_lbp * one.patient
@@ -111,6 +116,20 @@ def sensitivity(visit: Visit, settings: SensorySettings) -> Sensitivity:
         heat=settings.heat_mean,
         relief=float(np.clip(relief + settings.relief_lbp * one.patient, -25, 40)),
     )
+
+
+def _offset(offsets: tuple[float, float], centre: str) -> float:
+    return offsets[CENTRES.index(centre)] if centre else 0.0
+
+
+def centre_truth(settings: SensorySettings) -> list[dict[str, object]]:
+    """Return what each centre adds to the markers; a difference of two thresholds stays as it is."""
+    shifted = {"cpt": settings.cpt_centre, **dict.fromkeys(("ppt", "ppt_local", "ppt_remote"), settings.ppt_centre)}
+    return [
+        {"centre": centre, "marker": marker, "offset": offsets[place]}
+        for place, centre in enumerate(CENTRES)
+        for marker, offsets in shifted.items()
+    ]
 
 
 def sensory_truth(visit: Visit, settings: SensorySettings) -> list[TruthRow]:

@@ -42,6 +42,7 @@ PLACEMENT = {
     "joint.",
     "reflex": "Surface electrodes over the short head of the right biceps femoris, 4 cm apart along the fibres.",
 }
+CONTINUOUS = ("motormap", "reflex")
 INSTRUCTIONS = {
     "motormap": "Sit upright and lean forward a little, so that the back muscles contract lightly.",
     "plasticity": "Sit still and keep your right hand relaxed.",
@@ -129,7 +130,7 @@ def emg_metadata(task: str, signal: Array, *, settings: EmgSettings) -> dict[str
         "EMGGround": "right iliac crest",
         "SamplingFrequency": settings.sfreq,
         "PowerLineFrequency": settings.hum_hz,
-        "RecordingType": "continuous" if task == "motormap" else "discontinuous",
+        "RecordingType": "continuous" if task in CONTINUOUS else "discontinuous",
         "RecordingDuration": signal.shape[1] / settings.sfreq,
         "SoftwareFilters": "n/a",
         "HardwareFilters": "n/a",
@@ -171,7 +172,7 @@ def write_electrodes(folder: Path, visit: Visit, *, task: str, muscles: tuple[st
     start = f"{visit.prefix}_task-{task}"
     write_tsv(folder / f"{start}_electrodes.tsv", pd.DataFrame(rows))
     origin = "spinous process of L5" if task == "motormap" else "belly of the muscle"
-    description = f"x to the right and y upwards (map) or towards the elbow (hand), in cm from the {origin}."
+    description = f"x to the right and y upwards (back) or towards the trunk (limb), in cm from the {origin}."
     write_json(
         folder / f"{visit.prefix}_space-{task}_coordsystem.json",
         {
@@ -298,6 +299,9 @@ def positions_table(pulses: Pulses, task: str, *, navigated: bool) -> pd.DataFra
 
     places = on_head(pulses.site_xy_mm) if navigated else pulses.site_xy_mm
     axes = {f"position_{axis}": column.round(3) for axis, column in zip("xyz", places.T, strict=False)}
+    if navigated:
+        for name, vectors in zip(("normal", "direction"), coil_axes(places), strict=True):
+            axes |= {f"position_{name}_{axis}": column.round(4) for axis, column in zip("xyz", vectors.T, strict=True)}
     label = {"position_label": "C3"} if task == "plasticity" else {}
     return pd.DataFrame({"nibs_position_id": position_names(pulses), "nibs_element_id": "coil1", **label, **axes})
 
@@ -309,6 +313,15 @@ def on_head(grid_mm: Array) -> Array:
     share = np.divide(np.sin(angle) * HEAD_RADIUS_MM, along, out=np.ones_like(along), where=along > 0)
     height = HEAD_RADIUS_MM * np.cos(angle)
     return np.column_stack([grid_mm * share[:, None], height]) + HEAD_CENTRE_MM
+
+
+def coil_axes(places: Array) -> tuple[Array, Array]:
+    """Return the normals (n, 3) of a coil flat on the head, into it, and its directions, 45 degrees to the midline."""
+    normal = np.asarray(HEAD_CENTRE_MM) - places
+    normal /= np.linalg.norm(normal, axis=1, keepdims=True)
+    across = np.cross(normal, np.sqrt(0.5) * np.array([1.0, 1.0, 0.0]))
+    direction = np.cross(across, normal)
+    return normal, direction / np.linalg.norm(direction, axis=1, keepdims=True)
 
 
 GRID_FRAME = {

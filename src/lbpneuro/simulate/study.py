@@ -7,10 +7,11 @@ from pathlib import Path
 
 from lbpneuro.simulate.anatomy import AnatomySettings
 from lbpneuro.simulate.bold import BoldSettings
-from lbpneuro.simulate.emg import HAND, TRUNK, EmgSettings
+from lbpneuro.simulate.emg import HAND, LEG, TRUNK, EmgSettings
 from lbpneuro.simulate.excitability import ExcitabilitySettings
 from lbpneuro.simulate.pet import PetSettings
 from lbpneuro.simulate.rating import RatingSettings
+from lbpneuro.simulate.reflex import ReflexSettings
 from lbpneuro.simulate.sensory import SensorySettings
 from lbpneuro.simulate.stimulation import MapSettings, PlasticitySettings
 
@@ -32,8 +33,10 @@ class Study:
     plasticity: PlasticitySettings = field(default_factory=PlasticitySettings)
     trunk: EmgSettings = TRUNK
     hand: EmgSettings = HAND
+    leg: EmgSettings = LEG
     sensory: SensorySettings = field(default_factory=SensorySettings)
     excitability: ExcitabilitySettings | None = None
+    reflex: ReflexSettings | None = None
     pet: PetSettings | None = None
     structural: tuple[str, ...] = ()
     navigated: bool = False

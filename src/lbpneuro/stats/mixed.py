@@ -78,14 +78,17 @@ class Mixed:
         return {**found, "note": self.note or None}
 
 
-def fit_mixed(values: Array, *, arms: Array, covariates: Array, level: float) -> Mixed | str:
+def fit_mixed(values: Array, *, arms: Array, covariates: Array, level: float, free: bool = False) -> Mixed | str:
     """Return the mixed model of the follow-ups, or in words why there is none.
 
     ``y_ij = time_j + arm_i time_j + baseline_i time_j + covariates_i + u_i + e_ij`` by restricted maximum likelihood
-    (statsmodels MixedLM), with errors that allow the follow-ups to vary differently (`robust_covariance`). People with
-    a baseline, all covariates and one follow-up or more are in it; what is missing of their follow-ups is taken as
-    missing at random given what is in the model. Intervals take Student's t with the people less the parameters
-    between people as degrees of freedom.
+    (statsmodels MixedLM), with errors that hold where the covariance of the model does not (`robust_covariance`). With
+    ``free`` (MMRM) ``u_ij`` differs between follow-ups with any covariance G; with the variance s^2 of ``e_ij`` that of
+    the follow-ups is ``G + s^2 I``, which may be any covariance. G and s^2 are not told apart, nor need they be.
+
+    People with a baseline, all covariates and one follow-up or more are in it; what is missing of their follow-ups is
+    taken as missing at random given what is in the model. Intervals take Student's t with the people less the
+    parameters between people as degrees of freedom.
 
     Parameters
     ----------
@@ -96,6 +99,8 @@ def fit_mixed(values: Array, *, arms: Array, covariates: Array, level: float) ->
     covariates : (n_person, n_covariate)
     level
         Of the intervals.
+    free
+        Whether the covariance of the follow-ups is free; else it is that of a random intercept.
     """
     follow = values[:, 1:]
     complete = np.isfinite(values[:, 0]) & np.isfinite(covariates).all(axis=1)
@@ -112,7 +117,7 @@ def fit_mixed(values: Array, *, arms: Array, covariates: Array, level: float) ->
     scale = float(y.std(ddof=1))
     if not scale > 0:
         return "all values are the same; the model was not fitted"
-    fit, note = _fit(y / scale, design, person)
+    fit, note = _fit(y / scale, design, person, time, free=free)
     if fit is None:
         return note
     effects, covariance = fit
@@ -146,52 +151,53 @@ def _unit(column: Array) -> Array:
     return np.asarray((column - column.mean()) / (spread if spread > 0 else 1.0))
 
 
-def _fit(y: Array, design: Array, person: NDArray[np.int64]) -> tuple[tuple[Array, Array] | None, str]:
+def _fit(
+    y: Array, design: Array, person: NDArray[np.int64], time: NDArray[np.int64], *, free: bool
+) -> tuple[tuple[Array, Array] | None, str]:
     """Return (coefficients, covariance) and what to know of them, or None and why there are none."""
     import statsmodels.api as sm
     from statsmodels.tools.sm_exceptions import ConvergenceWarning
 
+    at = np.eye(time.max() + 1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # judged below, by what came of it
         warnings.filterwarnings("ignore", "Random effects covariance is singular", UserWarning)
         warnings.simplefilter("ignore", RuntimeWarning)
         try:
-            fit = sm.MixedLM(y, design, groups=person).fit(reml=True, method=list(OPTIMISERS))
+            model = sm.MixedLM(y, design, groups=person, exog_re=at[time] if free else None)
+            fit = model.fit(reml=True, method=list(OPTIMISERS))
         except np.linalg.LinAlgError as error:
             return None, f"the mixed model did not converge: {error}"
-    within, between = float(fit.scale), float(np.squeeze(np.asarray(fit.cov_re)))
-    alike = between < 1e-6 * within
-    if not (fit.converged or alike) or not np.isfinite([within, between]).all():
+    within, between = float(fit.scale), np.asarray(fit.cov_re, dtype=np.float64)
+    alike = not free and between[0, 0] < 1e-6 * within
+    if not (fit.converged or alike) or not (np.isfinite(within) and np.isfinite(between).all()):
         return None, f"the mixed model did not converge by {', '.join(OPTIMISERS)}"
     coefficients = np.asarray(fit.fe_params, dtype=np.float64)
-    covariance = robust_covariance(y - design @ coefficients, design, person, within=within, between=max(between, 0.0))
+    variance = within * at + (between if free else np.full_like(at, max(between[0, 0], 0.0)))
+    covariance = robust_covariance(y - design @ coefficients, design, person, time, variance=variance)
     return (coefficients, covariance), BOUNDARY if alike else ""
 
 
 def robust_covariance(
-    residuals: Array, design: Array, person: NDArray[np.int64], *, within: float, between: float
+    residuals: Array, design: Array, person: NDArray[np.int64], time: NDArray[np.int64], *, variance: Array
 ) -> Array:
-    """Return the covariance of the coefficients that holds where the variances of the follow-ups differ.
+    """Return the covariance of the coefficients that holds where that of the follow-ups is another than the model's.
 
-    ``B (sum_i X_i' V_i^-1 A_i r_i r_i' A_i' V_i^-1 X_i) B`` with ``V_i = within I + between 11'``,
-    ``B = (sum_i X_i' V_i^-1 X_i)^-1`` and ``A_i = (I - X_i B X_i' V_i^-1)^-1``: what HC3 is for people with one value
+    ``B (sum_i X_i' V_i^-1 A_i r_i r_i' A_i' V_i^-1 X_i) B`` with ``B = (sum_i X_i' V_i^-1 X_i)^-1`` and
+    ``A_i = (I - X_i B X_i' V_i^-1)^-1``: what HC3 is for people with one value
     (Mancl & DeRouen 2001, 10.1111/j.0006-341X.2001.00126.x).
 
     Parameters
     ----------
     residuals : (n_value,)
     design : (n_value, n_column)
-    person : (n_value,)
-        Whose value it is.
-    within, between
-        Variances of the model.
+    person, time : (n_value,)
+        Whose value it is, and at which follow-up.
+    variance : (n_follow, n_follow)
+        Of the follow-ups in the model; V_i are the rows and columns of those that a person has.
     """
     of_person = [np.flatnonzero(person == who) for who in np.unique(person)]
-    weighted = []
-    for rows in of_person:
-        # inverse of within I + between 11'
-        inverse = (np.eye(len(rows)) - between / (within + len(rows) * between)) / within
-        weighted.append(inverse @ design[rows])
+    weighted = [np.linalg.solve(variance[np.ix_(time[rows], time[rows])], design[rows]) for rows in of_person]
     bread = np.linalg.inv(sum(design[rows].T @ part for rows, part in zip(of_person, weighted, strict=True)))
     scores = []
     for rows, part in zip(of_person, weighted, strict=True):

@@ -25,7 +25,11 @@ COLUMNS = {
     "icc_low": "Lower limit of its 95 % interval.",
     "icc_high": "Upper limit of its 95 % interval.",
     "sem": "Standard error of measurement (agreement), in the unit of the marker.",
+    "sem_low": "Lower limit of its 95 % interval.",
+    "sem_high": "Upper limit of its 95 % interval.",
     "mdc95": "Smallest detectable change of one person: 1.96 sqrt(2) SEM.",
+    "mdc95_low": "Lower limit of its 95 % interval.",
+    "mdc95_high": "Upper limit of its 95 % interval.",
     "n_beyond": "People whose change exceeds it.",
 }
 CHANGE_COLUMNS = {
@@ -97,7 +101,11 @@ def _compared(both: pd.DataFrame, level: dict[str, Any]) -> tuple[dict[str, Any]
         "icc_low": icc.ci_low,
         "icc_high": icc.ci_high,
         "sem": error.sem,
+        "sem_low": error.sem_low,
+        "sem_high": error.sem_high,
         "mdc95": error.mdc95,
+        "mdc95_low": error.mdc95_interval[0],
+        "mdc95_high": error.mdc95_interval[1],
         "n_beyond": int(beyond.sum()),
     }
     people = both.reset_index()[["participant_id"]].assign(

@@ -54,6 +54,7 @@ ESTIMATORS: dict[str, str] = {
     "ancova_tobit": "The same by maximum likelihood where values lie beyond a limit.",
     "mixed": "Difference at one follow-up from the mixed model of all follow-ups: time x arm, baseline x time, "
     "covariates, a random intercept per person, REML; missing follow-ups at random given what was seen.",
+    "mmrm": "The same with a free (unstructured) covariance of the follow-ups in the place of the random intercept.",
     "mixed_average": "Mean of these differences over the follow-ups.",
     "time_by_arm": "Test that the difference is the same at all follow-ups (Wald chi-squared in value).",
     "d": "Cohen's d at follow-up.",
@@ -166,7 +167,7 @@ def favours(estimator: str, found: Mapping[str, Any], *, better: str) -> str | N
 
 def _comparisons(values: Values, outcome: Outcome, design: Design, rules: Rules, people: Sequence[Row]) -> list[Row]:
     rows = []
-    mixed = _mixed(values, design)
+    mixed, free = _mixed(values, design), _mixed(values, design, free=True)
     for arm in design.treated:
         over_time = Contrast(
             outcome=outcome,
@@ -180,7 +181,8 @@ def _comparisons(values: Values, outcome: Outcome, design: Design, rules: Rules,
         for place, session in enumerate(design.sessions[1:], start=1):
             contrast = replace(over_time, session=session)
             rows += _adjusted(values, place, contrast, design)
-            rows.append(_of_mixed(contrast, mixed, design.treated.index(arm), place - 1))
+            for name, model in (("mixed", mixed), ("mmrm", free)):
+                rows.append(_of_mixed(name, contrast, model, design.treated.index(arm), place - 1))
             rows += _standardised(values, place, contrast, design)
             rows += _shares(contrast, people, level=design.how.level)
         rows += _over_time(over_time, mixed, design.treated.index(arm))
@@ -276,7 +278,7 @@ def _tobit(low: Array, high: Array, x: Array, weights: Array, *, level: float) -
     return {"value": value, "se": se, "ci_low": ci_low, "ci_high": ci_high, "p": p, "df": fit.df, "note": note}
 
 
-def _mixed(values: Values, design: Design) -> Mixed | str:
+def _mixed(values: Values, design: Design, *, free: bool = False) -> Mixed | str:
     """Return the mixed model of all follow-ups, or why there is none."""
     if len(design.sessions) < 3:
         return "one follow-up: the mixed model is the adjusted difference"
@@ -285,16 +287,16 @@ def _mixed(values: Values, design: Design) -> Mixed | str:
     arms = np.array([design.arms == arm for arm in design.treated], dtype=np.float64).T
     covariates = design.covariates.reindex(design.arms.index).to_numpy(dtype=np.float64)
     return fit_mixed(
-        values.value, arms=np.asarray(arms, dtype=np.float64), covariates=covariates, level=design.how.level
+        values.value, arms=np.asarray(arms, dtype=np.float64), covariates=covariates, level=design.how.level, free=free
     )
 
 
-def _of_mixed(contrast: Contrast, mixed: Mixed | str, arm: int, follow: int) -> Row:
+def _of_mixed(name: str, contrast: Contrast, mixed: Mixed | str, arm: int, follow: int) -> Row:
     unit = contrast.outcome.unit
     if isinstance(mixed, str):
-        return contrast.row("mixed", {"note": mixed}, n=(np.nan, np.nan), unit=unit)
+        return contrast.row(name, {"note": mixed}, n=(np.nan, np.nan), unit=unit)
     n = mixed.people(contrast.first, contrast.second)
-    return contrast.row("mixed", mixed.at(arm, follow), n=n, unit=unit)
+    return contrast.row(name, mixed.at(arm, follow), n=n, unit=unit)
 
 
 def _over_time(contrast: Contrast, mixed: Mixed | str, arm: int) -> list[Row]:

@@ -49,6 +49,7 @@ def measure(files: Sequence[Path], config: Config, *, average: Path) -> tuple[An
     stimulation = nibs.read_stimulation(files, events=events_path)
     pulses = emg.read_pulses(events_path, duration=recording.duration, draft=stimulation.draft)
     pulses = nibs.describe_pulses(pulses, stimulation, origin=events_path)
+    pulses = meps.with_coil(pulses, config["mep"]["coil"])
     settings = meps.mep_settings(channels, recording, config=config)
     intervals = emg.pair_intervals(pulses, origin=events_path)
     longest = float(intervals.max(initial=0.0))
@@ -65,6 +66,7 @@ def measure(files: Sequence[Path], config: Config, *, average: Path) -> tuple[An
     facts = {
         **meps.recording_sidecar(recording, config),
         **stimulation.facts(),
+        **meps.coil_facts(pulses),
         **meps.protocol(recording, [each for each in files if entities(each).get("suffix") == "nibs"]),
         "BackgroundCrossCorrelation": meps.background_crosstalk(responses, channels, settings=settings),
         "ResponseSpan_ms": meps.response_spans(responses, channels),

@@ -13,10 +13,12 @@ from lbpneuro.steps.command import parser, start_log
 def main(argv: Sequence[str]) -> int:
     """Join the rows of the families, in registry order, and write them with their dictionary.
 
-    A family whose job did not finish is not among the inputs; its rows say so.
+    A family whose job did not finish is not among the inputs; its rows say so. So do those of a family without data.
     """
     start_log()
-    options = parser(__doc__ or "").parse_args(argv)
+    arguments = parser(__doc__ or "")
+    arguments.add_argument("--without", nargs="*", default=[], help="families that the dataset has no file of")
+    options = arguments.parse_args(argv)
     table = participant_table(
         options.files,
         MARKERS,
@@ -24,6 +26,7 @@ def main(argv: Sequence[str]) -> int:
         config=read_json(options.config),
         participant=options.participant,
         session=options.session,
+        without=options.without,
     )
     write_tsv(options.out, table)
     write_json(options.out.with_suffix(".json"), long_dictionary(MARKERS, INDEX_COLUMNS))

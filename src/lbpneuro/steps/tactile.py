@@ -18,6 +18,6 @@ def main(argv: Sequence[str]) -> int:
 
 def measure(files: list[Path], config: Config, _out: OutputFolder) -> Measured:
     """Return the tests of the session."""
-    tests, problems = read_tactile(files, config["tactile"], seed=config["run"]["random_seed"])
+    tests, problems = read_tactile(files, config["tactile"])
     facts = {"Errors": problems} if problems else {}
     return Measured(data=tests, method=METHOD, method_of=methods(tests), sidecar=facts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lbpneuro.report.canvas import Drawing
+from lbpneuro.report.figures.agreement import plot_agreement
 from lbpneuro.report.figures.change import plot_change_nuclei, plot_change_overlay, plot_gray_matter_changes
 from lbpneuro.report.figures.connections import plot_connections, plot_networks
 from lbpneuro.report.figures.dynamic import plot_group_states, plot_states
@@ -73,5 +74,6 @@ GROUP_FIGURES: dict[str, Callable[[Study], Drawing]] = {
     "group_states": plot_group_states,
     "trial_forest": lambda study: plot_trial_forest(study.trial),
     "trial_course": lambda study: plot_trial_course(study.trial),
+    "agreement": lambda study: plot_agreement(study.agreement),
     "motion_coupling": lambda study: plot_motion_coupling(study.coupling),
 }

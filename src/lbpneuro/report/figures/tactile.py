@@ -30,7 +30,7 @@ ELLIPSE = 2.4477
 def _tests(visit: Visit) -> Tactile:
     """The tests of a session, read from the trial tables that the step read."""
     tables = visit.all(FAMILY, suffix="beh", ext=".tsv")
-    return read_tactile(tables, visit.config[FAMILY], seed=visit.config["run"]["random_seed"])[0]
+    return read_tactile(tables, visit.config[FAMILY])[0]
 
 
 def plot_two_point(visit: Visit) -> Drawing:
