@@ -66,6 +66,7 @@ LEFT_OUT = ("brainstem", "ventricle4", "hippocampus_anterior", "mpfc_acc", "whol
 FIELD_MM, SMOOTH_MM = 4.0, 5.0
 POSE_MM, POSE_DEG, NOISE_SHARE = 3.0, 3.0, 0.01
 MASK_LEVEL = "draft"
+VARIANTS = ("turned", "larger voxels", "mirrored")
 WITHIN: dict[str, Sequence[Round]] = {"fine": ROUNDS, "coarse": COARSE_ROUNDS, "no": ()}
 Volumes = dict[str, list[float]]
 
@@ -184,6 +185,11 @@ def volumes(anatomy: Anatomy, weights: dict[tuple[str, ...], NativeRegion]) -> V
     return found
 
 
+def totals(anatomy: Anatomy) -> dict[str, float]:
+    """Return the volume (mL) of the brain mask and of the gray matter."""
+    return {"tiv": anatomy.quality["brain_ml"], "gm_total": anatomy.quality["GM_ml"]}
+
+
 def native(anatomy: Anatomy) -> tuple[ImageGrid, dict[tuple[str, ...], NativeRegion]]:
     grid = ImageGrid(affine=grid_affine(anatomy.t1w), shape=anatomy.t1w.shape)
     return grid, native_regions(label_regions(), anatomy.from_template, grid=grid)
@@ -279,7 +285,7 @@ def study(
     with ants_session():
         anatomy, seconds = processed(first, level_name)
         grid, weights = native(anatomy)
-        before = volumes(anatomy, weights)
+        before, whole = volumes(anatomy, weights), totals(anatomy)
         start = as_session(first, anatomy.mask)
         yield {**about_head, "level": level_name, "scan": "first", "volumes": before, "cpu_s": seconds}
         for scan in scans:
@@ -290,6 +296,7 @@ def study(
                 entry |= {
                     "volumes": after,
                     "before": before,
+                    "totals": {"before": whole, "after": totals(now)},
                     "truth": true_changes(scan, grid, weights, anatomy.tissues["GM"].numpy()),
                 }
                 if rounds:
@@ -319,7 +326,7 @@ def add(out: Path, entry: dict[str, Any]) -> None:
     print(entry["head"], entry["level"], entry.get("loss"), f"{entry['cpu_s']:.0f} s", flush=True)
 
 
-def variants(path: Path, folder: Path) -> Iterator[tuple[str, Path]]:
+def variants(path: Path, folder: Path, *, names: Sequence[str] = VARIANTS) -> Iterator[tuple[str, Path]]:
     """Write one image with its axes in another order and direction, on larger voxels, and mirrored."""
     import nibabel as nib
     import nibabel.processing
@@ -339,6 +346,8 @@ def variants(path: Path, folder: Path) -> Iterator[tuple[str, Path]]:
         ("larger voxels", np.maximum(coarse.get_fdata(dtype=np.float32), 0), coarse.affine),
         ("mirrored", values[::-1].copy(), mirror @ affine @ reversal(values.shape[0])),
     ):
+        if name not in names:
+            continue
         out = folder / f"{name.replace(' ', '-')}_T1w.nii.gz"
         write_nifti(out, plain(array, matrix))
         yield name, out
@@ -351,9 +360,11 @@ def reversal(size: int) -> np.ndarray:
     return matrix
 
 
-def invariances(path: Path, level_name: str, *, facts: dict[str, Any], folder: Path) -> Iterator[dict]:
+def invariances(
+    path: Path, level_name: str, *, names: Sequence[str], facts: dict[str, Any], folder: Path
+) -> Iterator[dict]:
     """Process an image and its variants; yield the volumes of each (mL), left and right exchanged if mirrored."""
-    for name, image in (("first", path), *variants(path, folder)):
+    for name, image in (("first", path), *variants(path, folder, names=names)):
         with ants_session():
             anatomy, seconds = processed(Scanned(path=image, loss=0.0, scan=name), level_name)
             found = volumes(anatomy, native(anatomy)[1])
@@ -362,7 +373,7 @@ def invariances(path: Path, level_name: str, *, facts: dict[str, Any], folder: P
             for where, values in found.items():
                 roi, _, hemi = where.rpartition("_")
                 swapped[f"{roi}_{sides.get(hemi, hemi)}"] = values
-            swapped["tiv_n/a"] = [anatomy.quality["brain_ml"]] * 2
+            swapped |= {name: [number] * 2 for name, number in totals(anatomy).items()}
         yield {**facts, "level": level_name, "variant": name, "volumes": swapped, "cpu_s": seconds}
 
 
@@ -385,7 +396,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=5)
     parser.add_argument("--mm", type=float, default=1.0, help="voxels of the simulated heads (1)")
     parser.add_argument("--within", choices=WITHIN, default="fine", help="grid of the registration within persons")
-    parser.add_argument("--variants", action="store_true", help="turned, resampled and mirrored images, not changes")
+    parser.add_argument(
+        "--variants", nargs="*", choices=VARIANTS, help="turned, resampled and mirrored images, not changes (all)"
+    )
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "atrophy-heads.json")
     parser.add_argument("--page", action="store_true")
     given = parser.parse_args()
@@ -394,10 +407,11 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        if given.variants:
+        if given.variants is not None:
             for name in given.real:
-                path = next(SHARED.glob(REAL[name]))
-                for entry in invariances(path, given.level, facts={"head": name, "kind": "real"}, folder=folder):
+                path, facts = next(SHARED.glob(REAL[name])), {"head": name, "kind": "real"}
+                names = given.variants or VARIANTS
+                for entry in invariances(path, given.level, names=names, facts=facts, folder=folder):
                     add(given.out, entry)
             return
         for number in given.simulated:

@@ -11,9 +11,11 @@ import numpy as np
 
 PLANTED = ("dlpfc_L", "thalamus_R")
 DEEP = ("thalamus", "accumbens", "caudate", "putamen", "pallidum", "hippocampus", "amygdala")
+TOTALS = ("tiv", "gm_total")
 INTACT_BELOW = 0.5
 N_CORES = 2
-START, END = "<!-- recovery: written by python -m benchmarks.atrophy --page -->", "<!-- /recovery -->"
+Z_95 = 1.96
+BLOCKS = ("recovery", "rescan", "variants")
 Entry = dict[str, Any]
 Key = tuple[str, str, str]
 
@@ -27,8 +29,7 @@ def changes(entry: Entry, way: str) -> dict[str, tuple[float, float]]:
             found[name] = (200 * true[0] / (200 + true[0]), now)
             continue
         column = 0 if way == "label" else 1
-        before, after = entry["before"][name][column], entry["volumes"][name][column]
-        found[name] = (true[column], 100 * (after / before - 1))
+        found[name] = (true[column], change(*(entry[at][name][column] for at in ("before", "volumes"))))
     return found
 
 
@@ -63,12 +64,21 @@ def summary(entries: list[Entry]) -> dict[str, Any]:
         row["intact, mean"] = float(np.mean(intact)) if intact else None
         row["intact, median of |x|"] = float(np.median(np.abs(intact))) if intact else None
         row["rescan, median of |x|"] = float(np.median([abs(now) for _, now in again])) if again else None
-        row["rescan_cv"] = {
-            roi: float(np.sqrt(np.mean(np.square(values)) / 2) / 100) for roi, values in by_roi(again).items()
-        }
+        row["rescan_cv"] = {roi: cv(values) / 100 for roi, values in by_roi(again).items()}
+        if "within" in way:
+            row["covered"] = covered([entry for entry, _ in group])
         row["cpu_s"] = float(np.median([e["within_cpu_s" if "within" in way else "cpu_s"] for e, _ in group]))
         found[f"{kind}; {way}; {measure}"] = row
     return found
+
+
+def covered(entries: list[Entry]) -> float:
+    """Return the share of the changes within persons whose 95 % interval holds the true change."""
+    held = []
+    for entry in entries:
+        found = changes(entry, "within")
+        held += [abs(now - true) <= Z_95 * entry["within"][name][1] for name, (true, now) in found.items()]
+    return float(np.mean(held))
 
 
 def by_roi(pairs: list[tuple[str, float]]) -> dict[str, list[float]]:
@@ -111,10 +121,11 @@ def table(found: dict[str, Any]) -> list[str]:
         "thalamus found",
         "intact",
         "rescan",
+        "in the interval",
         "CPU s",
         "images per hour",
     )
-    lines = [head, ("---",) * len(head)]
+    lines = []
     for name, row in found.items():
         kind, way, measure = name.split("; ")
         lines.append(
@@ -127,11 +138,17 @@ def table(found: dict[str, Any]) -> list[str]:
                 share(row["recovered thalamus_R"]) if measure == "label" else "",
                 percent(row["intact, median of |x|"]),
                 percent(row["rescan, median of |x|"]),
+                f"{row['covered']:.0%}" if "covered" in row else "",
                 f"{row['cpu_s']:.0f}",
                 f"{images_per_hour(row['cpu_s']):.0f}",
             )
         )
-    return [f"| {' | '.join(line)} |" for line in lines]
+    return markdown([head, *lines])
+
+
+def markdown(lines: list[tuple[str, ...]]) -> list[str]:
+    """Return a table whose first line is its head."""
+    return [f"| {' | '.join(line)} |" for line in (lines[0], ("---",) * len(lines[0]), *lines[1:])]
 
 
 def figure(found: dict[str, Any], path: Path) -> None:
@@ -176,17 +193,86 @@ def figure(found: dict[str, Any], path: Path) -> None:
     plt.close(canvas)
 
 
+def rescan_table(entries: list[Entry]) -> list[str]:
+    """Return the coefficients of variation (%) between two scans in which nothing was planted, one by one."""
+    groups = defaultdict(list)
+    for entry in entries:
+        if entry.get("loss") == 0 and "totals" in entry:
+            groups[entry["kind"], entry["level"]].append(entry)
+    lines = []
+    for (kind, level), group in groups.items():
+        pairs = [(name, found) for one in group for name, found in measured_changes(one["before"], one["volumes"])]
+        whole = {
+            name: [change(*(e["totals"][at][name] for at in ("before", "after"))) for e in group] for name in TOTALS
+        }
+        cells = [cv(whole[name]) for name in TOTALS]
+        cells += [cv([found for name, found in pairs if is_deep(name) is deep]) for deep in (False, True)]
+        by_region = {roi: cv(values) for roi, values in by_roi(pairs).items()}
+        worst = max(by_region, key=lambda roi: by_region[roi])
+        heads = len({entry["head"] for entry in group})
+        lines.append((kind, level, str(heads), *(f"{cell:.2f}" for cell in cells), f"{worst} {by_region[worst]:.1f}"))
+    head = ("heads", "level", "n", "TIV", "gray matter", "cortical regions", "nuclei", "largest region")
+    return markdown([head, *lines])
+
+
+def variants_table(entries: list[Entry]) -> list[str]:
+    """Return how far the volumes of one image in another form are from those of the image (%)."""
+    first = {(e["head"], e["level"]): e["volumes"] for e in entries if e.get("variant") == "first"}
+    lines = []
+    for entry in entries:
+        if entry.get("variant", "first") == "first":
+            continue
+        start = first[entry["head"], entry["level"]]
+        whole = [change(start[name][0], entry["volumes"][name][0]) for name in TOTALS]
+        pairs = measured_changes(start, entry["volumes"])
+        parts = [np.abs([found for name, found in pairs if is_deep(name) is deep]) for deep in (False, True)]
+        cells = [f"{value:+.1f}" for value in whole] + [f"{np.median(part):.1f}, {part.max():.1f}" for part in parts]
+        lines.append((entry["head"], entry["level"], entry["variant"], *cells))
+    head = ("image", "level", "variant", "TIV", "gray matter", "cortical regions: median, largest", "nuclei")
+    return markdown([head, *lines])
+
+
+def measured_changes(before: dict[str, list[float]], after: dict[str, list[float]]) -> list[tuple[str, float]]:
+    """Return the change (%) of every region as it is measured: nuclei as labels, cortex as gray matter in its label."""
+    names = [name for name in before if name not in TOTALS]
+    return [(name, change(*(each[name][0 if is_deep(name) else 1] for each in (before, after)))) for name in names]
+
+
+def change(before: float, after: float) -> float:
+    """Return a change in percent."""
+    return 100 * (after / before - 1)
+
+
+def cv(changes: list[float]) -> float:
+    """Return the coefficient of variation (%) of a scan by changes (%) between pairs of scans."""
+    return float(np.sqrt(np.mean(np.square(changes)) / 2))
+
+
+def is_deep(name: str) -> bool:
+    """Return whether a region is a nucleus."""
+    return name.rpartition("_")[0] in DEEP
+
+
 def write(results: Path, *, root: Path) -> None:
-    """Write benchmarks/results/atrophy.json, the figure, and the table of docs/anatomy.md."""
-    found = summary(json.loads(results.read_text()))
+    """Write benchmarks/results/atrophy.json, the figure, and the tables of docs/anatomy.md."""
+    entries = json.loads(results.read_text())
+    found = summary(entries)
     tidy = json.dumps(rounded(found), indent=1, sort_keys=True)
     (root / "benchmarks" / "results" / "atrophy.json").write_text(tidy + "\n")
     figure(found, root / "docs" / "images" / "atrophy.svg")
     page = root / "docs" / "anatomy.md"
     text = page.read_text()
-    before, _, rest = text.partition(START)
-    _, _, after = rest.partition(END)
-    page.write_text("\n".join([before + START, "", *table(found), "", END]) + after)
+    for name, lines in zip(BLOCKS, (table(found), rescan_table(entries), variants_table(entries)), strict=True):
+        start, end = marks(name)
+        before, _, rest = text.partition(start)
+        _, _, after = rest.partition(end)
+        text = "\n".join([before + start, "", *lines, "", end]) + after
+    page.write_text(text)
+
+
+def marks(name: str) -> tuple[str, str]:
+    """Return what stands before and after a table in the page."""
+    return f"<!-- {name}: written by python -m benchmarks.atrophy --page -->", f"<!-- /{name} -->"
 
 
 def rounded(value: Any) -> Any:

@@ -35,6 +35,7 @@ def test_recovery_by_hand():
     within = found["simulated; within, 1.5 mm; label"]
     assert within["recovered thalamus_R"][0] == pytest.approx(1)
     assert within["cpu_s"] == 20
+    assert within["covered"] == pytest.approx(2 / 3)  # S1 did not change, but -10.5 was found
     assert "thalamus" not in found["simulated; draft; gm"]["rescan_cv"]
 
 
@@ -42,17 +43,34 @@ def test_the_page_and_the_figure_are_written(tmp_path):
     (tmp_path / "docs" / "images").mkdir(parents=True)
     (tmp_path / "benchmarks" / "results").mkdir(parents=True)
     page = tmp_path / "docs" / "anatomy.md"
-    page.write_text(f"# A\n\n{atrophy_page.START}\nold\n{atrophy_page.END}\n\n## B\n")
+    old = "\n\n".join("{}\nold\n{}".format(*atrophy_page.marks(name)) for name in atrophy_page.BLOCKS)
+    page.write_text(f"# A\n\n{old}\n\n## B\n")
     results = tmp_path / "heads.json"
     results.write_text(json.dumps([entry(10.0, 0.91), entry(0.0, 1.02)]))
     atrophy_page.write(results, root=tmp_path)
     text = page.read_text()
     assert "old" not in text
-    assert "| simulated | draft | label | 1 (2) | 90% | 90% | 0.0 | 2.0 | 40 | 180 |" in text
+    assert "| simulated | draft | label | 1 (2) | 90% | 90% | 0.0 | 2.0 |  | 40 | 180 |" in text
     assert text.endswith("## B\n")
     assert "SD" not in text
     assert (tmp_path / "docs" / "images" / "atrophy.svg").stat().st_size > 1000
     assert json.loads((tmp_path / "benchmarks" / "results" / "atrophy.json").read_text())
+
+
+def test_rescans_and_variants_by_hand():
+    """Two scans 2 % apart have a coefficient of variation of 1.41 %; nuclei are labels, cortex the tissue in them."""
+    again = entry(0.0, 1.02) | {"totals": {"before": {"tiv": 1500.0, "gm_total": 700.0}}}
+    again["totals"]["after"] = {"tiv": 1503.0, "gm_total": 693.0}
+    again["volumes"]["dlpfc_L"], again["volumes"]["thalamus_R"] = [99.0, 5.0], [8.16, 99.0]
+    assert atrophy_page.rescan_table([again])[2:] == [
+        "| simulated | draft | 1 | 0.14 | 0.71 | 0.00 | 1.41 | thalamus 1.4 |",
+    ]
+    whole = {"tiv": [1500.0] * 2, "gm_total": [700.0] * 2}
+    first = {"head": "a", "level": "draft", "variant": "first", "volumes": BEFORE | whole}
+    moved = BEFORE | {"s1_L": [9.0, 4.2], "thalamus_R": [7.84, 1.0], "tiv": [1515.0] * 2, "gm_total": [700.0] * 2}
+    assert atrophy_page.variants_table([first, first | {"variant": "mirrored", "volumes": moved}])[2:] == [
+        "| a | draft | mirrored | +1.0 | +0.0 | 2.5, 5.0 | 2.0, 2.0 |",
+    ]
 
 
 def test_the_planted_field_has_the_wanted_jacobian_over_the_label():

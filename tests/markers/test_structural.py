@@ -86,7 +86,14 @@ def test_counts_and_errors():
     )
     volumes, ratios, density = (function(data) for function in VOLUMES)
     assert volumes["dlpfc", "L"].n == 100
-    for roi, kind in (("dlpfc", "cortex"), ("dlpfc_sem", "sphere"), ("thalamus", "nucleus"), ("amygdala", "nucleus")):
+    kinds = {
+        "dlpfc": "cortex",
+        "dlpfc_sem": "sphere",
+        "thalamus": "nucleus",
+        "caudate": "nucleus",
+        "amygdala": "amygdala",
+    }
+    for roi, kind in kinds.items():
         assert volumes[roi, "L"].se == pytest.approx(10 * STANDARD[kind])
         assert ratios[roi, "R"].se == pytest.approx(10 / 1.5 * np.hypot(STANDARD[kind], STANDARD["tiv"]))
     assert density["s1", "L"].se == pytest.approx(0.6 * STANDARD["density"])
