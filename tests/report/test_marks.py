@@ -12,9 +12,10 @@ import pytest
 from lbpneuro.errors import Reason, Status
 from lbpneuro.io.config import read_config
 from lbpneuro.markers.descriptor import Tier
-from lbpneuro.registry import MARKERS
+from lbpneuro.registry import FAMILIES, MARKERS
 from lbpneuro.report.cohort import (
     Cohort,
+    acquired_families,
     distributions,
     drawn_columns,
     family_states,
@@ -273,6 +274,16 @@ def test_nothing_acquired_means_every_row_missing():
     assert all_absent([absent(), absent()])
     assert not all_absent([absent(), absent(status=Status.FAIL, reason=Reason.NO_MAP)])
     assert not all_absent([absent(), row()])
+
+
+def test_the_study_shows_the_columns_and_families_that_anybody_has():
+    measured_once, never = every_row()[0], absent(participant="sub-01")
+    lacking = dataclasses.replace(measured_once, participant="sub-02", reasons=(Reason.NOT_ACQUIRED,))
+    cohort = Cohort(rows=[measured_once, lacking, never], groups={})
+    assert list(cohort.columns) == [measured_once.column]
+    assert acquired_families(family_states(cohort)) == [measured_once.marker.family]
+    nobody = Cohort(rows=[never], groups={})
+    assert acquired_families(family_states(nobody)) == list(FAMILIES)
 
 
 def test_levels_that_no_session_has_are_named_in_one_line():

@@ -13,7 +13,7 @@ from lbpneuro.io.tables import LONG_NAME, read_long
 from lbpneuro.markers.descriptor import Tier
 from lbpneuro.registry import FAMILIES, MARKERS
 from lbpneuro.report.marks import Strip
-from lbpneuro.report.rows import Row, in_order, layout, leading, rows_of, told, worst
+from lbpneuro.report.rows import Row, in_order, layout, leading, not_acquired, rows_of, told, worst
 
 Session = tuple[str, str]
 
@@ -40,12 +40,13 @@ class Cohort:
 
     @property
     def columns(self) -> dict[str, Row]:
-        """The first row of every marker level, by the column of the wide table, in registry order."""
-        first: dict[str, Row] = {}
+        """The first row of every marker level that anybody acquired, by column of the wide table, in registry order."""
+        every: dict[str, list[Row]] = {}
         for row in self.rows:
-            first.setdefault(row.column, row)
+            every.setdefault(row.column, []).append(row)
         place = {marker.name: position for position, marker in enumerate(MARKERS)}
-        return dict(sorted(first.items(), key=lambda item: place[item[1].marker.name]))
+        acquired = [rows[0] for rows in every.values() if not not_acquired(rows)]
+        return {row.column: row for row in sorted(acquired, key=lambda row: place[row.marker.name])}
 
     def group(self, participant: str) -> str:
         """Return the group of a participant."""
@@ -186,6 +187,12 @@ def family_states(cohort: Cohort) -> dict[Session, dict[str, FamilyState]]:
         session: {family: _state(by_place.get((*session, family), [])) for family in FAMILIES}
         for session in cohort.sessions
     }
+
+
+def acquired_families(states: Mapping[Session, Mapping[str, FamilyState]]) -> list[str]:
+    """Return the families that anybody has, all if nobody has any."""
+    found = {family for line in states.values() for family, each in line.items() if each.status is not Status.MISSING}
+    return [family for family in FAMILIES if family in found] or list(FAMILIES)
 
 
 def _state(rows: Sequence[Row]) -> FamilyState:

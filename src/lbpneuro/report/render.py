@@ -19,7 +19,15 @@ from lbpneuro.markers.descriptor import Direction, Tier
 from lbpneuro.registry import FAMILIES
 from lbpneuro.report import words
 from lbpneuro.report.canvas import Drawing, with_own_ids
-from lbpneuro.report.cohort import distributions, drawn_columns, family_states, grid, head_counts, reason_counts
+from lbpneuro.report.cohort import (
+    acquired_families,
+    distributions,
+    drawn_columns,
+    family_states,
+    grid,
+    head_counts,
+    reason_counts,
+)
 from lbpneuro.report.facts import recorded, settings
 from lbpneuro.report.figures import FIGURES, GROUP_FIGURES
 from lbpneuro.report.marks import interval_bar, scale_of, strip_plot
@@ -78,6 +86,7 @@ def write_group_page(path: Path, study: Study) -> None:
         "grid": grid(cohort),
         "strips": distributions(cohort),
         "states": states,
+        "acquired": acquired_families(states),
         "reasons": reason_counts(states),
         "script": Markup((FOLDER / "table.js").read_text(encoding="utf-8")),  # noqa: S704 - our own file
     }
