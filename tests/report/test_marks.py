@@ -32,7 +32,7 @@ from lbpneuro.report.marks import (
     strip_plot,
     thinned,
 )
-from lbpneuro.report.rows import Row, layout, leading, worst
+from lbpneuro.report.rows import Row, layout, leading, measured, not_acquired, worst
 from lbpneuro.report.rows import absent as all_absent
 
 OVERLAP = next(marker for marker in MARKERS if marker.name == "overlap_min")
@@ -273,6 +273,26 @@ def test_nothing_acquired_means_every_row_missing():
     assert all_absent([absent(), absent()])
     assert not all_absent([absent(), absent(status=Status.FAIL, reason=Reason.NO_MAP)])
     assert not all_absent([absent(), row()])
+
+
+def test_levels_that_no_session_has_are_named_in_one_line():
+    thresholds = [each for each in every_row() if each.marker.name == "ppt"]
+    never = [dataclasses.replace(each, reasons=(Reason.NOT_ACQUIRED,)) for each in thresholds[1:]]
+    shown, named = measured([thresholds[0], *never])
+    assert shown == [thresholds[0]]
+    assert named == [each.where for each in never]
+    once = dataclasses.replace(never[0], session="ses-02", reasons=())
+    shown, named = measured([thresholds[0], *never, once])
+    assert shown == [thresholds[0], never[0], once]
+    assert named == [each.where for each in never[1:]]
+    assert measured(never) == (never, [])
+
+
+def test_a_family_that_was_measured_badly_was_acquired():
+    lacking = absent()
+    assert not_acquired([lacking, lacking])
+    assert not not_acquired([lacking, absent(status=Status.FAIL, reason=Reason.NO_MAP)])
+    assert not not_acquired([])
 
 
 def test_distributions_are_drawn_of_leading_tiers_only():

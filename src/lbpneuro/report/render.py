@@ -23,7 +23,7 @@ from lbpneuro.report.cohort import distributions, drawn_columns, family_states, 
 from lbpneuro.report.facts import recorded, settings
 from lbpneuro.report.figures import FIGURES, GROUP_FIGURES
 from lbpneuro.report.marks import interval_bar, scale_of, strip_plot
-from lbpneuro.report.rows import absent, by_marker, counts, layout, leading, shorter, worst
+from lbpneuro.report.rows import absent, by_marker, counts, layout, leading, measured, not_acquired, shorter, worst
 from lbpneuro.report.spec import FigureSpec, Section, read_spec
 from lbpneuro.report.study import Study
 from lbpneuro.report.visit import NO_SESSION, AbsentError, Visit, over_sessions
@@ -95,7 +95,11 @@ def render(page: str, content: Mapping[str, Any], *, shown_in: Sequence[Visit | 
         If ``spec.yaml`` asks for a figure or content that does not exist.
     """
     drawers: Mapping[str, Callable[[Any], Drawing]] = GROUP_FIGURES if page == "group" else FIGURES
-    sections = [each for each in read_spec(page, figures=drawers) if not each.needs or content.get(each.needs)]
+    sections = [
+        each
+        for each in read_spec(page, figures=drawers)
+        if (not each.needs or content.get(each.needs)) and not _nobody_measured(each, shown_in)
+    ]
     environment = _environment()
     _check_content(environment, page=page, sections=sections)
     drawn = {
@@ -118,6 +122,12 @@ def render(page: str, content: Mapping[str, Any], *, shown_in: Sequence[Visit | 
 def _nothing_acquired(section: Section, shown_in: Sequence[Visit | Study]) -> bool:
     visits = [each for each in shown_in if isinstance(each, Visit)]
     return section.family is not None and absent(row for visit in visits for row in visit.family(section.family))
+
+
+def _nobody_measured(section: Section, shown_in: Sequence[Visit | Study]) -> bool:
+    """Whether a section is of a family that no session of a participant has: the table at the top says so."""
+    visits = [each for each in shown_in if isinstance(each, Visit)]
+    return section.family is not None and not_acquired(row for visit in visits for row in visit.family(section.family))
 
 
 def shown(figure: FigureSpec, visit: Visit | Study, *, draw: Callable[[Any], Drawing]) -> ShownFigure:
@@ -150,6 +160,7 @@ def _environment() -> Environment:
         "by_marker": by_marker,
         "counts": counts,
         "layout": layout,
+        "measured": measured,
         "leading": leading,
         "absent": absent,
         "drawn_columns": drawn_columns,

@@ -322,6 +322,27 @@ def absent(rows: Iterable[Row]) -> bool:
     return all(row.status is Status.MISSING for row in rows)
 
 
+def not_acquired(rows: Iterable[Row]) -> bool:
+    """Return whether there are rows, and all of them are empty since nobody measured this."""
+    listed = list(rows)
+    return bool(listed) and all(row.reasons == (Reason.NOT_ACQUIRED,) for row in listed)
+
+
+def measured(rows: Iterable[Row]) -> tuple[list[Row], list[str]]:
+    """Return the rows of a marker without the levels that no session has, and these levels in words.
+
+    A marker of which no session has any level keeps all its rows.
+    """
+    listed = list(rows)
+    levels: dict[Level, list[Row]] = {}
+    for row in listed:
+        levels.setdefault(row.level, []).append(row)
+    never = [level for level, own in levels.items() if not_acquired(own)]
+    if len(never) == len(levels):
+        return listed, []
+    return [row for row in listed if row.level not in never], [levels[level][0].where for level in never]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crossed:
     """Markers with the same many levels side by side: a line per level and session, a column per marker.
