@@ -229,7 +229,7 @@ def variants_table(entries: list[Entry]) -> list[str]:
         cells = [f"{value:+.1f}" for value in whole] + [f"{np.median(part):.1f}, {part.max():.1f}" for part in parts]
         lines.append((entry["head"], entry["level"], entry["variant"], *cells))
     head = ("image", "level", "variant", "TIV", "gray matter", "cortical regions: median, largest", "nuclei")
-    return markdown([head, *lines])
+    return markdown([head, *lines]) if lines else []
 
 
 def measured_changes(before: dict[str, list[float]], after: dict[str, list[float]]) -> list[tuple[str, float]]:
