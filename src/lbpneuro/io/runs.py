@@ -107,16 +107,11 @@ def read_scan(
     nodes = tuple(_node_series(files, series, atlas, settings=settings) for atlas in atlases)
     reference = gray_mean(series, load_probability(files.gray)) if files.gray else None
     measured = region_series(series, found, keep=models.keep, reference=reference)
-    run = _run(files, confounds, models, t_r=t_r, measured=measured, found=found)
-    metadata = read_metadata(files.bold)
-    acquired = {key: value for path in reversed(files.acquired) for key, value in read_json(path).items()}
     run = replace(
-        run,
+        _as_acquired(_run(files, confounds, models, t_r=t_r, measured=measured, found=found), files),
         brainstem_dice=extra.brainstem_dice,
         own_aqueduct=placed.own_aqueduct,
         other_template=placed.other_template,
-        doubtful_timing=other_excitation(metadata, t_r) is not None,
-        multiband=multiband_factor({**acquired, **metadata}),
         voxel_mm3=float(abs(np.linalg.det(series.affine[:3, :3]))),
     )
     return Scan(
@@ -163,6 +158,14 @@ def _projected(run: Run, bold: NDArray[Any], models: Sequence[str]) -> dict[str,
     room = bold[:n_rows] if bold.dtype == np.float32 and n_rows <= len(bold) else None
     found = dict(zip(distinct, project_each(list(distinct.values()), bold, keep=run.keep, out=room), strict=True))
     return {model: found[id(basis)] for model, basis in bases.items()}
+
+
+def _as_acquired(run: Run, files: RunFiles) -> Run:
+    """Return the run with what sidecars tell of the scanner, its own before those of its raw images."""
+    own = read_metadata(files.bold)
+    raw = {key: value for path in reversed(files.acquired) for key, value in read_json(path).items()}
+    doubtful = other_excitation(own, run.t_r) is not None
+    return replace(run, doubtful_timing=doubtful, multiband=multiband_factor({**raw, **own}))
 
 
 def _run(
