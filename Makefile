@@ -32,7 +32,7 @@ demo: $(STAMP) ## simulate a study, analyse it, compare with the truth
 	@echo "person reports  $(DEMO)/out/sub-*.html"
 
 test: $(STAMP) ## run the test suite, with coverage (TESTS=tests/kernels for a part)
-	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n $(CORES) --dist loadgroup --cov --cov-report=term:skip-covered $(TESTS)
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n $(CORES) --dist loadfile --cov --cov-report=term:skip-covered $(TESTS)
 	@test -n "$(TESTS)" || $(BIN)/python -m tests.coverage_floor
 
 lint: $(STAMP) ## style, types, spelling, workflow

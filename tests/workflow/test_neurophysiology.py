@@ -12,7 +12,7 @@ from lbpneuro.registry import family
 from lbpneuro.simulate.recovery import pair_with_truth
 from tests.workflow.test_pipeline import command
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("pipeline")]
+pytestmark = pytest.mark.slow
 
 PEOPLE, SESSIONS = 3, 2
 FAMILIES = ("reflex", "excitability")

@@ -21,7 +21,7 @@ from lbpneuro.io.tables import data_dictionary, wide_table
 from lbpneuro.registry import INDEX_COLUMNS, MARKERS
 from tests.oracles.bids import errors_of
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("pipeline")]
+pytestmark = pytest.mark.slow
 
 PEOPLE = ["sub-01", "sub-02", "sub-03", "sub-04"]
 TABLES = ("markers_long.tsv", "markers.tsv", "markers.json", "markers_long.json", "markers.parquet", "participants.tsv")

@@ -16,7 +16,7 @@ from lbpneuro.io.files import read_tsv, write_tsv
 from lbpneuro.io.qst_reference import COLUMNS
 from lbpneuro.simulate.recovery import recovery_table
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("trial")]
+pytestmark = pytest.mark.slow
 
 OUTCOMES = ["pain_nrs__7d_average", "rmdq", "ppt_remote"]
 NORM = ["ppt", None, None, None, None, "log10", 2.6, 0.15, 40, "published", "simulated algometer of centre A"]
