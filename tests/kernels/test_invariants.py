@@ -31,6 +31,7 @@ from lbpneuro.kernels import (
     responders,
     scales,
     spectral,
+    tactile,
     windows,
 )
 
@@ -571,7 +572,7 @@ CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
     },
     "plasticity.trapezoid_weights": lambda rng: {"minutes": [0.0, 10.0, 25.0]},
     "plasticity.log_ratio": lambda rng: {"block_uv": rng.lognormal(6, 0.5, 20), "reference_uv": rng.lognormal(6, 1, 9)},
-    "logistic.logistic_threshold": lambda rng: {
+    "psychometric.logistic_threshold": lambda rng: {
         "intensity": np.repeat(np.arange(40.0, 60), 2),
         "answered": (np.repeat(np.arange(40.0, 60), 2) + rng.normal(0, 2, 40) > 50).astype(float),
         "limits": (0.0, 100.0),
@@ -777,11 +778,10 @@ CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
         "actual_mm": rng.normal(0, 30, (9, 2)),
         "perceived_mm": rng.normal(0, 30, (9, 2)),
     },
-    "tactile.judgement": lambda rng: {
-        "times": rng.uniform(1, 3, 40),
-        "correct": rng.random(40) < 0.8,
-        "rng": np.random.default_rng(3),
-        "resamples": 50,
+    "tactile.median_time": lambda rng: {"times": rng.uniform(1, 3, 40)},
+    "tactile.inverse_efficiency": lambda rng: {
+        "median": tactile.median_time(rng.uniform(1, 3, 40)),
+        "correct": proportions.wilson(32, 40),
     },
     "tangent.tangent_plane": lambda rng: {"points": np.column_stack([COORDS, rng.normal(60, 5, len(COORDS))])},
 }
