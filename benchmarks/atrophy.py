@@ -10,7 +10,7 @@ image is deformed by a field whose Jacobian has the wanted mean over the labels 
 differences between images processed one by one, ``within`` those of the registration of the two images of a head.
 Results are added to the JSON file, one entry per head, level and loss; ``--page`` makes the page and the figure from
 benchmarks/results/atrophy.json. ``--registration`` takes a recipe of ANTs with its defaults for the registration of the
-level to the template, all else as at the level.
+level to the template, and leaves the segmentation out; all else is as at the level.
 """
 
 from __future__ import annotations
@@ -226,8 +226,14 @@ def processed(scan: Scanned, level_name: str) -> tuple[Anatomy, float]:
     name, _, recipe = level_name.partition(", ")
     register = by_recipe(recipe) if recipe else normalise
     start = time.process_time()
-    with mock.patch.object(anatomical, "normalise", register):
+    changed = {"normalise": register} | ({"segment": only_priors} if recipe else {})
+    with mock.patch.multiple(anatomical, **changed):
         return segment_anatomy(scan.path, level=level_of(name)), time.process_time() - start
+
+
+def only_priors(brain: Any, *, target: Any, transform: Path, **_: Any) -> dict[str, Any]:
+    """Stand for the segmentation, which labels do not need: the priors of the template."""
+    return anatomical.native_priors(brain, target=target, transform=transform)
 
 
 def by_recipe(recipe: str) -> Callable[..., tuple[Path, Path]]:

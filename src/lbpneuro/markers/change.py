@@ -231,6 +231,7 @@ def _regional_marker(name: str, **fields: Any) -> Marker:
         "levels": region_levels,
         "direction_by_level": {"dlpfc": Direction.HIGHER},
         "direction_source": DIRECTION,
+        "version": "3",
     }
     return _marker(name, **(regional | fields))
 
