@@ -39,7 +39,7 @@ from lbpneuro.io.resources import workflow_folder
 from lbpneuro.preprocess import anatomical
 from lbpneuro.preprocess.anatomical import Anatomy, normalise, segment_anatomy
 from lbpneuro.preprocess.extraction import extract_brain, working_head
-from lbpneuro.preprocess.itk import ants_session, coarsened, grid_affine
+from lbpneuro.preprocess.itk import ants_session, coarsened, grid_affine, on_grid
 from lbpneuro.preprocess.levels import level as level_of
 from lbpneuro.preprocess.longitudinal import (
     COARSE_ROUNDS,
@@ -226,14 +226,15 @@ def processed(scan: Scanned, level_name: str) -> tuple[Anatomy, float]:
     name, _, recipe = level_name.partition(", ")
     register = by_recipe(recipe) if recipe else normalise
     start = time.process_time()
-    changed = {"normalise": register} | ({"segment": only_priors} if recipe else {})
+    changed = {"normalise": register} | ({"segment": only_priors, "check_anatomy": mock.Mock()} if recipe else {})
     with mock.patch.multiple(anatomical, **changed):
         return segment_anatomy(scan.path, level=level_of(name)), time.process_time() - start
 
 
-def only_priors(brain: Any, *, target: Any, transform: Path, **_: Any) -> dict[str, Any]:
-    """Stand for the segmentation, which labels do not need: the priors of the template."""
-    return anatomical.native_priors(brain, target=target, transform=transform)
+def only_priors(brain: Any, *, mask: Any, target: Any, transform: Path, **_: Any) -> dict[str, Any]:
+    """Stand for the segmentation, which labels do not need: the priors of the template, which no gate has to believe."""
+    priors = anatomical.native_priors(brain, target=target, transform=transform)
+    return {tissue: on_grid(found.numpy() * mask.numpy(), brain) for tissue, found in priors.items()}
 
 
 def by_recipe(recipe: str) -> Callable[..., tuple[Path, Path]]:

@@ -85,7 +85,7 @@ def test_changes_by_hand():
     label[2:4, 2:4, 2:4] = 1
     changes = label_changes(within, {("a", "L"): label, ("b", "R"): nothing})
     one = changes["a", "L"]
-    assert (one.first_ml, one.scattercond_ml) == pytest.approx((0.064, 0.0576))
+    assert (one.first_ml, one.second_ml) == pytest.approx((0.064, 0.0576))
     assert one.percent == pytest.approx(-100 * 0.1 / 0.95)
     assert np.isnan(one.scatter)
     assert np.isnan(changes["b", "R"].percent)
