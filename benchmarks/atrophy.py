@@ -232,7 +232,7 @@ def processed(scan: Scanned, level_name: str) -> tuple[Anatomy, float]:
 
 
 def only_priors(brain: Any, *, mask: Any, target: Any, transform: Path, **_: Any) -> dict[str, Any]:
-    """Stand for the segmentation, which labels do not need: the priors of the template, which no gate has to believe."""
+    """Stand for the segmentation, which labels do not need: the priors of the template, which no gate believes."""
     priors = anatomical.native_priors(brain, target=target, transform=transform)
     return {tissue: on_grid(found.numpy() * mask.numpy(), brain) for tissue, found in priors.items()}
 

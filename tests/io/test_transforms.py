@@ -165,7 +165,9 @@ def test_a_field_applied_first_is_not_cut(ants, composite, tmp_path):
     write_composite(path, read_composite(composite)[::-1])
     bounds = (np.full(3, -4.0), np.full(3, 4.0))
     grid = oblique_grid()
-    whole, cut = (source_coordinates(way, target=grid) for way in (read_transform(path), read_transform(path, arriving=bounds)))
+    whole, cut = (
+        source_coordinates(way, target=grid) for way in (read_transform(path), read_transform(path, arriving=bounds))
+    )
     np.testing.assert_array_equal(whole, cut)
 
 

@@ -97,9 +97,14 @@ def test_the_three_parts_of_the_error_by_hand() -> None:
 
 
 def test_a_draft_has_the_errors_of_a_draft() -> None:
-    errors = {"standard": {"floor_percent": 0.0, "missed_share": 0.0}, "draft": {"floor_percent": 4.0, "missed_share": 0.0}}
-    both = [label_change_symmetric(change(se=3.0, level=level, settings=SETTINGS | {"error": errors}))[DLPFC].se
-            for level in ("standard", "draft")]
+    errors = {
+        "standard": {"floor_percent": 0.0, "missed_share": 0.0},
+        "draft": {"floor_percent": 4.0, "missed_share": 0.0},
+    }
+    both = [
+        label_change_symmetric(change(se=3.0, level=level, settings=SETTINGS | {"error": errors}))[DLPFC].se
+        for level in ("standard", "draft")
+    ]
     assert both == pytest.approx([3, 5])
 
 
