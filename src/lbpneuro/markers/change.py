@@ -192,8 +192,8 @@ def _whole(data: Change, value: float) -> dict[Level, Estimate]:
 
 SE = (
     "root of the sum of squares of three parts: the robust spread of the changes of all labels of both sides, scaled "
-    "by the root of the volume (it supposes that most labels did not change); an error that every label has; and what the "
-    "registration misses, as a share of the change (change.error, by level, measured on planted changes). What all "
+    "by the root of the volume (it supposes that most labels did not change); an error that every label has; and what "
+    "the registration misses, as a share of the change (change.error, by level, measured on planted changes). What all "
     "labels share (calibration of the scanner) is in none"
 )
 DIRECTION = (
