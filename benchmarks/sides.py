@@ -170,8 +170,11 @@ def functional_step(folder: Path, *, n_seed: int, fwhm_mm: float) -> Callable[[]
 
     def run() -> dict[str, int]:
         shutil.rmtree(out, ignore_errors=True)  # as at the first time: to replace a file is to wait for the disk
-        functional.main(command)
         logging.disable()
+        try:
+            functional.main(command)
+        finally:
+            logging.disable(logging.NOTSET)
         found = read_tsv(rows)
         maps = list(out.rglob("*_boldmap.nii.gz"))
         return {"rows": len(found), "with a value": int(found["value"].notna().sum()), "maps": len(maps)}
