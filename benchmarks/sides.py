@@ -511,7 +511,7 @@ def dynamic_products(_folder: Path, *, n_time: int, n_node: int, width: int) -> 
         found = np.empty((n_time - width + 1, n_node, n_node), dtype=np.float32)
         for start, target in enumerate(found):
             window = series[start : start + width]
-            np.matmul(window.T, window, out=target)
+            np.matmul(window.T, window.copy(), out=target)  # with itself: a triangle, and slower
         return len(found)
 
     return run
