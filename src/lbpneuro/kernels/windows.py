@@ -205,9 +205,11 @@ def _moments(series: NDArray[np.floating], share: Array) -> tuple[Array, Array, 
     count = np.maximum(np.sum(seen & known, axis=0), 1)
     middle = np.sum(series, axis=0, dtype=np.float64, where=seen & known) / count
     centred = np.where(known, series - middle, 0.0)
-    mean, energy, missing = share @ centred, share @ centred**2, share @ ~known
+    mean, energy = share @ centred, share @ centred**2
     variance = energy - mean**2
-    fine = (variance > VARIES * energy) & (missing == 0)
+    fine = variance > VARIES * energy
+    if not known.all():
+        fine &= share @ ~known == 0
     return centred, mean, 1 / np.sqrt(np.where(fine, variance, np.nan))
 
 
