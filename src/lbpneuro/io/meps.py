@@ -112,14 +112,13 @@ def mep_settings(channels: Sequence[Channel], recording: Recording, *, config: M
     settings = config["mep"]
     task = entities(recording.path).get("task")
     active = contracted(task or "", config)
-    hum = recording.metadata.get("PowerLineFrequency") if settings["hum"] else None
     low, high = settings["active_bg_range_of_median"]
     return mep.MepSettings(
         windows=mep.response_windows([channel.muscle for channel in channels], settings["windows_ms"]),
         background=_seconds(settings["background_ms"]),
         blank=_seconds(settings["artifact_window_ms"]),
         band=(settings["bandpass_hz"][0], settings["bandpass_hz"][1]),
-        hum=float(hum) if isinstance(hum, int | float) else None,
+        hum=recording.mains_hz if settings["hum"] else None,
         correction=settings["bg_correction"],
         background_max=None if active else settings["rest_bg_rms_max_uv"] * 1e-6,
         background_mads=None if active else settings["rest_bg_mads_max"],
