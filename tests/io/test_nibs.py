@@ -383,8 +383,6 @@ def test_columns_of_their_own_come_before_the_pose(tmp_path):
 )
 def test_what_is_no_pose_is_refused(tmp_path, text, what):
     files = sici(tmp_path)
-    files[2] = write(
-        tmp_path, "nibs", "markers", [["nibs_position_id", "position_coil_transform"], ["M1_L", text]]
-    )
+    files[2] = write(tmp_path, "nibs", "markers", [["nibs_position_id", "position_coil_transform"], ["M1_L", text]])
     with pytest.raises(InputError, match=rf"markers.tsv: row 2, column position_coil_transform: .*{what}"):
         pulses_of(files)

@@ -79,7 +79,7 @@ def test_autocorrelation_of_moving_averages():
 
 @pytest.mark.parametrize("strength", [6.0, 15.0])
 def test_size_is_that_of_endless_windows(strength):
-    """Bursts of muscle activity: d of single windows is 1 to 4 % too large, without its small-sample bias by < 1 %."""
+    """Bursts of muscle activity: plain d of single windows is 1 to 4 % too large, here it is by less than 1 %."""
     rng = np.random.default_rng(6)
     hertz = np.fft.rfftfreq(TIMES.size, 0.001)
     gain = (hertz / 60) ** 2 / (1 + (hertz / 60) ** 2) / np.hypot(1, (hertz / 160) ** 2)

@@ -99,7 +99,7 @@ def squared_correlation(quiet: Array) -> Array:
 
 
 def without_small_sample_bias(after: Array, before: Array, *, alike: Array) -> Array:
-    """Return Cohen's d of rectified activity after against before a stimulus, without its small-sample bias, (n_trial,).
+    """Return Cohen's d (n_trial,) of rectified activity after against before a stimulus, without small-sample bias.
 
     ``d = a / sqrt(v)``, ``a`` the difference of the means and ``v`` the mean of the variances (``ddof=1``), is too large
     where ``v`` is uncertain, too small where ``a`` and ``v`` err together, and too large where samples are alike,
@@ -107,9 +107,9 @@ def without_small_sample_bias(after: Array, before: Array, *, alike: Array) -> A
 
         ``E[d] = D (1 + 3/8 Var(v) / V^2 - Cov(a, v) / (2 A V) - bias(v) / (2 V))``,
 
-    with the moments of Gaussian activity whose strength changes in time: of ``x = s |g|`` a sample has
-    ``Var(x) = (1 - 2 / pi) E x^2``, ``Var(x^2) = 2/3 E x^4``, ``Cov(x, x^2) = 1/2 E x^3``, and a mean of ``n`` the ``n``th
-    part of these times ``1 + 2 sum_k (1 - k / n) rho_k^2``.
+    with the moments of Gaussian activity whose strength changes in time: a sample of ``x = s |g|`` has
+    ``Var(x) = (1 - 2 / pi) E x^2``, ``Var(x^2) = 2/3 E x^4``, ``Cov(x, x^2) = 1/2 E x^3``, and a mean of ``n`` has the
+    ``n``th part of these times ``1 + 2 sum_k (1 - k / n) rho_k^2``.
 
     Parameters
     ----------
@@ -124,13 +124,13 @@ def without_small_sample_bias(after: Array, before: Array, *, alike: Array) -> A
         NaN where nothing varies.
     """
     mean, variance, of_variance, together, offset = _moments(after, alike)
-    mean_before, variance_before, of_variance_before, together_before, offset_before = _moments(before, alike)
-    pooled = (variance + variance_before) / 2
+    mean_0, variance_0, of_variance_0, together_0, offset_0 = _moments(before, alike)
+    pooled = (variance + variance_0) / 2
     pooled = np.where(pooled > 0, pooled, np.nan)
-    difference = (mean - mean_before) / np.sqrt(pooled)
-    uncertain = 3 / 8 * (of_variance + of_variance_before) / 4 / pooled**2
-    small = (offset + offset_before) / 4 / pooled
-    return difference * (1 - uncertain + small) + (together - together_before) / 4 / pooled**1.5
+    plain = (mean - mean_0) / np.sqrt(pooled)
+    uncertain = 3 / 8 * (of_variance + of_variance_0) / 4 / pooled**2
+    small = (offset + offset_0) / 4 / pooled
+    return np.asarray(plain * (1 - uncertain + small) + (together - together_0) / 4 / pooled**1.5)
 
 
 def _moments(rectified: Array, alike: Array) -> tuple[Array, Array, Array, Array, Array]:
