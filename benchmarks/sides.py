@@ -170,8 +170,11 @@ def functional_step(folder: Path, *, n_seed: int, fwhm_mm: float) -> Callable[[]
 
     def run() -> dict[str, int]:
         shutil.rmtree(out, ignore_errors=True)  # as at the first time: to replace a file is to wait for the disk
-        functional.main(command)
         logging.disable()
+        try:
+            functional.main(command)
+        finally:
+            logging.disable(logging.NOTSET)
         found = read_tsv(rows)
         maps = list(out.rglob("*_boldmap.nii.gz"))
         return {"rows": len(found), "with a value": int(found["value"].notna().sum()), "maps": len(maps)}
@@ -508,7 +511,7 @@ def dynamic_products(_folder: Path, *, n_time: int, n_node: int, width: int) -> 
         found = np.empty((n_time - width + 1, n_node, n_node), dtype=np.float32)
         for start, target in enumerate(found):
             window = series[start : start + width]
-            np.matmul(window.T, window, out=target)
+            np.matmul(window.T, window.copy(), out=target)  # with itself: a triangle, and slower
         return len(found)
 
     return run

@@ -153,9 +153,12 @@ def test_what_is_refused(study: Path, capsys, options: list[str], said: str) -> 
     ("plan", "said"),
     [
         ("arm: arm\nkontrol: usual_care\n", "Allowed: arm, control"),
-        ("outcomes:\n  nrs.nrs_7d_average: {better: down}\n", "outcomes.nrs.nrs_7d_average.better"),
-        ("outcomes:\n  nrs.nrs_7d_average: {sem: 1, reliability: 0.8}\n", "outcomes.nrs.nrs_7d_average"),
-        ("- arm\n", "the top level"),
+        (
+            "outcomes:\n  nrs.nrs_7d_average: {better: down}\n",
+            "nrs.nrs_7d_average, better: expected one of lower, higher",
+        ),
+        ("outcomes:\n  nrs.nrs_7d_average: {sem: 1, reliability: 0.8}\n", "Give sem or reliability, not both."),
+        ("- arm\n", "expected keys with their values, found a list"),
         ("arm: [unclosed\n", "expected a YAML file"),
     ],
 )

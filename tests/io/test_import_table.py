@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from lbpneuro import cli
 from lbpneuro.errors import ConfigError, InputError
 from lbpneuro.io.files import read_json, read_tsv
 from lbpneuro.io.import_table import preview, read_mapping, understand, write_understood
-from lbpneuro.io.mapping_draft import draft_mapping, write_draft
+from lbpneuro.io.mapping_draft import Draft, draft_mapping, write_draft
 from lbpneuro.io.psychophysics import read_trials
 from lbpneuro.io.spreadsheet import read_spreadsheet, same_number
 
@@ -232,17 +233,40 @@ def test_a_mapping_that_does_not_fit_is_named(file: Path, change: dict, said: st
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("participant: {column: Code}\ntrial: []\n", "Allowed: sheet"),
-        ("decimal: ','\n", "'participant' is a required property"),
-        ("participant: {column: Code, row_number: true}\n", "participant"),
-        ("participant: {column: Code}\ntrials: [{task: ppx, pattern: x}]\n", "trials.0.task"),
-        ("participant: [\n", "expected a YAML file"),
+        ("trial: []", "there is no key 'trial'. Did you mean trials? Allowed: sheet"),
+        (
+            "participant: {column: Code, row_number: true}",
+            "participant: give one of column, row_number; found column and",
+        ),
+        (
+            "phenotype: {tsk17: {Tampa: tsk17_total}}",
+            "phenotype: expected a list, found keys with their values ({'tsk17'",
+        ),
+        ("phenotype: tsk17", "For example: phenotype: [{tool: tsk17, columns: {Tampa: tsk17_total}}]"),
+        ("phenotype: [{tool: tsk17}]", "phenotype, entry 1: columns is absent."),
+        ("phenotype: [{tool: pcs, columns: [PCS]}]", "phenotype, entry 1, columns: expected keys with their values"),
+        ("phenotype: []", "phenotype: expected at least 1, found 0."),
+        ("phenotype: [{tool: TSK, columns: {a: b}}]", "does not match"),
+        ("trials: [{task: ppx, pattern: x}]", "trials, entry 1, task: expected one of ppt, cpt,"),
+        ("session: Visit", "session: expected keys with their values, found text (Visit). Session of a row"),
+        ("missing:", "missing: expected a list, found nothing."),
+        ("session: [", "expected a YAML file"),
     ],
 )
 def test_a_mapping_of_another_form_is_refused(tmp_path: Path, text: str, said: str) -> None:
     path = tmp_path / "map.yaml"
-    path.write_text(text)
-    with pytest.raises(ConfigError, match=said):
+    path.write_text(f"participant: {{column: Code}}\n{text}\n" if "participant" not in text else text)
+    with pytest.raises(ConfigError, match=re.escape(said)) as caught:
+        read_mapping(path)
+    assert str(caught.value).startswith(str(path))
+
+
+def test_a_mapping_without_people_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "map.yaml"
+    path.write_text("decimal: ','\n")
+    with pytest.raises(
+        ConfigError, match=r"map.yaml: participant is absent. For example: participant: \{column: Code\}"
+    ):
         read_mapping(path)
 
 
@@ -311,22 +335,117 @@ def test_a_folder_that_cannot_be_written_to_is_named(file: Path, tmp_path: Path)
         write_understood(understand(file, MAPPING), tmp_path / "locked")
 
 
+def drafted(folder: Path, text: str) -> Draft:
+    path = folder / "sheet.csv"
+    path.write_text(text, encoding="utf-8")
+    return draft_mapping(read_spreadsheet(path, {}))
+
+
+def columns_of(draft: Draft) -> dict[tuple[str, str], dict[str, str]]:
+    """The guessed columns by tool and session."""
+    entries = draft.mapping.get("phenotype", [])
+    return {(entry["tool"], entry.get("session", {}).get("constant", "")): entry["columns"] for entry in entries}
+
+
 def test_a_draft_guesses_from_the_header(tmp_path: Path) -> None:
-    path = tmp_path / "all.csv"
     items = ",".join(f"RMDQ_{number}" for number in range(1, 25))
-    path.write_text(f"ID,Visit,Age,Gender,{items},pcs_total,PPT_lumbar_left_2,NRS_now,haircolour\n7,1,40,1" + ",1" * 28)
-    draft = draft_mapping(read_spreadsheet(path, {}))
+    header = f"ID,Visit,Age,Gender,{items},pcs_total,PPT_lumbar_left_2_kPa,NRS_now,haircolour"
+    draft = drafted(tmp_path, f"{header}\n7,1,40,f" + ",1" * 28).mapping
     assert draft["participant"] == {"column": "ID", "pad": 2}
-    assert draft["session"] == {"column": "Visit"}
-    assert draft["participants"]["columns"] == {"Age": "age", "Gender": "sex"}
+    assert draft["participants"] == {"columns": {"Age": "age", "Gender": "sex"}, "values": {"sex": {"f": "F"}}}
     tools = {entry["tool"]: entry["columns"] for entry in draft["phenotype"]}
     assert tools["rmdq"]["RMDQ_3"] == "rmdq_03"
     assert tools["pcs"] == {"pcs_total": "pcs_total"}
     assert tools["nrs"] == {"NRS_now": "nrs_now"}
-    assert draft["trials"] == [
-        {"task": "ppt", "columns": {"PPT_lumbar_left_2": {"site": "lumbar", "side": "L", "trial": 2}}}
-    ]
-    assert draft["ignore"] == ["haircolour"]
+    trial = {"site": "lumbar", "side": "L", "trial": 2}
+    columns = {"PPT_lumbar_left_2_kPa": trial}
+    assert draft["trials"] == [{"task": "ppt", "columns": columns, "constants": {"unit": "kPa"}}]
+    assert draft["ignore"] == ["Visit", "haircolour"], "one row per person: nothing says that there are sessions"
+
+
+@pytest.mark.parametrize(
+    ("heading", "cell", "tool", "column"),
+    [
+        ("Tampascale", "39.0", "tsk17", "tsk17_total"),
+        ("TSK-17", "40", "tsk17", "tsk17_total"),
+        ("TSK", "15", "tsk11", "tsk11_total"),
+        ("Pain", "7", "nrs", "nrs_now"),
+        ("VAS", "3", "nrs", "nrs_now"),
+        ("Schmerzstärke", "3", "nrs", "nrs_now"),
+        ("worst pain", "9", "nrs", "nrs_7d_worst"),
+        ("NRS 24h average", "4", "nrs", "nrs_24h_average"),
+        ("Oswestry", "38.5", "odi", "odi_total"),
+        ("ODI (%)", "38", "odi", "odi_total"),
+        ("Roland-Morris sum", "12", "rmdq", "rmdq_total"),
+        ("PCS", "51", "pcs", "pcs_total"),
+        ("pcs_catastrophizing", "30", "pcs", "pcs_total"),
+        ("Helplessness", "24", "pcs", "pcs_helplessness"),
+        ("painDETECT score", "-1", "paindetect", "paindetect_total"),
+        ("CSI_total", "41", "csi", "csi_total"),
+        ("Fremantle", "12", "frebaq", "frebaq_total"),
+    ],
+)
+def test_a_draft_knows_the_usual_headings(tmp_path: Path, heading: str, cell: str, tool: str, column: str) -> None:
+    assert columns_of(drafted(tmp_path, f"ID,{heading}\nA,{cell}\n")) == {(tool, ""): {heading: column}}
+
+
+@pytest.mark.parametrize(
+    ("heading", "cell", "said"),
+    [
+        ("VAS", "64", r"VAS looks like Pain, .* but has '64' in row 2, and 0 to 10 is allowed"),
+        ("pcs_rumination", "115", "'115' in row 2, and 0 to 16 is allowed"),
+        ("Oswestry", "high", "Oswestry looks like .* but has 'high'"),
+        ("CPT", "11.2", r"CPT may be task cpt: say where, `trials: \[\{task: cpt, columns: \{CPT: \{site: hand"),
+    ],
+)
+def test_a_draft_leaves_out_what_the_cells_contradict_and_says_so(
+    tmp_path: Path, heading: str, cell: str, said: str
+) -> None:
+    draft = drafted(tmp_path, f"ID,{heading}\nA,{cell}\n")
+    assert draft.mapping["ignore"] == [heading]
+    assert re.search(said, "\n".join(draft.notes))
+
+
+def test_a_draft_takes_items_where_all_are_there(tmp_path: Path) -> None:
+    eleven = [f"TSK{number}" for number in range(1, 12)]
+    draft = drafted(tmp_path, f"ID,{','.join(eleven)}\nA{',2' * 11}\n")
+    assert columns_of(draft)["tsk11", ""]["TSK11"] == "tsk11_11"
+    assert not draft.notes
+    nine = [f"Oswestry_{number}" for number in range(1, 10)]
+    draft = drafted(tmp_path, f"ID,{','.join(nine)}\nA{',2' * 9}\n")
+    assert draft.mapping["ignore"] == nine
+    assert "Oswestry Disability Index: 10 of its items have no column" in draft.notes[0]
+    pictures = [*(f"PDQ_{number}" for number in range(1, 8)), "PDQ_course", "PDQ_radiation", "PDQ_total"]
+    found = columns_of(drafted(tmp_path, f"ID,{','.join(pictures)}\nA{',1' * 9},7\n"))["paindetect", ""]
+    assert (found["PDQ_course"], found["PDQ_total"]) == ("paindetect_course", "paindetect_total")
+    wrong = drafted(tmp_path, f"ID,{','.join(eleven)}\nA{',2' * 10},7\n")
+    assert "TSK11 looks like" in wrong.notes[0]
+    assert "'7' in row 2, and 1 to 4 is allowed" in wrong.notes[0]
+
+
+def test_a_draft_sees_sessions_in_names_and_in_rows(tmp_path: Path) -> None:
+    draft = drafted(tmp_path, "ID,ODI_pre,ODI_12w,PPT_lumbar_L_1_t0,Alter\nA,30,20,250,40\n")
+    assert columns_of(draft) == {("odi", "pre"): {"ODI_pre": "odi_total"}, ("odi", "12w"): {"ODI_12w": "odi_total"}}
+    assert draft.mapping["trials"][0]["session"] == {"constant": "t0"}
+    assert draft.mapping["trials"][0]["columns"]["PPT_lumbar_L_1_t0"] == {"site": "lumbar", "side": "L", "trial": 1}
+    rows = drafted(tmp_path, "patnr,Time,Wave,ODI\n1.0,7,1,30\n1.0,7,2,20\n2.0,9,1,10\n")
+    assert rows.mapping["participant"] == {"column": "patnr", "pad": 2}
+    assert rows.mapping["session"] == {"column": "Wave"}, "a column that does not tell the rows apart is no session"
+    untold = drafted(tmp_path, "patnr,Time,ODI\n1,7,30\n1,7,20\n2,9,10\n")
+    assert "session" not in untold.mapping
+    assert "patnr names 2 people in 3 rows" in untold.notes[0]
+
+
+def test_a_draft_sees_decimal_commas_and_codes_for_missing(tmp_path: Path) -> None:
+    draft = drafted(tmp_path, "Code;Age;ODI;PPT_hand_1\nA;-99;30,5;-999\nB;40;-99;250\n")
+    assert draft.mapping["decimal"] == ","
+    assert draft.mapping["missing"] == [-999, -99]
+    assert columns_of(draft) == {("odi", ""): {"ODI": "odi_total"}}
+    assert "ppt: no unit is told" in draft.notes[0]
+
+
+def test_a_draft_asks_what_codes_of_the_sex_mean(tmp_path: Path) -> None:
+    assert "Gender holds 1, 2: say what they mean" in drafted(tmp_path, "ID,Gender\nA,2\nB,1\n").notes[0]
 
 
 def test_a_draft_can_be_read_again_and_is_not_overwritten(file: Path, tmp_path: Path) -> None:
@@ -339,7 +458,7 @@ def test_a_draft_can_be_read_again_and_is_not_overwritten(file: Path, tmp_path: 
         write_draft(file, path, {})
     nameless = tmp_path / "nameless.csv"
     nameless.write_text("pain\n3\n")
-    assert draft_mapping(read_spreadsheet(nameless, {}))["participant"] == {"row_number": True}
+    assert draft_mapping(read_spreadsheet(nameless, {})).mapping["participant"] == {"row_number": True}
 
 
 def test_the_command(file: Path, tmp_path: Path, capsys) -> None:
@@ -356,6 +475,25 @@ def test_the_command(file: Path, tmp_path: Path, capsys) -> None:
     assert cli.main(["import-table", str(file), "--write-mapping", str(tmp_path / "draft.yaml")]) == 0
     with pytest.raises(SystemExit):
         cli.main(["import-table", str(file), "--mapping", str(mapping)])
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("file", "wanted", "note"),
+    [
+        ("lbp_tables/lbp_orig.csv", ["nrs_now", "tsk17_total"], "Gender holds 0, 1"),
+        ("rpn_bochum/bochum_sample.csv", ["pcs_total"], "pcs_rumination looks like"),
+    ],
+)
+def test_drafts_of_real_tables_pass_as_they_are(
+    real_data, tmp_path: Path, file: str, wanted: list[str], note: str
+) -> None:
+    folder, name = file.split("/")
+    path, mapping = real_data(folder) / name, tmp_path / "draft.yaml"
+    assert note in write_draft(path, mapping, {})
+    found = understand(path, read_mapping(mapping))
+    columns = {column for each in found.tables for column in each.sources.values()}
+    assert {f"{column.split('_')[0]}: {column}" for column in wanted} <= columns
 
 
 @pytest.mark.real

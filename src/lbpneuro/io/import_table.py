@@ -14,10 +14,9 @@ from lbpneuro.errors import ConfigError, InputError, OutputError
 from lbpneuro.io.files import write_json, write_tsv
 from lbpneuro.io.phenotype import answer_columns
 from lbpneuro.io.psychophysics import check_trials
-from lbpneuro.io.resources import config_schema
 from lbpneuro.io.spreadsheet import Spreadsheet, read_spreadsheet, same_number
-from lbpneuro.io.trial_plan import check_against
 from lbpneuro.io.trial_schemas import column_schema, columns
+from lbpneuro.io.user_files import read_user_yaml
 from lbpneuro.markers.instrument import instruments
 
 if TYPE_CHECKING:
@@ -54,14 +53,7 @@ class Understood:
 
 def read_mapping(path: Path) -> dict[str, Any]:
     """Return the mapping; ConfigError if it is no YAML of the form of workflow/schemas/import-mapping.schema.json."""
-    import yaml
-
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: expected a YAML file, but {error}.") from error
-    check_against(content, config_schema().with_name("import-mapping.schema.json"), origin=path)
-    return dict(content)
+    return read_user_yaml(path, "import-mapping.schema.json")
 
 
 def understand(file: Path, mapping: Mapping[str, Any]) -> Understood:

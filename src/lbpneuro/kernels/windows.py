@@ -130,7 +130,7 @@ def windowed_correlation(series: ArrayLike, *, weights: Array) -> Array:
     Returns
     -------
     (n_window, n_node, n_node)
-        Symmetric, 1 on the diagonal, within rounding of [-1, 1]; float32 if ``series`` is, else float64. NaN are a NaN
+        Within rounding symmetric, 1 on the diagonal and in [-1, 1]; float32 if ``series`` is, else float64. NaN are a NaN
         window and, in it, the pairs of a node that is constant or NaN on a volume with weight.
     """
     given = np.asarray(series)
@@ -138,17 +138,18 @@ def windowed_correlation(series: ArrayLike, *, weights: Array) -> Array:
     check_length("weights", weights, expected=len(given), axis=1)
     share = weights / weights.sum(axis=1, keepdims=True)
     centred, mean, scale = (each.astype(kind) for each in _moments(given, share))
-    root = np.sqrt(share).astype(kind)[:, :, None]
+    share = share.astype(kind)
+    weighs = share > 0
+    first, end = np.argmax(weighs, axis=1), weighs.shape[1] - np.argmax(weighs[:, ::-1], axis=1)
+    usable = np.isfinite(share[:, 0])
     found = np.empty((len(weights), given.shape[1], given.shape[1]), dtype=kind)
-    for window, row in enumerate(weights):
-        if np.isnan(row[0]):
-            found[window] = np.nan
-            continue
-        volumes = slice(int(np.argmax(row > 0)), len(row) - int(np.argmax(row[::-1] > 0)))
+    found[~usable] = np.nan
+    for window in np.flatnonzero(usable):
+        volumes = slice(first[window], end[window])
         unit = centred[volumes] - mean[window]
-        unit *= root[window, volumes]
         unit *= scale[window]
-        np.matmul(unit.T, unit, out=found[window])
+        # of one array with itself NumPy computes a triangle and mirrors it, which takes longer than both triangles
+        np.matmul(unit.T, unit * share[window, volumes, None], out=found[window])
     return found
 
 

@@ -5,7 +5,7 @@ The files hold item numbers and numbers only; the wording of items is under copy
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
@@ -70,7 +70,10 @@ class Score:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instrument:
-    """A questionnaire."""
+    """A questionnaire.
+
+    ``headings`` are the names that spreadsheets give its scores, by score: letters and digits, in lower case.
+    """
 
     tool: str
     marker: str
@@ -95,6 +98,7 @@ class Instrument:
     sem_evidence: Evidence | None
     change: Mapping[str, Any]
     licence: str
+    headings: Mapping[str, Sequence[str]] = field(default_factory=dict)
     numbered: int = field(default=0)
 
     def rule(self, settings: Mapping[str, Any]) -> Rule:
@@ -152,6 +156,7 @@ def instrument(content: Mapping[str, Any]) -> Instrument:
         sem_evidence=Evidence(sem["evidence"]) if sem else None,
         change=content.get("change", {}),
         licence=content["licence"],
+        headings=content.get("headings", {}),
         numbered=numbered.get("count", 0),
     )
 
@@ -180,7 +185,6 @@ def _score(name: str, content: Mapping[str, Any], answers: Mapping[str, Answer])
     items = tuple(_items(name, content["scores"], answers))
     low, high = (sum(end(answers[item].points.values()) for item in items) for end in (min, max))
     maximum = entry.get("maximum", high)
-    source = bands.get("source", {})
     return Score(
         name=name,
         items=items,
@@ -189,8 +193,8 @@ def _score(name: str, content: Mapping[str, Any], answers: Mapping[str, Answer])
         high=float(maximum),
         unit=entry.get("unit", "1"),
         bands=tuple(sorted((float(lowest), label) for lowest, label in bands.get("from", {}).items())),
-        bands_source=source.get("doi", ""),
-        bands_evidence=Evidence(source.get("evidence", Evidence.DESIGN)),
+        bands_source=bands.get("source", ""),
+        bands_evidence=Evidence(bands.get("evidence", Evidence.DESIGN)),
         sem=float(sem["value"]) if sem and name in sem.get("of", [name]) else float("nan"),
     )
 

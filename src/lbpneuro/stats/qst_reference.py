@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lbpneuro.errors import InputError, QualityError
-from lbpneuro.io.files import read_json, read_tsv, write_json, write_tsv
+from lbpneuro.io.devices import devices_used
+from lbpneuro.io.files import read_tsv, write_json, write_tsv
 from lbpneuro.io.outcomes import with_bounds
 from lbpneuro.io.provenance import software_versions
 from lbpneuro.io.qst_reference import COLUMNS
@@ -155,12 +156,10 @@ def _facts(parameter: str, site: str, sex: str | None, device: Mapping[str, Any]
 def _devices(out_dir: Path, people: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Return with what the people were tested, by task; InputError if that is not the same for all."""
     found: dict[str, dict[str, Any]] = {}
-    for person in people:
-        for sidecar in sorted((out_dir / person).glob("**/beh/*_desc-sensory_markers.json")):
-            for task, device in read_json(sidecar).get("Devices", {}).items():
-                if found.setdefault(task, device) != device:
-                    raise InputError(
-                        f"{sidecar}: task {task} was tested with {device}, others with {found[task]}; norms must be of "
-                        "one device. Choose people of one device by --column and --group."
-                    )
+    for test in devices_used(out_dir, people):
+        if found.setdefault(test.task, test.device) != test.device:
+            raise InputError(
+                f"{test.sidecar}: task {test.task} was tested with {test.device}, others with {found[test.task]}; "
+                "norms must be of one device. Choose people of one device by --column and --group."
+            )
     return found

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lbpneuro.io.devices import devices_used, without_other_devices
 from lbpneuro.io.files import write_json, write_tsv
 from lbpneuro.io.outcomes import (
     chosen_group,
@@ -50,9 +51,10 @@ def run_trial(folder: Path, plan: Mapping[str, Any]) -> tuple[Result, list[str]]
     """
     table, outcomes = read_outcomes(folder, list(plan["outcomes"]))
     design = read_design(folder, plan, table)
+    table, left_out = without_other_devices(table, devices_used(folder, design.arms.index), sessions=design.sessions)
     rules = outcome_rules(plan["outcomes"], outcomes)
     result = analyse(table, outcomes, design=design, rules=rules)
-    said = intention_to_treat(result, design)
+    said = [*intention_to_treat(result, design), *left_out]
     write_trial(folder, result, plan={**plan, "sessions": list(design.sessions)}, rules=rules, said=said)
     return result, said
 
