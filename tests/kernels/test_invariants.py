@@ -653,6 +653,11 @@ CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
         "onset": np.full((6, 2), 0.02),
         "background": QUIET,
     },
+    "mep_timing.return_delay": lambda rng: {
+        "background": rng.uniform(0, 1, (6, 2, 40)),
+        **TIMED,
+        "half": np.full((6, 2, 1), 0.25),
+    },
     "mep.touches_limits": lambda rng: {
         "epochs": epochs(rng),
         "mask": masks(),

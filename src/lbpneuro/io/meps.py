@@ -328,7 +328,8 @@ def average_latencies(
         )[:, 0]
         names = {"Muscle": labels["muscle"], "Hemisphere": labels["hemisphere"], "Block": labels["block"]}
         present = {key: value if isinstance(value, str) else None for key, value in names.items()}
-        found.append({**present, **_spread(onsets[0] * 1e3, onsets[1:] * 1e3), "N": n})
+        spacing = float(responses.times[1] - responses.times[0]) * 1e3
+        found.append({**present, **_spread(onsets[0] * 1e3, onsets[1:] * 1e3, n=n, spacing=spacing), "N": n})
     return found
 
 
@@ -336,13 +337,20 @@ LATENCY_NAMES = ("Latency_ms", "SE_ms", "Low_ms", "High_ms")
 RESAMPLES_WITH_RESPONSE = 0.95
 
 
-def _spread(value: float, draws: Array) -> dict[str, float | None]:
-    """An estimate with the standard deviation and the middle 95 % of its resamples; empty if many of them are."""
+def _spread(value: float, draws: Array, *, n: int, spacing: float) -> dict[str, float | None]:
+    """An estimate with its standard error and 95 % interval from resamples of ``n`` trials; empty if many of them are.
+
+    The variance of the resamples is ``n / (n - 1)`` times theirs, plus that of the sampling, ``spacing^2 / 12``: what
+    lies between two samples is interpolated, not known. The interval is Student's t.
+    """
+    from scipy import special
+
     there = draws[np.isfinite(draws)]
-    if not np.isfinite(value) or len(there) < RESAMPLES_WITH_RESPONSE * len(draws):
+    if n < 2 or not np.isfinite(value) or len(there) < RESAMPLES_WITH_RESPONSE * len(draws):
         return dict.fromkeys(LATENCY_NAMES)
-    low, high = np.quantile(there, [0.025, 0.975])
-    numbers = (value, there.std(ddof=1), low, high)
+    se = float(np.sqrt(there.var(ddof=1) * n / (n - 1) + spacing**2 / 12))
+    reach = float(special.stdtrit(n - 1, 0.975)) * se
+    numbers = (value, se, value - reach, value + reach)
     return {name: round(float(number), 4) for name, number in zip(LATENCY_NAMES, numbers, strict=True)}
 
 

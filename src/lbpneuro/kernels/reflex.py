@@ -101,7 +101,7 @@ def squared_correlation(quiet: Array) -> Array:
 def without_small_sample_bias(after: Array, before: Array, *, alike: Array) -> Array:
     """Return Cohen's d (n_trial,) of rectified activity after against before a stimulus, without small-sample bias.
 
-    ``d = a / sqrt(v)``, ``a`` the difference of the means and ``v`` the mean of the variances (``ddof=1``), is too large
+    ``d = a / sqrt(v)``, ``a`` the difference of the means, ``v`` the mean of the variances (``ddof=1``), is too large
     where ``v`` is uncertain, too small where ``a`` and ``v`` err together, and too large where samples are alike,
     which makes ``v`` small. To second order
 

@@ -130,8 +130,8 @@ def windowed_correlation(series: ArrayLike, *, weights: Array) -> Array:
     Returns
     -------
     (n_window, n_node, n_node)
-        Within rounding symmetric, 1 on the diagonal and in [-1, 1]; float32 if ``series`` is, else float64. NaN are a NaN
-        window and, in it, the pairs of a node that is constant or NaN on a volume with weight.
+        Within rounding symmetric, 1 on the diagonal and in [-1, 1]; float32 if ``series`` is, else float64. NaN are a
+        NaN window and, in it, the pairs of a node that is constant or NaN on a volume with weight.
     """
     given = np.asarray(series)
     kind = np.float32 if given.dtype == np.float32 else np.float64
