@@ -466,7 +466,7 @@ def test_methods_are_words():
 
 @pytest.mark.parametrize("sfreq", [1000.0, 2000.0, 5000.0])
 def test_intervals_of_the_average_onset_hold_it(sfreq):
-    """80 people, 20 responses of 300 uV that scatter by 0.4 ms; what holds for endless trials without noise is inside."""
+    """80 people, 20 responses of 300 uV that scatter by 0.4 ms; the onset of endless trials without noise is inside."""
     rng = np.random.default_rng(12)
     n_person, n = 80, 20
     times = np.arange(round(-0.11 * sfreq), round(0.06 * sfreq) + 1) / sfreq

@@ -73,10 +73,9 @@ def onset_latency(epochs: Array, times: Array, *, masks: Mask, background: Windo
     artefact, not from the background), on the line between the samples on either side.
     """
     quiet = within(times, background)
-    smooth, step = smooth_rectified(epochs, times, quiet=quiet), float(times[1] - times[0])
+    smooth = smooth_rectified(epochs, times, quiet=quiet)
     onset, _ = _onset(smooth, times, masks=masks, quiet=quiet, share=ONSET_SHARE, back_share=ONSET_BACK_SHARE)
-    delay = 0.0 if _width(step) % 2 else step / 2  # of a mean over an even number of samples
-    return np.where(present, onset - delay, np.nan)
+    return np.where(present, onset, np.nan)
 
 
 def average_latency(
@@ -92,9 +91,9 @@ def average_latency(
 
     Trials are averaged with their sign, so that the background falls with their number; the average is interpolated to
     10 kHz or more (polyphase), freed of the background mean, rectified and smoothed over 1 ms. The onset is where it
-    rises above ``share`` of its peak and the background mean by 2 SD (``ddof=1``), on the line between two samples, on the
-    way to 3 ms above the same share and 3 SD. With 5 % that is up to 0.6 ms after the first departure of a response that
-    begins without a step, and does not depend on the sampling rate. NaN where the average does not exceed the mean of
+    rises above ``share`` of its peak and the background mean by 2 SD (``ddof=1``), on the line between two samples, on
+    the way to 3 ms above the same share and 3 SD. With 5 % that is up to 0.6 ms after the first departure of a response
+    that begins without a step, and does not depend on the sampling rate. NaN where the average does not exceed the mean of
     its background by 4 SD.
 
     Parameters
@@ -138,6 +137,8 @@ def _onset(
     below, above = (np.take_along_axis(excess, rise - back, axis=-1) for back in (1, 0))
     crossed = (below <= level) & (above > level)
     back = np.where(crossed, (above - level) / np.where(crossed, above - below, 1.0), 0.0)
+    if _width(step) % 2 == 0:
+        back = back + 0.5  # the mean over an even number of samples belongs between two of them
     onset = np.where(start >= 0, times[rise[..., 0]] - step * back[..., 0], np.nan)
     return onset, (peak > PRESENT_SD * sd)[..., 0]
 
@@ -150,8 +151,8 @@ def silent_period(epochs: Array, times: Array, *, onset: Array, background: Wind
     largest: that is where its two ends are most likely if the signal steps between about nothing and the background
     (change points of a two-level signal), and needs neither smoothing nor a number of standard deviations. It ends
     midway between the last sample of that stretch and the next, less the delay of this rule (:func:`return_delay`),
-    and begins within 40 ms of the onset. Take the band-passed signal; its ringing after a very large response can hide a short
-    silence.
+    and begins within 40 ms of the onset. Take the band-passed signal; its ringing after a very large response can hide
+    a short silence.
 
     Parameters
     ----------
