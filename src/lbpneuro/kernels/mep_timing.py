@@ -91,10 +91,10 @@ def average_latency(
 
     Trials are averaged with their sign, so that the background falls with their number; the average is interpolated to
     10 kHz or more (polyphase), freed of the background mean, rectified and smoothed over 1 ms. The onset is where it
-    rises above ``share`` of its peak and the background mean by 2 SD (``ddof=1``), on the line between two samples, on
-    the way to 3 ms above the same share and 3 SD. With 5 % that is up to 0.6 ms after the first departure of a response
-    that begins without a step, and does not depend on the sampling rate. NaN where the average does not exceed the mean of
-    its background by 4 SD.
+    rises above ``share`` of its peak and the background mean by 2 SD (``ddof=1``), on the line between two samples,
+    on the way to 3 ms above the same share and 3 SD. With 5 % that is up to 0.6 ms after the first departure of a
+    response that begins without a step, and does not depend on the sampling rate. NaN where the average does not
+    exceed the mean of its background by 4 SD.
 
     Parameters
     ----------

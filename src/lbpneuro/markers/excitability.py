@@ -671,8 +671,8 @@ MARKERS: tuple[Marker, ...] = (
         function=mep_latency_average,
         long_name="Response latency, average response",
         description=(
-            "Where the average response of the resting muscle, rectified, rises above 5 % of its peak: within 0.6 ms of "
-            "its first departure."
+            "Where the average response of the resting muscle, rectified, rises above 5 % of its peak: within 0.6 ms "
+            "of its first departure."
         ),
         unit="ms",
         version="2",
