@@ -676,7 +676,7 @@ MARKERS: tuple[Marker, ...] = (
         ),
         unit="ms",
         version="2",
-        se_method="bootstrap of trials and the variance of the sampling grid, Student's t",
+        se_method="bootstrap of trials and the error of interpolation, Student's t",
         bounds=(0.0, 100.0),
         evidence=Evidence.DESIGN,
     ),
