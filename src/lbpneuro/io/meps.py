@@ -336,7 +336,7 @@ def average_latencies(
 LATENCY_NAMES = ("Latency_ms", "SE_ms", "Low_ms", "High_ms")
 RESAMPLES_WITH_RESPONSE = 0.95
 INTERPOLATION_ERROR = 0.1
-"""Of an onset between two samples, as a share of their spacing; without noise it was at most 0.03 (1 to 5 kHz)."""
+"""Of an onset between two samples, as a share of their spacing."""
 
 
 def _spread(value: float, draws: Array, *, n: int, spacing: float) -> dict[str, float | None]:
