@@ -1,6 +1,7 @@
 """How much of a planted change of regional volume is recovered from raw T1w images, by level.
 
 ``python -m benchmarks.atrophy --level draft [--simulated 3] [--real NAME ...] [--losses 0 10] [--seed 5] --out FILE``
+``python -m benchmarks.atrophy --level standard --registration "antsRegistrationSyN[s]" --within no --simulated 3``
 ``python -m benchmarks.atrophy --page``
 
 Every head is scanned once as it is, and once more per loss, in another pose and with other noise; the first of the
@@ -8,7 +9,8 @@ losses is 0, a rescan. Simulated heads plant the change in the left DLPFC and th
 image is deformed by a field whose Jacobian has the wanted mean over the labels found in it. ``across`` are the
 differences between images processed one by one, ``within`` those of the registration of the two images of a head.
 Results are added to the JSON file, one entry per head, level and loss; ``--page`` makes the page and the figure from
-benchmarks/results/atrophy.json.
+benchmarks/results/atrophy.json. ``--registration`` takes a recipe of ANTs with its defaults for the registration of the
+level to the template, and leaves the segmentation out; all else is as at the level.
 """
 
 from __future__ import annotations
@@ -17,10 +19,11 @@ import argparse
 import json
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from scipy import ndimage
@@ -33,9 +36,10 @@ from lbpneuro.io.images import Grid as ImageGrid
 from lbpneuro.io.images import load_image, place
 from lbpneuro.io.regions import Region, read_regions
 from lbpneuro.io.resources import workflow_folder
+from lbpneuro.preprocess import anatomical
 from lbpneuro.preprocess.anatomical import Anatomy, normalise, segment_anatomy
 from lbpneuro.preprocess.extraction import extract_brain, working_head
-from lbpneuro.preprocess.itk import ants_session, grid_affine
+from lbpneuro.preprocess.itk import ants_session, coarsened, grid_affine, on_grid
 from lbpneuro.preprocess.levels import level as level_of
 from lbpneuro.preprocess.longitudinal import (
     COARSE_ROUNDS,
@@ -67,6 +71,7 @@ FIELD_MM, SMOOTH_MM = 4.0, 5.0
 POSE_MM, POSE_DEG, NOISE_SHARE = 3.0, 3.0, 0.01
 MASK_LEVEL = "draft"
 VARIANTS = ("turned", "larger voxels", "mirrored")
+RECIPES = ("antsRegistrationSyN[s]", "antsRegistrationSyNQuick[s]", "antsRegistrationSyNQuickRepro[s]")
 WITHIN: dict[str, Sequence[Round]] = {"fine": ROUNDS, "coarse": COARSE_ROUNDS, "no": ()}
 Volumes = dict[str, list[float]]
 
@@ -217,8 +222,34 @@ def true_changes(
 
 
 def processed(scan: Scanned, level_name: str) -> tuple[Anatomy, float]:
+    """Process a scan; ``level_name`` is a level, or a level and a recipe of ANTs with a comma between."""
+    name, _, recipe = level_name.partition(", ")
+    register = by_recipe(recipe) if recipe else normalise
     start = time.process_time()
-    return segment_anatomy(scan.path, level=level_of(level_name)), time.process_time() - start
+    changed = {"normalise": register} | ({"segment": only_priors, "check_anatomy": mock.Mock()} if recipe else {})
+    with mock.patch.multiple(anatomical, **changed):
+        return segment_anatomy(scan.path, level=level_of(name)), time.process_time() - start
+
+
+def only_priors(brain: Any, *, mask: Any, target: Any, transform: Path, **_: Any) -> dict[str, Any]:
+    """Stand for the segmentation, which labels do not need: the priors of the template, which no gate believes."""
+    priors = anatomical.native_priors(brain, target=target, transform=transform)
+    return {tissue: on_grid(found.numpy() * mask.numpy(), brain) for tissue, found in priors.items()}
+
+
+def by_recipe(recipe: str) -> Callable[..., tuple[Path, Path]]:
+    """Return what registers a brain to the template by a recipe of ANTs, in the place of ``normalise``."""
+
+    def register(brain: Any, *, target: Any, level: Any) -> tuple[Path, Path]:
+        import ants
+
+        moving = coarsened(brain, level.template_mm)
+        found = ants.registration(
+            fixed=target.brain, moving=moving, type_of_transform=recipe, write_composite_transform=True
+        )
+        return Path(found["fwdtransforms"]), Path(found["invtransforms"])
+
+    return register
 
 
 def as_session(scan: Scanned, mask: Any) -> Any:
@@ -231,7 +262,7 @@ def as_session(scan: Scanned, mask: Any) -> Any:
 def pair(
     first: Any, second: Any, rounds: Sequence[Round], first_labels: dict[tuple[str, ...], NativeRegion] | None = None
 ) -> tuple[dict[str, list[float]], float]:
-    """Return change (%) and standard error of every label between two sessions, and the CPU seconds.
+    """Return change (%) and its scatter for every label between two sessions, and the CPU seconds.
 
     ``first_labels`` are those of the first image, on its grid; without them the mean of the two is brought to the
     template.
@@ -251,7 +282,7 @@ def pair(
                 region.weights, to_voxel[:3, :3], offset, output_shape=within.middle.shape, order=1
             )
     changes = label_changes(within, labels)
-    found = {"_".join(key): [one.percent, one.se] for key, one in changes.items()}
+    found = {"_".join(key): [one.percent, one.scatter] for key, one in changes.items()}
     return found, time.process_time() - start
 
 
@@ -382,7 +413,8 @@ def compare(scans: Iterator[Scanned], given: argparse.Namespace, facts: dict[str
     if given.level == "within":
         found = within_study(scans, about_head=facts, rounds=rounds)
     else:
-        found = study(scans, given.level, about_head=facts, rounds=rounds)
+        name = ", ".join(filter(None, (given.level, given.registration)))
+        found = study(scans, name, about_head=facts, rounds=rounds)
     for entry in found:
         add(given.out, entry)
 
@@ -396,6 +428,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=5)
     parser.add_argument("--mm", type=float, default=1.0, help="voxels of the simulated heads (1)")
     parser.add_argument("--within", choices=WITHIN, default="fine", help="grid of the registration within persons")
+    parser.add_argument("--registration", choices=RECIPES, help="of ANTs, in the place of that of the level")
     parser.add_argument(
         "--variants", nargs="*", choices=VARIANTS, help="turned, resampled and mirrored images, not changes (all)"
     )

@@ -503,6 +503,17 @@ def dynamic(_folder: Path, *, n_time: int, n_node: int, width: int) -> Callable[
     return lambda: windowed_correlation(series, weights=weights)
 
 
+def dynamic_again(_folder: Path, *, n_time: int, n_node: int, width: int) -> Callable[[], Array]:
+    """The same into the memory of an earlier result, as for the second run of a study and all later ones."""
+    from lbpneuro.kernels.windows import taper, window_weights, windowed_correlation
+
+    series = dynamic_series(n_time, n_node)
+    keep = np.ones(n_time, dtype=bool)
+    weights = window_weights(taper(width, sigma=0), width=width, step=1, keep=keep)
+    out = windowed_correlation(series, weights=weights)
+    return lambda: windowed_correlation(series, weights=weights, out=out)
+
+
 def dynamic_products(_folder: Path, *, n_time: int, n_node: int, width: int) -> Callable[[], int]:
     """What no method that returns the matrices of any windows can do without: every product, into new memory."""
     series = dynamic_series(n_time, n_node)

@@ -141,6 +141,36 @@ def test_the_own_reader_of_composites_agrees_with_that_of_itk(ants, composite, t
     assert np.abs(moved[1] - points).max() > 1
 
 
+def test_a_cut_field_moves_what_arrives_in_the_box_as_the_whole_one(composite):
+    """A box of 20 mm; the field reaches 80 mm, and moves points by up to 4 mm."""
+    bounds = (np.array([-14.0, -6, -2]), np.array([6.0, 14, 18]))
+    affine = np.diag([1.5, 1.5, 1.5, 1.0])
+    affine[:3, 3] = -40.0
+    grid = Grid(affine=affine, shape=(54, 54, 54))
+    whole, cut = (
+        np.moveaxis(source_coordinates(way, target=grid), 0, -1)
+        for way in (read_transform(composite), read_transform(composite, arriving=bounds))
+    )
+    inside, also = (np.all((found >= bounds[0]) & (found <= bounds[1]), axis=-1) for found in (whole, cut))
+    np.testing.assert_array_equal(inside, also)
+    assert inside.sum() > 1000
+    np.testing.assert_allclose(cut[inside], whole[inside], atol=1e-3)
+    by_field = np.linalg.norm(whole - linear(positions(grid)), axis=-1) > 0.1
+    cut_off = np.linalg.norm(cut - linear(positions(grid)), axis=-1) < 1e-3
+    assert 0.3 < cut_off[by_field].mean() < 0.95
+
+
+def test_a_field_applied_first_is_not_cut(ants, composite, tmp_path):
+    path = tmp_path / "other.h5"
+    write_composite(path, read_composite(composite)[::-1])
+    bounds = (np.full(3, -4.0), np.full(3, 4.0))
+    grid = oblique_grid()
+    whole, cut = (
+        source_coordinates(way, target=grid) for way in (read_transform(path), read_transform(path, arriving=bounds))
+    )
+    np.testing.assert_array_equal(whole, cut)
+
+
 def test_composites_of_other_transforms_are_left_to_itk(ants, composite, tmp_path):
     turn = TransformRecord(
         kind="Euler3DTransform_float_3_3", parameters=np.array([0, 0, 0.1, 1, 2, 3]), fixed=np.zeros(4)

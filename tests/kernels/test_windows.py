@@ -127,6 +127,20 @@ def test_a_rectangular_window_is_nilearns_correlation(rng):
     np.testing.assert_allclose(windowed_correlation(series, weights=weights), expected, atol=1e-9)
 
 
+def test_memory_of_an_earlier_result_is_used_again(rng):
+    series = rng.standard_normal((40, 3)).astype(np.float32)
+    weights = window_weights(taper(20, sigma=2), width=20, step=1, keep=np.arange(40) > 12)
+    expected = windowed_correlation(series, weights=weights)
+    assert np.isnan(expected[0]).all()
+    out = np.ones_like(expected)
+    assert windowed_correlation(series, weights=weights, out=out) is out
+    np.testing.assert_array_equal(out, expected)
+    with pytest.raises(InputError, match=r"`out` must be \(21, 3, 3\) of float32; got \(21, 3, 3\) of float64"):
+        windowed_correlation(series, weights=weights, out=out.astype(np.float64))
+    with pytest.raises(InputError, match=r"`out` must be .*; got \(3, 3\)"):
+        windowed_correlation(series, weights=weights, out=out[0])
+
+
 def test_a_bad_node_stays_alone(rng):
     series = rng.standard_normal((50, 4))
     weights = window_weights(taper(20, sigma=2), width=20, step=1, keep=everything(50))

@@ -320,6 +320,20 @@ def test_the_error_of_measurement_comes_from_the_settings_then_the_repeats_then_
     assert wider.value == 0
 
 
+@pytest.mark.parametrize(("repeats", "share"), [(2, 0.392), (3, 0.293)])
+def test_the_error_of_few_repeats_calls_too_many_people_responders(repeats: int, share: float) -> None:
+    """As the dictionary says; with the error of the whole study it is 16 %, that of a normal beyond sqrt(2)."""
+    rng = np.random.default_rng(12)
+    called = {"own": 0, "study": 0}
+    sem = {"ppt": 10 / math.sqrt(repeats)}
+    for _ in range(1500):
+        blocks = [([before], [after]) for before, after in rng.normal(250, 10, (repeats, 2))]
+        called["own"] += only(modulation.cpm_responder(conditioned(*blocks))).value != 0
+        called["study"] += only(modulation.cpm_responder(conditioned(*blocks, settings={"sem": sem}))).value != 0
+    assert called["own"] / 1500 == pytest.approx(share, abs=0.035)
+    assert called["study"] / 1500 == pytest.approx(0.157, abs=0.028)
+
+
 def test_a_baseline_of_zero_has_no_percent_and_a_low_one_a_flag() -> None:
     zero = conditioned(([0], [10]), stimulus="heat_rating")
     assert only(modulation.cpm_pct(zero)).reasons == (Reason.ZERO_BASELINE,)

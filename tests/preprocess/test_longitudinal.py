@@ -87,7 +87,7 @@ def test_changes_by_hand():
     one = changes["a", "L"]
     assert (one.first_ml, one.second_ml) == pytest.approx((0.064, 0.0576))
     assert one.percent == pytest.approx(-100 * 0.1 / 0.95)
-    assert np.isnan(one.se)
+    assert np.isnan(one.scatter)
     assert np.isnan(changes["b", "R"].percent)
     assert changes["b", "R"].first_ml == 0
     np.testing.assert_allclose(within.affine[:3], [[2, 0, 0, 1], [0, 2, 0, 2], [0, 0, 2, 3]])
@@ -132,7 +132,7 @@ def test_a_planted_loss_is_found_and_the_rest_stays(found, tmp_path):
     intact = [key for key in true if abs(true[key]) < 1]
     assert len(intact) > 6
     assert np.median([abs(changes[key].percent - true[key]) for key in intact]) < 2
-    assert 0 < changes["thalamus", "R"].se < 4
+    assert 0 < changes["thalamus", "R"].scatter < 4
 
 
 def test_exchanging_the_sessions_exchanges_the_determinants(found, sessions):

@@ -489,7 +489,7 @@ def sensory(base: Path, prefix: str) -> list[Path]:
     ]
     trains = [("heat", train, stimulus, 20.0 + 5 * stimulus + train) for train in (1, 2) for stimulus in range(4)]
     blocks = [
-        ("ppt", timing, repeat, block, value + repeat, 2)
+        ("ppt", timing, repeat, block, value + repeat, 2, int(repeat == 2 and value == 320))
         for repeat in (1, 2)
         for timing, pair in (("parallel", (250.0, 320.0)), ("sequential", (250.0, 260.0)))
         for block, value in zip(("before", "conditioned"), pair, strict=True)
@@ -498,7 +498,7 @@ def sensory(base: Path, prefix: str) -> list[Path]:
         "desc-sites_thresholds": pd.DataFrame(places, columns=columns),
         "desc-trains_ratings": pd.DataFrame(trains, columns=["modality", "train", "stimulus", "rating"]),
         "desc-conditioning_stimuli": pd.DataFrame(
-            blocks, columns=["test_stimulus", "timing", "repeat", "block", "value", "n"]
+            blocks, columns=["test_stimulus", "timing", "repeat", "block", "value", "n", "limited"]
         ),
     }
     paths = {base / f"{prefix}_{name}.tsv": table for name, table in tables.items()}

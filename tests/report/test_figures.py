@@ -339,6 +339,7 @@ def test_thresholds_beyond_a_limit_are_drawn_as_such(tmp_path, drawn) -> None:
     arrows = {panel: [each.xyann for each in panel.texts] for panel in (pressure, cold)}
     assert [x for x, _ in arrows[pressure]] == [34]
     assert [x for x, _ in arrows[cold]] == [-34]
+    assert pressure.get_xlim() == (100, pytest.approx(1078)), "the same for all but who lies beyond it"
     assert len(cold.containers) == 1  # of the two sides only one has an interval
 
 
@@ -367,6 +368,8 @@ def test_trains_have_the_mean_slope_and_conditioning_its_change(tmp_path, drawn)
     sensory.plot_conditioning(shown)
     (panel,) = drawn[-1].axes
     np.testing.assert_allclose(panel.lines[-1].get_ydata(), [251.5, 321.5, 261.5])
+    rings = [line for line in panel.lines if line.get_markersize() == 7]
+    assert [list(zip(*ring.get_data(), strict=True)) for ring in rings] == [[], [(1, 322.0)]], "of the second repeat"
     assert [text.get_text() for text in panel.texts] == ["+70"]
     assert [label.get_text() for label in panel.get_xticklabels()] == ["before", "during", "after"]
 

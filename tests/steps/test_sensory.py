@@ -97,6 +97,7 @@ def test_all_tests_of_a_session(study) -> None:
     assert ratings[ratings["modality"] == "heat"]["stimulus"].tolist() == [1, 3]
     stimuli = read_tsv(folder / "sub-01_desc-conditioning_stimuli.tsv")
     assert stimuli.query("timing == 'parallel' and repeat == 2")["value"].tolist() == [252, 330]
+    assert set(stimuli["limited"]) == {0}
 
 
 NORMS = "parameter site sex age_min age_max transform mean sd n source device probe_cm2 rate"

@@ -35,6 +35,7 @@ STIMULI = {
     "block": "before or conditioned (during or after, as the timing says).",
     "value": "Mean of the trials: kPa, mA or points of 100.",
     "n": "Valid trials.",
+    "limited": "1: a trial reached a limit of the device, so that the mean lies beyond the value; 0: none did.",
 }
 
 
@@ -78,8 +79,9 @@ def conditioning_table(data: SensoryData) -> pd.DataFrame:
     rows = []
     for (stimulus, timing), modulation in data.modulation.items():
         for each in modulation.applications:
-            for block, values in (("before", each.base), ("conditioned", each.conditioned)):
+            blocks = (("before", each.base, each.base_limited), ("conditioned", each.conditioned, each.limited))
+            for block, values, limited in blocks:
                 kept = values[np.isfinite(values)]
                 if kept.size:
-                    rows.append((stimulus, timing, each.repeat, block, float(kept.mean()), kept.size))
+                    rows.append((stimulus, timing, each.repeat, block, float(kept.mean()), kept.size, int(limited)))
     return pd.DataFrame(rows, columns=list(STIMULI))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,17 @@ COORDINATE_STEP_MM = 25.0
 FIELD, LINEAR = "DisplacementFieldTransform", "AffineTransform"
 
 
-def read_transform(path: Path) -> Transform:
+def read_transform(path: Path, *, arriving: tuple[Array, Array] | None = None) -> Transform:
     """Return an ITK transform: a composite (.h5), an affine (.txt, .mat) or a displacement field (.nii.gz).
+
+    Parameters
+    ----------
+    path
+        File of the transform.
+    arriving
+        Lowest and highest corner (3,) in mm (RAS) of the part of the source space that is asked for. A displacement
+        field of a composite is then cut to the points that arrive there, if it is what is applied last; all others
+        arrive outside of that part, with the field or without it.
 
     Raises
     ------
@@ -48,7 +58,7 @@ def read_transform(path: Path) -> Transform:
     import ants
 
     try:
-        transform = _field_composite(path) or ants.read_transform(str(path), precision="double")
+        transform = _field_composite(path, arriving) or ants.read_transform(str(path), precision="double")
     except Exception as error:  # ITK raises RuntimeError, antspyx KeyError or ValueError, by what it stumbles over
         raise InputError(
             f"{path}: expected an ITK transform (.h5, .txt, .mat, .nii.gz), which this file is not; "
@@ -59,7 +69,7 @@ def read_transform(path: Path) -> Transform:
     return transform
 
 
-def _field_composite(path: Path) -> Transform | None:
+def _field_composite(path: Path, arriving: tuple[Array, Array] | None) -> Transform | None:
     """Return a composite of affines and displacement fields, as normalisations are; None for everything else.
 
     ITK takes twice as long to read a field of full size, and holds it in double precision.
@@ -72,21 +82,56 @@ def _field_composite(path: Path) -> Transform | None:
     kinds = [record.kind.partition("_")[0] for record in records]
     if FIELD not in kinds or not {*kinds} <= {FIELD, LINEAR}:
         return None
-    return ants.compose_ants_transforms([_single(record) for record in reversed(records)])
+    parts = [_single(record, arriving if number == 0 else None) for number, record in enumerate(records)]
+    return ants.compose_ants_transforms(parts[::-1])
 
 
-def _single(record: TransformRecord) -> Transform:
+def _single(record: TransformRecord, arriving: tuple[Array, Array] | None) -> Transform:
     """Return an affine or a displacement field as a transform of single precision."""
     import ants
+    from ants.internal import get_lib_fn
 
     if record.kind.startswith(LINEAR):
         numbers = {"parameters": record.parameters.tolist(), "fixed_parameters": record.fixed.tolist()}
         return ants.new_ants_transform(precision="float", dimension=3, transform_type=LINEAR, **numbers)
     size, origin, spacing = record.fixed[:9].reshape(3, 3)
-    vectors = record.parameters.reshape(*size[::-1].astype(int), 3).astype(np.float32, copy=False)
-    where = {"origin": tuple(origin), "spacing": tuple(spacing), "direction": record.fixed[9:].reshape(3, 3)}
-    parts = [ants.from_numpy(vectors[..., axis].T, **where) for axis in range(3)]
-    return ants.transform_from_displacement_field(ants.merge_channels(parts))
+    direction = record.fixed[9:].reshape(3, 3)
+    vectors = record.parameters.reshape(*size[::-1].astype(int), 3)
+    if arriving is not None:
+        start, stop = _arriving(vectors, arriving, origin=origin, axes=direction * spacing)
+        vectors = vectors[tuple(slice(*ends) for ends in zip(start[::-1], stop[::-1], strict=True))]
+        origin = origin + direction * spacing @ start
+    empty = ants.from_numpy(np.zeros(vectors.shape[2::-1], dtype=np.float32))
+    field = ants.merge_channels([empty] * 3)
+    field.view()[...] = vectors.T
+    field.set_origin(tuple(origin))
+    field.set_spacing(tuple(spacing))
+    field.set_direction(direction)
+    # what transform_from_displacement_field does, without its three copies of the field
+    pointer = get_lib_fn("antsTransformFromDisplacementField")(field.pointer)
+    return ants.ANTsTransform(precision="float", dimension=3, transform_type=FIELD, pointer=pointer)
+
+
+def _arriving(
+    vectors: Array, bounds: tuple[Array, Array], *, origin: Array, axes: Array
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the first voxel, and the one after the last, of the box of a field (LPS) that may arrive in a box (RAS).
+
+    A point that arrives there is no farther from it than the longest way along each axis.
+    """
+    ends = [LPS @ corner for corner in bounds]
+    low, high = np.minimum(*ends), np.maximum(*ends)
+    size = np.array(vectors.shape[2::-1])
+    start, stop = np.zeros(3, dtype=np.intp), size.astype(np.intp)
+    inverse = np.linalg.inv(axes)
+    for _ in range(2):  # the longest way may be shorter among the points that are left
+        part = vectors[tuple(slice(*ends) for ends in zip(start[::-1], stop[::-1], strict=True))]
+        way = np.array([max(part[..., k].max(), -part[..., k].min()) for k in range(3)])
+        corners = np.array(list(product(*zip(low - way, high + way, strict=True))))
+        voxels = (corners - origin) @ inverse.T
+        start = np.clip(np.floor(voxels.min(axis=0)) - 1, 0, size - 1).astype(np.intp)
+        stop = np.clip(np.ceil(voxels.max(axis=0)) + 2, start + 1, size).astype(np.intp)
+    return start, stop
 
 
 def resample(

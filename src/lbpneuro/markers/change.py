@@ -20,12 +20,15 @@ PERCENT = 100.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelChange:
-    """Volume of a label in the two sessions (mL), and its change in percent of their mean, with its standard error."""
+    """Volume of a label in the two sessions (mL), and its change in percent of their mean.
+
+    ``scatter`` is the part of the standard error that the scatter of all labels of the two sessions shows.
+    """
 
     first_ml: float
     second_ml: float
     percent: float
-    se: float
+    scatter: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +49,8 @@ class Change:
         How far the rigid registrations of one image to the other and back are from undoing each other.
     template_dice
         Overlap of the mean brain with that of the template.
-    draft
-        Whether it was computed at the draft level.
+    level
+        Level at which it was computed: draft, standard or full; empty if there was nothing to compare.
     absent
         Why there was nothing to compare; None if there was.
     settings
@@ -60,7 +63,7 @@ class Change:
     correlation: float
     rigid_mm: float
     template_dice: float
-    draft: bool
+    level: str
     absent: Reason | None
     settings: Mapping[str, Any]
 
@@ -75,7 +78,7 @@ def nothing_compared(reason: Reason, settings: Mapping[str, Any]) -> Change:
         correlation=nan,
         rigid_mm=nan,
         template_dice=nan,
-        draft=False,
+        level="",
         absent=reason,
         settings=settings,
     )
@@ -130,7 +133,7 @@ def flags(data: Change) -> tuple[Reason, ...]:
     found = []
     if not abs(data.brain_percent) <= data.settings["brain_percent_max"]:
         found.append(Reason.BRAIN_CHANGED)
-    if data.draft:
+    if data.level == "draft":
         found.append(Reason.DRAFT_PROCESSING)
     return tuple(found)
 
@@ -146,7 +149,24 @@ def _regional(data: Change, level: Level) -> Estimate:
     found = data.labels[level]
     if not data.coverage[level] >= data.settings["coverage_min"] or math.isnan(found.percent):
         return Estimate.fail(Reason.COVERAGE_TOO_LOW)
-    return Estimate.of(found.percent, se=found.se, n=len(data.labels), flags=flags(data))
+    se = standard_error(found.percent, found.scatter, known=data.settings["error"][data.level])
+    return Estimate.of(found.percent, se=se, n=len(data.labels), flags=flags(data))
+
+
+def standard_error(percent: float, scatter: float, *, known: Mapping[str, Any]) -> float:
+    """Return the standard error (%) of a change: ``sqrt(scatter^2 + floor^2 + (missed percent)^2)``.
+
+    Parameters
+    ----------
+    percent
+        The change (%).
+    scatter
+        The part of its error that the labels of the two sessions show (%); NaN if it is not known.
+    known
+        ``floor_percent`` (%), the error that even a large label has, and ``missed_share``, that of what the
+        registration misses of a change, as a share of it.
+    """
+    return math.hypot(scatter, known["floor_percent"], known["missed_share"] * percent)
 
 
 def _of_first(estimate: Estimate) -> Estimate:
@@ -171,10 +191,10 @@ def _whole(data: Change, value: float) -> dict[Level, Estimate]:
 
 
 SE = (
-    "robust spread of the changes of all labels of both sides, scaled by the root of the volume: it supposes that most "
-    "labels did not change, and leaves out what all share (calibration of the scanner) and what the registration "
-    "misses of a change (a tenth in the thalamus of a simulated head); how often the interval "
-    "holds the true change was not studied"
+    "root of the sum of squares of three parts: the robust spread of the changes of all labels of both sides, scaled "
+    "by the root of the volume (it supposes that most labels did not change); an error that every label has; and what "
+    "the registration misses, as a share of the change (change.error, by level, measured on planted changes). What all "
+    "labels share (calibration of the scanner) is in none"
 )
 DIRECTION = (
     f"DLPFC on the left: thicker after treatment that helped in {SEMINOWICZ} (18 people; thickness, and without an "
@@ -211,6 +231,7 @@ def _regional_marker(name: str, **fields: Any) -> Marker:
         "levels": region_levels,
         "direction_by_level": {"dlpfc": Direction.HIGHER},
         "direction_source": DIRECTION,
+        "version": "3",
     }
     return _marker(name, **(regional | fields))
 

@@ -113,7 +113,7 @@ def change_between(
         correlation=within.correlation,
         rigid_mm=within.rigid_mm,
         template_dice=template_quality(*moved, target=target)["template_dice"],
-        draft=level.name == "draft",
+        level=level.name,
         absent=None,
         settings=settings,
     )

@@ -245,7 +245,7 @@ def label_changes(within: WithinPerson, labels: Mapping[Name, NDArray[np.floatin
     Returns
     -------
     dict
-        Changes by name. The standard error is the robust spread of all labels, times the root of the volume, over the
+        Changes by name. The scatter is the robust spread of all labels, times the root of the volume, over the
         root of that of the label: it supposes that most of them did not change. NaN with fewer than 8 labels; a label
         without volume has NaN everywhere.
     """
@@ -258,10 +258,10 @@ def label_changes(within: WithinPerson, labels: Mapping[Name, NDArray[np.floatin
     mean = (first + second) / 2
     percent = np.full(len(names), np.nan)
     np.divide(PERCENT * (second - first), mean, out=percent, where=mean > 0)
-    se = spread_errors(percent, mean)
+    scatter = spread_errors(percent, mean)
     return {
-        name: LabelChange(first_ml=a, second_ml=b, percent=c, se=e)
-        for name, a, b, c, e in zip(names, *(x.tolist() for x in (first, second, percent, se)), strict=True)
+        name: LabelChange(first_ml=a, second_ml=b, percent=c, scatter=e)
+        for name, a, b, c, e in zip(names, *(x.tolist() for x in (first, second, percent, scatter)), strict=True)
     }
 
 

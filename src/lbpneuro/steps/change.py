@@ -50,7 +50,12 @@ def measure(files: list[Path], config: Config, out: OutputFolder) -> Measured:
     return Measured(
         data=found,
         method=METHOD.format(first=first, level=processing.name),
-        sidecar={"FirstSession": first, "TemplateDice": round(found.template_dice, 4), "VolumesML": _volumes(found)},
+        sidecar={
+            "FirstSession": first,
+            "TemplateDice": round(found.template_dice, 4),
+            "VolumesML": _volumes(found),
+            "ErrorBeyondScatter": settings["error"][processing.name],
+        },
     )
 
 

@@ -58,6 +58,8 @@ GAP = 58.0
 """From the midline of the front view to that of the back view."""
 Z_LIMIT = 3.0
 COLD_RANGE = (-6.0, 33.0)
+USUAL_KPA = (100.0, 1000.0)
+"""Ends of the scale of pressures, so that sessions and people can be compared; it widens for values beyond."""
 ROUND_KPA = (10.0, 20.0, 50.0, 100.0, 150.0, 200.0, 300.0, 400.0, 500.0, 700.0, 1000.0, 1500.0, 2000.0)
 
 
@@ -137,9 +139,14 @@ def _look(pressure: pd.DataFrame, visit: Visit) -> Look:
         colours = ScalarMappable(Normalize(-Z_LIMIT, Z_LIMIT), mpl.colormaps["RdBu_r"])
         return Look(colours, values, "z-score: loss < 0 < gain (more sensitive)", [-3, -2, -1, 0, 1, 2, 3])
     kpa = pressure["value"].to_numpy(dtype=float)
-    low, high = kpa.min() / 1.1, kpa.max() * 1.1
+    low, high = _ends(kpa)
     colours = ScalarMappable(LogNorm(low, high), mpl.colormaps["viridis"])
     return Look(colours, dict(zip(places, kpa, strict=True)), "pressure pain threshold (kPa)", _round(low, high))
+
+
+def _ends(kpa: np.ndarray) -> tuple[float, float]:
+    """Return the ends of the scale of pressures (kPa)."""
+    return min(USUAL_KPA[0], float(kpa.min()) / 1.1), max(USUAL_KPA[1], float(kpa.max()) * 1.1)
 
 
 def _round(low: float, high: float) -> list[float]:
@@ -186,7 +193,7 @@ def _log_axis(panel: Axes, values: np.ndarray) -> None:
     from matplotlib.ticker import NullLocator
 
     panel.set_xscale("log")
-    low, high = values.min() / 1.6, values.max() * 1.6
+    low, high = _ends(values)
     ticks = _round(low, high)
     panel.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     panel.xaxis.set_minor_locator(NullLocator())
@@ -263,8 +270,12 @@ def _modulation(panel: Axes, rows: pd.DataFrame, visit: Visit, stimulus: str) ->
     moments = rows["timing"].where(rows["block"] == "conditioned", "before")
     courses = rows.assign(moment=moments).pivot_table(index="repeat", columns="moment", values="value")
     shown = [moment for moment in BLOCKS if moment in courses]
-    for _, course in courses[shown].iterrows():
+    limited = rows.assign(moment=moments).pivot_table(index="repeat", columns="moment", values="limited", aggfunc="max")
+    at_limit = limited[shown].to_numpy() == 1
+    for place, (_, course) in enumerate(courses[shown].iterrows()):
         panel.plot(range(len(shown)), course, color=MUTED, marker="o", markersize=3, linewidth=0.8)
+        beyond = np.flatnonzero(at_limit[place])
+        panel.plot(beyond, course.iloc[beyond], "o", markersize=7, markerfacecolor="none", markeredgecolor=RED)
     panel.plot(range(len(shown)), courses[shown].mean(), color=BLUE, marker="o", markersize=6, linewidth=2)
     for place, timing in enumerate(shown):
         found = visit.row("cpm_inhibition", stimulus, timing)
@@ -278,4 +289,5 @@ def _modulation(panel: Axes, rows: pd.DataFrame, visit: Visit, stimulus: str) ->
 
 
 def _change(panel: Axes, place: int, height: float, text: str) -> None:
-    panel.annotate(text, (place, height), xytext=(7, 7), textcoords="offset points", color=BLUE, fontsize=8.5)
+    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.8}
+    panel.annotate(text, (place, height), xytext=(7, 7), textcoords="offset points", color=BLUE, fontsize=8.5, bbox=box)
