@@ -44,6 +44,8 @@ def test_the_page_shows_the_trial(out: Path) -> None:
     assert [(line.outcome, line.session) for line in lines] == [
         (outcome, session) for outcome in OUTCOMES for session in ("ses-02", "ses-03")
     ]
+    assert lines[0].title == "Pain, numerical rating scale, 7d average"
+    assert "nrs.nrs_7d_average</span>" in page, "the column beside what it is"
     table = read_tsv(out / "trial.tsv").set_index(["outcome", "session", "estimator"])
     row = table.loc[("nrs.nrs_7d_average", "ses-03", "mmrm")]
     assert lines[1].adjusted.startswith(f"−{abs(row['value']):.2f}")

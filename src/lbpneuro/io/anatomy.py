@@ -18,7 +18,6 @@ from lbpneuro.io.index import entities
 from lbpneuro.io.regions import Name, Region, grid_around, region_bounds, region_weights
 from lbpneuro.io.sidecars import read_metadata
 from lbpneuro.io.transforms import (
-    COARSE_VOXELS,
     Grid,
     box_grid,
     coarse_coordinates,
@@ -220,10 +219,7 @@ def native_regions(regions: Mapping[Name, Region], transform: Path, *, grid: Gri
     InputError
         If ``transform`` is no ITK transform.
     """
-    margin = 2 * COARSE_VOXELS * np.linalg.norm(grid.affine[:3, :3], axis=0).max()
-    corners = np.array([region_bounds(region) for region in regions.values()])
-    bounds = (corners[:, 0].min(axis=0) - margin, corners[:, 1].max(axis=0) + margin) if regions else None
-    mapping = read_transform(transform, arriving=bounds)
+    mapping = read_transform(transform)
     coordinates = coarse_coordinates(mapping, grid=grid)
     found = {}
     for level, region in regions.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,9 +43,11 @@ def devices_used(out_dir: Path, people: Iterable[str]) -> list[Used]:
     for participant in people:
         for sidecar in sorted((out_dir / participant).glob("**/beh/*_desc-sensory_markers.json")):
             session = entities(sidecar).get("ses")
-            where = {"session": f"ses-{session}" if session else NO_SESSION, "sidecar": sidecar}
+            use = partial(
+                Used, participant=participant, session=f"ses-{session}" if session else NO_SESSION, sidecar=sidecar
+            )
             devices = read_json(sidecar).get("Devices", {})
-            found += [Used(participant=participant, task=task, device=own, **where) for task, own in devices.items()]
+            found += [use(task=task, device=own) for task, own in devices.items()]
     return found
 
 

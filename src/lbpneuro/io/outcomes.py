@@ -15,6 +15,7 @@ from lbpneuro.errors import ConfigError, InputError, Reason
 from lbpneuro.io.files import read_json, read_tsv
 from lbpneuro.io.tables import LONG_NAME, read_long, wide_name
 from lbpneuro.markers.descriptor import Direction, Marker
+from lbpneuro.markers.instrument import instruments
 from lbpneuro.registry import INDEX_COLUMNS, MARKERS
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def _of_marker(table: pd.DataFrame | None, name: str, *, folder: Path) -> list[t
 
 def _outcome(column: str, marker: Marker) -> Outcome:
     level = tuple(column.split("__")[1:])
-    label = " ".join([marker.long_name, *([f"({', '.join(level)})"] if level else [])])
+    label = ", ".join([marker.long_name, *(name.replace("_", " ") for name in level)])
     return Outcome(name=column, label=label, unit=marker.unit, better=BETTER.get(marker.direction_at(level), ""))
 
 
@@ -202,7 +203,15 @@ def _about_column(path: Path, column: str) -> dict[str, str]:
     sidecar = path.with_suffix(".json")
     about: dict[str, Any] = read_json(sidecar).get(column, {}) if sidecar.is_file() else {}
     about = about if isinstance(about, dict) else {}
-    return {"label": str(about.get("LongName", f"{path.stem} {column}")), "unit": str(about.get("Units", "n/a"))}
+    return {"label": str(about.get("LongName", _title(path.stem, column))), "unit": str(about.get("Units", "n/a"))}
+
+
+def _title(tool: str, column: str) -> str:
+    """Return what a column of a questionnaire is: its title and the score, as far as it is known."""
+    known, score = instruments().get(tool), column.removeprefix(f"{tool}_")
+    if known is None or score == column:
+        return f"{tool} {column}"
+    return known.title if score == "total" else f"{known.title}, {score.replace('_', ' ')}"
 
 
 def read_groups(folder: Path, column: str) -> pd.Series:

@@ -7,7 +7,8 @@ A transform maps the points of the target image to those of the source image (an
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -23,30 +24,66 @@ from lbpneuro.io.images import Grid
 os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = "1"
 
 Array = NDArray[np.floating[Any]]
-Transform = Any  # ants.ANTsTransform: the package carries no types
+Transform = Any  # Composite, or an ants.ANTsTransform: the package carries no types
 AntsImage = Any
 
 LPS = np.diag([-1.0, -1.0, 1.0])  # ITK counts left and posterior as positive, NIfTI right and anterior
 SHEAR_TOLERANCE = 1e-3
 SPACING_TOLERANCE = 1e-3
 COARSE_VOXELS = 4
+POINTS_AT_ONCE = 2**16
 PADDING_MM = 80.0
 COORDINATE_REACH_MM = 600.0
 COORDINATE_STEP_MM = 25.0
 FIELD, LINEAR = "DisplacementFieldTransform", "AffineTransform"
 
 
-def read_transform(path: Path, *, arriving: tuple[Array, Array] | None = None) -> Transform:
-    """Return an ITK transform: a composite (.h5), an affine (.txt, .mat) or a displacement field (.nii.gz).
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Affine:
+    """A point x goes to ``matrix @ x + shift`` (LPS mm)."""
 
-    Parameters
-    ----------
-    path
-        File of the transform.
-    arriving
-        Lowest and highest corner (3,) in mm (RAS) of the part of the source space that is asked for. A displacement
-        field of a composite is then cut to the points that arrive there, if it is what is applied last; all others
-        arrive outside of that part, with the field or without it.
+    matrix: Array
+    shift: Array
+
+    def moved(self, points: Array) -> Array:
+        """Return where points (3, n) arrive."""
+        return np.asarray(self.matrix @ points + self.shift[:, None])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Displacements:
+    """A displacement field as ITK stores it: ``vectors`` (n_z, n_y, n_x, 3) in LPS mm, and what leads to its voxels.
+
+    Points are taken to voxels (x, y, z) by ``to_voxel``; beyond half a voxel around the field nothing moves.
+    """
+
+    vectors: Array
+    to_voxel: Affine
+
+    def moved(self, points: Array) -> Array:
+        """Return where points (3, n) arrive, by linear interpolation of the field."""
+        return np.asarray(points + interpolated(self.vectors, self.to_voxel.moved(points)[::-1]).T)
+
+
+@dataclass(frozen=True, slots=True)
+class Composite:
+    """Affines and displacement fields, in the order in which they are applied to a point."""
+
+    parts: tuple[Affine | Displacements, ...]
+
+    def moved(self, points: Array) -> Array:
+        """Return where points (3, n) in RAS mm arrive."""
+        found: Array = LPS @ points
+        for part in self.parts:
+            found = part.moved(found)
+        return np.asarray(LPS @ found)
+
+
+def read_transform(path: Path) -> Transform:
+    """Return a transform: a composite (.h5), an affine (.txt, .mat) or a displacement field (.nii.gz).
+
+    Composites of affines and displacement fields are read and applied without ITK, whose Python package copies a field
+    of full size several times; all others are transforms of ITK.
 
     Raises
     ------
@@ -55,83 +92,81 @@ def read_transform(path: Path, *, arriving: tuple[Array, Array] | None = None) -
     """
     if not path.is_file():
         raise InputError(f"{path}: there is no such file, or the link leads to none.", reason=Reason.FILE_MISSING)
-    import ants
-
     try:
-        transform = _field_composite(path, arriving) or ants.read_transform(str(path), precision="double")
+        transform = _field_composite(path) or _by_itk(path)
     except Exception as error:  # ITK raises RuntimeError, antspyx KeyError or ValueError, by what it stumbles over
         raise InputError(
             f"{path}: expected an ITK transform (.h5, .txt, .mat, .nii.gz), which this file is not; "
             "copy it again from the derivative."
         ) from error
-    if transform.dimension != 3:
+    if not isinstance(transform, Composite) and transform.dimension != 3:
         raise InputError(f"{path}: expected a transform in three dimensions, found {transform.dimension}.")
     return transform
 
 
-def _field_composite(path: Path, arriving: tuple[Array, Array] | None) -> Transform | None:
-    """Return a composite of affines and displacement fields, as normalisations are; None for everything else.
-
-    ITK takes twice as long to read a field of full size, and holds it in double precision.
-    """
+def _by_itk(path: Path) -> Any:
     import ants
 
+    return ants.read_transform(str(path), precision="double")
+
+
+def _field_composite(path: Path) -> Composite | None:
+    """Return a composite of affines and displacement fields, as normalisations are; None for everything else."""
     if path.suffix != ".h5":
         return None
     records = read_composite(path)
     kinds = [record.kind.partition("_")[0] for record in records]
     if FIELD not in kinds or not {*kinds} <= {FIELD, LINEAR}:
         return None
-    parts = [_single(record, arriving if number == 0 else None) for number, record in enumerate(records)]
-    return ants.compose_ants_transforms(parts[::-1])
+    return Composite(tuple(_single(record) for record in reversed(records)))
 
 
-def _single(record: TransformRecord, arriving: tuple[Array, Array] | None) -> Transform:
-    """Return an affine or a displacement field as a transform of single precision."""
-    import ants
-    from ants.internal import get_lib_fn
+def _single(record: TransformRecord) -> Affine | Displacements:
+    """Return an affine or a displacement field.
 
-    if record.kind.startswith(LINEAR):
-        numbers = {"parameters": record.parameters.tolist(), "fixed_parameters": record.fixed.tolist()}
-        return ants.new_ants_transform(precision="float", dimension=3, transform_type=LINEAR, **numbers)
-    size, origin, spacing = record.fixed[:9].reshape(3, 3)
-    direction = record.fixed[9:].reshape(3, 3)
-    vectors = record.parameters.reshape(*size[::-1].astype(int), 3)
-    if arriving is not None:
-        start, stop = _arriving(vectors, arriving, origin=origin, axes=direction * spacing)
-        vectors = vectors[tuple(slice(*ends) for ends in zip(start[::-1], stop[::-1], strict=True))]
-        origin = origin + direction * spacing @ start
-    empty = ants.from_numpy(np.zeros(vectors.shape[2::-1], dtype=np.float32))
-    field = ants.merge_channels([empty] * 3)
-    field.view()[...] = vectors.T
-    field.set_origin(tuple(origin))
-    field.set_spacing(tuple(spacing))
-    field.set_direction(direction)
-    # what transform_from_displacement_field does, without its three copies of the field
-    pointer = get_lib_fn("antsTransformFromDisplacementField")(field.pointer)
-    return ants.ANTsTransform(precision="float", dimension=3, transform_type=FIELD, pointer=pointer)
-
-
-def _arriving(
-    vectors: Array, bounds: tuple[Array, Array], *, origin: Array, axes: Array
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return the first voxel, and the one after the last, of the box of a field (LPS) that may arrive in a box (RAS).
-
-    A point that arrives there is no farther from it than the longest way along each axis.
+    An affine is a matrix by rows, then a translation, around a centre; a field has size, origin, spacing and direction.
     """
-    ends = [LPS @ corner for corner in bounds]
-    low, high = np.minimum(*ends), np.maximum(*ends)
-    size = np.array(vectors.shape[2::-1])
-    start, stop = np.zeros(3, dtype=np.intp), size.astype(np.intp)
-    inverse = np.linalg.inv(axes)
-    for _ in range(2):  # the longest way may be shorter among the points that are left
-        part = vectors[tuple(slice(*ends) for ends in zip(start[::-1], stop[::-1], strict=True))]
-        way = np.array([max(part[..., k].max(), -part[..., k].min()) for k in range(3)])
-        corners = np.array(list(product(*zip(low - way, high + way, strict=True))))
-        voxels = (corners - origin) @ inverse.T
-        start = np.clip(np.floor(voxels.min(axis=0)) - 1, 0, size - 1).astype(np.intp)
-        stop = np.clip(np.ceil(voxels.max(axis=0)) + 2, start + 1, size).astype(np.intp)
-    return start, stop
+    if record.kind.startswith(LINEAR):
+        matrix, centre = record.parameters[:9].reshape(3, 3), record.fixed
+        return Affine(matrix=matrix, shift=record.parameters[9:] + centre - matrix @ centre)
+    size, origin, spacing = record.fixed[:9].reshape(3, 3)
+    vectors = record.parameters.reshape(*size[::-1].astype(int), 3)
+    inverse = np.linalg.inv(record.fixed[9:].reshape(3, 3) * spacing)
+    return Displacements(vectors=vectors, to_voxel=Affine(matrix=inverse, shift=-inverse @ origin))
+
+
+def interpolated(data: Array, at: Array) -> NDArray[np.float32]:
+    """Return an image at voxel coordinates, linearly; zero farther than half a voxel outside, as in ITK.
+
+    Parameters
+    ----------
+    data
+        Image (n_1, n_2, n_3, ...).
+    at
+        Voxel coordinates (3, n) along its first three axes.
+
+    Returns
+    -------
+    NDArray
+        Values (n, ...).
+    """
+    size = np.array(data.shape[:3])[:, None]
+    outside = ((at < -0.5) | (at >= size - 0.5)).any(axis=0)
+    inner = np.clip(at, 0, size - 1)
+    low = np.minimum(inner.astype(np.intp), np.maximum(size - 2, 0))
+    above = (inner - low).astype(np.float32)
+    below = np.where(outside, np.float32(0), 1 - above)
+    above[:, outside] = 0
+    flat = np.ascontiguousarray(data).reshape(-1, *data.shape[3:])
+    strides = (data.shape[1] * data.shape[2], data.shape[2], 1)
+    first = low[0] * strides[0] + low[1] * strides[1] + low[2]
+    found = np.zeros((at.shape[1], *data.shape[3:]), dtype=np.float32)
+    for corner in product((0, 1), repeat=3):
+        sides = [above[axis] if step else below[axis] for axis, step in enumerate(corner)]
+        step = sum(one * stride for one, stride in zip(corner, strides, strict=True))
+        weight = sides[0] * sides[1] * sides[2]
+        found += weight.reshape(-1, *[1] * (data.ndim - 3)) * flat.take(first + step, axis=0, mode="clip")
+    return found
 
 
 def resample(
@@ -158,18 +193,48 @@ def resample(
     """
     times = _subsamples(target, spacing_mm)
     fine = _refined(target, times)
-    empty = np.zeros(fine.shape, dtype=np.float32)
-    if not empty.size:
-        return empty
-    moved = transform.apply_to_image(
-        itk_image(data, source.affine), itk_image(empty, fine.affine), interpolation="linear"
-    )
+    if not np.prod(fine.shape):
+        return np.zeros(fine.shape, dtype=np.float32)
+    refuse_sheared(source.affine)
+    refuse_sheared(fine.affine)
+    moved = _applied(data, transform, source=source, fine=fine)
     split = [number for pair in zip(target.shape, times, strict=True) for number in pair]
-    return np.asarray(moved.numpy().reshape(split).mean(axis=(1, 3, 5)), dtype=np.float32)
+    return np.asarray(moved.reshape(split).mean(axis=(1, 3, 5)), dtype=np.float32)
+
+
+def _applied(data: Array, transform: Transform, *, source: Grid, fine: Grid) -> NDArray[np.float32]:
+    """Return an image at the voxels of another grid."""
+    if not isinstance(transform, Composite):
+        empty = np.zeros(fine.shape, dtype=np.float32)
+        images = (itk_image(data, source.affine), itk_image(empty, fine.affine))
+        return np.asarray(transform.apply_to_image(*images, interpolation="linear").numpy())
+    to_voxel, values = np.linalg.inv(source.affine), np.ascontiguousarray(data, dtype=np.float32)
+    found = np.empty(fine.shape, dtype=np.float32)
+    for planes, points in _points(fine):
+        at = to_voxel[:3, :3] @ transform.moved(points) + to_voxel[:3, 3:]
+        found[planes] = interpolated(values, at).reshape(found[planes].shape)
+    return found
+
+
+def _points(grid: Grid) -> Iterator[tuple[slice, Array]]:
+    """Yield some planes of a grid at a time, and their voxels (3, n) in mm."""
+    thick = max(1, POINTS_AT_ONCE // max(1, grid.shape[1] * grid.shape[2]))
+    affine = np.asarray(grid.affine, dtype=np.float64)
+    for first in range(0, grid.shape[0], thick):
+        planes = slice(first, min(first + thick, grid.shape[0]))
+        index = np.mgrid[planes, 0 : grid.shape[1], 0 : grid.shape[2]].reshape(3, -1)
+        yield planes, affine[:3, :3] @ index + affine[:3, 3:]
 
 
 def source_coordinates(transform: Transform, *, target: Grid) -> NDArray[np.float32]:
     """Return where the voxels of a target grid lie in the source space: (3, n_x, n_y, n_z) in mm."""
+    refuse_sheared(target.affine)
+    if isinstance(transform, Composite):
+        found = np.empty((3, *target.shape), dtype=np.float32)
+        for planes, points in _points(target):
+            part = found[:, planes]
+            part[...] = transform.moved(points).reshape(part.shape)
+        return found
     source = _reach()
     line = np.linspace(-COORDINATE_REACH_MM, COORDINATE_REACH_MM, source.shape[0])
     ramps = np.meshgrid(line, line, line, indexing="ij")
@@ -182,6 +247,8 @@ def coarse_coordinates(transform: Transform, *, grid: Grid) -> NDArray[np.float3
     NaN where a point arrives farther away than coordinates are known, which would else look like the origin.
     """
     coarse = _coarse(grid)
+    if isinstance(transform, Composite):
+        return source_coordinates(transform, target=coarse)
     known = resample(np.ones(_reach().shape), transform, source=_reach(), target=coarse) > 0
     return np.where(known, source_coordinates(transform, target=coarse), np.float32(np.nan))
 
@@ -231,6 +298,12 @@ def is_sheared(affine: Array) -> bool:
     return bool(np.abs(direction - orthonormal(direction)).max() > SHEAR_TOLERANCE)
 
 
+def refuse_sheared(affine: Array) -> None:
+    """Raise InputError if the axes of an affine (4, 4) are not at right angles."""
+    if is_sheared(affine):
+        raise InputError("The axes of the image are not at right angles (sheared affine); resample it first.")
+
+
 def itk_image(data: NDArray[Any], affine: Array) -> AntsImage:
     """Return the ITK image of ``data`` (n_x, n_y, n_z) on the grid of ``affine`` (voxel to mm).
 
@@ -241,8 +314,7 @@ def itk_image(data: NDArray[Any], affine: Array) -> AntsImage:
     """
     import ants
 
-    if is_sheared(affine):
-        raise InputError("The axes of the image are not at right angles (sheared affine); resample it first.")
+    refuse_sheared(affine)
     lps = LPS @ affine[:3, :3]
     spacing = np.linalg.norm(lps, axis=0)
     return ants.from_numpy(

@@ -65,21 +65,22 @@ def _sentence(error: ValidationError) -> str:
 
 def _wrong(error: ValidationError, schema: Mapping[str, Any]) -> str:
     found: Any = error.instance
+    rule: Any = error.validator_value
     if error.validator == "type":
-        return f"expected {_kinds(error.validator_value)}, found {_shown(found)}."
+        return f"expected {_kinds(rule)}, found {_shown(found)}."
     if error.validator == "additionalProperties" and isinstance(found, Mapping):
         return _unknown(found, list(schema.get("properties", {})))
     if error.validator == "required":
-        absent = [name for name in error.validator_value if name not in found]
+        absent = [name for name in rule if name not in found]
         return f"{', '.join(absent)} is absent."
-    if error.validator == "oneOf" and all("required" in each for each in error.validator_value):
-        choices = [name for each in error.validator_value for name in each["required"]]
+    if error.validator == "oneOf" and all("required" in each for each in rule):
+        choices = [name for each in rule for name in each["required"]]
         given = [name for name in choices if name in found]
         return f"give one of {', '.join(choices)}; found {' and '.join(given) or 'none'}."
     if error.validator == "enum":
-        return f"expected one of {', '.join(map(str, error.validator_value))}, found {_shown(found)}."
+        return f"expected one of {', '.join(map(str, rule))}, found {_shown(found)}."
     if error.validator in ("minItems", "minProperties"):
-        return f"expected at least {error.validator_value}, found {len(found)}."
+        return f"expected at least {rule}, found {len(found)}."
     return "" if error.validator == "not" else f"{error.message}."  # of `not` the description says it
 
 

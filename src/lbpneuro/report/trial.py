@@ -27,9 +27,13 @@ FAVOURS = {"neither": "the interval holds no difference"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One outcome, follow-up and arm in the words and digits of the page; ``g`` is (value, low, high) or empty."""
+    """One outcome, follow-up and arm in the words and digits of the page; ``g`` is (value, low, high) or empty.
+
+    ``outcome`` is the column, ``title`` what it is.
+    """
 
     outcome: str
+    title: str
     session: str
     arm: str
     control: str
@@ -46,7 +50,7 @@ class Line:
 class Course:
     """Means and intervals of every arm over the sessions of an outcome; ``band``: the change that error alone gives."""
 
-    outcome: str
+    title: str
     sessions: Sequence[str]
     arms: Mapping[str, Sequence[tuple[float, ...]]]
     band: float = math.nan
@@ -79,28 +83,29 @@ def read_trial(folder: Path) -> Trial:
     if not rows:
         raise InputError(f"{path}: the table is empty; run `lbpneuro trial` again.")
     return Trial(
-        lines=_lines(rows),
+        lines=_lines(rows, about.get("OutcomeNames", {})),
         courses=_courses(folder, about),
         said=tuple(about.get("IntentionToTreat", ())),
         about=about,
     )
 
 
-def _lines(rows: Sequence[Mapping[Any, Any]]) -> tuple[Line, ...]:
+def _lines(rows: Sequence[Mapping[Any, Any]], titles: Mapping[str, str]) -> tuple[Line, ...]:
     groups: dict[tuple[str, str, str], dict[str, Mapping[Any, Any]]] = {}
     for row in rows:
         if row["session"] != "all":
             key = (str(row["outcome"]), str(row["session"]), str(row["arm"]))
             groups.setdefault(key, {})[str(row["estimator"])] = row
-    return tuple(_line(key, found) for key, found in groups.items())
+    return tuple(_line(key, found, title=titles.get(key[0], key[0])) for key, found in groups.items())
 
 
-def _line(key: tuple[str, str, str], found: Mapping[str, Mapping[Any, Any]]) -> Line:
+def _line(key: tuple[str, str, str], found: Mapping[str, Mapping[Any, Any]], *, title: str) -> Line:
     model = next((name for name in ADJUSTED if name in found and _known(found[name])), "")
     row = found[model] if model else next(found[name] for name in ADJUSTED if name in found)
     g = found.get("g", {})
     return Line(
         outcome=key[0],
+        title=title,
         session=key[1],
         arm=key[2],
         control=str(row["control"]),
@@ -147,5 +152,6 @@ def _courses(folder: Path, about: Mapping[str, Any]) -> tuple[Course, ...]:
             for arm, own in rows.groupby("arm", sort=False)
         }
         band = float(error.iloc[0]) if len(error) else math.nan
-        courses.append(Course(outcome=str(outcome), sessions=sessions, arms=means, band=band))
+        title = about.get("OutcomeNames", {}).get(outcome, str(outcome))
+        courses.append(Course(title=title, sessions=sessions, arms=means, band=band))
     return tuple(courses)

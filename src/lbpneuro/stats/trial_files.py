@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lbpneuro.io.devices import devices_used, without_other_devices
 from lbpneuro.io.files import write_json, write_tsv
 from lbpneuro.io.outcomes import (
+    Outcome,
     chosen_group,
     read_covariates,
     read_groups,
@@ -55,7 +56,8 @@ def run_trial(folder: Path, plan: Mapping[str, Any]) -> tuple[Result, list[str]]
     rules = outcome_rules(plan["outcomes"], outcomes)
     result = analyse(table, outcomes, design=design, rules=rules)
     said = [*intention_to_treat(result, design), *left_out]
-    write_trial(folder, result, plan={**plan, "sessions": list(design.sessions)}, rules=rules, said=said)
+    told = {**plan, "sessions": list(design.sessions)}
+    write_trial(folder, result, plan=told, rules=rules, said=said, outcomes=outcomes)
     return result, said
 
 
@@ -74,12 +76,19 @@ def read_design(folder: Path, plan: Mapping[str, Any], table: pd.DataFrame) -> D
 
 
 def write_trial(
-    folder: Path, result: Result, *, plan: Mapping[str, Any], rules: Mapping[str, Rules], said: Sequence[str]
+    folder: Path,
+    result: Result,
+    *,
+    plan: Mapping[str, Any],
+    rules: Mapping[str, Rules],
+    said: Sequence[str],
+    outcomes: Sequence[Outcome],
 ) -> None:
     """Write the three tables with their dictionaries, the table of comparisons as Parquet too."""
     source = folder / f"{LONG_NAME}.tsv"
     shared = {
         "Plan": {key: value for key, value in plan.items() if key != "outcomes"},
+        "OutcomeNames": {outcome.name: outcome.label for outcome in outcomes},
         "Rules": {name: _told(rule) for name, rule in rules.items()},
         "IntentionToTreat": list(said),
         "MarkerTable": checksum(source) if source.is_file() else None,

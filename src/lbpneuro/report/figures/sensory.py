@@ -271,9 +271,10 @@ def _modulation(panel: Axes, rows: pd.DataFrame, visit: Visit, stimulus: str) ->
     courses = rows.assign(moment=moments).pivot_table(index="repeat", columns="moment", values="value")
     shown = [moment for moment in BLOCKS if moment in courses]
     limited = rows.assign(moment=moments).pivot_table(index="repeat", columns="moment", values="limited", aggfunc="max")
-    for repeat, course in courses[shown].iterrows():
+    at_limit = limited[shown].to_numpy() == 1
+    for place, (_, course) in enumerate(courses[shown].iterrows()):
         panel.plot(range(len(shown)), course, color=MUTED, marker="o", markersize=3, linewidth=0.8)
-        beyond = np.flatnonzero(limited.loc[repeat, shown] == 1)
+        beyond = np.flatnonzero(at_limit[place])
         panel.plot(beyond, course.iloc[beyond], "o", markersize=7, markerfacecolor="none", markeredgecolor=RED)
     panel.plot(range(len(shown)), courses[shown].mean(), color=BLUE, marker="o", markersize=6, linewidth=2)
     for place, timing in enumerate(shown):

@@ -35,7 +35,7 @@ def plot_trial_forest(trial: Trial) -> Drawing:
             colour = BLUE if sure else MUTED
             panel.plot([low, high], [place, place], color=colour, linewidth=1.6)
             panel.plot([value], [place], "s", color=colour, markersize=5)
-        names = [" · ".join([line.outcome, line.session, *([line.arm] if several else [])]) for line in lines]
+        names = [" · ".join([line.title, line.session, *([line.arm] if several else [])]) for line in lines]
         panel.set_yticks(places, names)
         panel.axvline(0, color=RED, linewidth=0.9)
         panel.set(xlabel=f"Hedges' g, minus: less than {lines[0].control}", ylim=(-0.7, len(lines) - 0.3))
@@ -76,4 +76,4 @@ def _course(panel: Axes, course: Course) -> None:
         panel.axhspan(start - course.band, start + course.band, color=RULE, alpha=0.35, linewidth=0, zorder=0)
     panel.set_xticks(np.arange(len(course.sessions)), [name.removeprefix("ses-") for name in course.sessions])
     panel.set_xlim(-0.4, len(course.sessions) - 0.6)
-    panel.set_title(course.outcome, color=INK)
+    panel.set_title(course.title, color=INK)
