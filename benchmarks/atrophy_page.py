@@ -169,7 +169,7 @@ def figure(found: dict[str, Any], path: Path) -> None:
     colours = {"dlpfc_L": "#1b6ca8", "thalamus_R": "#c0504d"}
     marks = {"simulated": "o", "real": "s"}
     for name, row in found.items():
-        kind, way, measure = name.split("; ")
+        kind, _, measure = name.split("; ")
         for region, colour in colours.items():
             numbers = row[f"recovered {region}"]
             if measure == "label" and numbers:
