@@ -43,6 +43,7 @@ def test_dynamic_connectivity_of_both_sides_agrees(folder):
     shape = {"n_time": 60, "n_node": 12, "width": 40}
     ours = sides.dynamic(folder, **shape)()
     assert ours.shape == (21, 12, 12)
+    assert np.array_equal(sides.dynamic_again(folder, **shape)(), ours)
     assert np.abs(ours - sides.dynamic_nilearn(folder, **shape, shrunken=False)()).max() < 1e-5
 
 

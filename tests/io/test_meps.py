@@ -11,7 +11,9 @@ import pytest
 from lbpneuro.errors import InputError, LbpneuroError, Reason, UnitError
 from lbpneuro.io import emg, meps
 from lbpneuro.io.config import source_status
-from lbpneuro.kernels import mep
+from lbpneuro.kernels import mep, mep_timing
+from lbpneuro.simulate.emg import response_shape
+from tests.oracles import neurophysiology as oracle
 
 MUSCLES = ["multifidus_deep", "longissimus"]
 
@@ -460,3 +462,34 @@ def test_methods_are_words():
         "in each trial or the peak-to-peak amplitude"
     )
     assert set(meps.AMPLITUDE_WORDS) >= {name for names in meps.PREFERENCES.values() for name in names}
+
+
+@pytest.mark.parametrize("sfreq", [1000.0, 2000.0, 5000.0])
+def test_intervals_of_the_average_onset_hold_it(sfreq):
+    """80 people, 20 responses of 300 uV that scatter by 0.4 ms; the onset of endless trials without noise is inside."""
+    rng = np.random.default_rng(12)
+    n_person, n = 80, 20
+    times = np.arange(round(-0.11 * sfreq), round(0.06 * sfreq) + 1) / sfreq
+    hertz = np.fft.rfftfreq(times.size, 1 / sfreq)
+    noise = np.fft.irfft(
+        np.fft.rfft(rng.standard_normal((n, n_person, times.size))) * oracle.muscle_gain(hertz), times.size
+    )
+    begins = 0.022 + rng.uniform(0, 0.001, n_person)
+    each = begins + 0.0004 * rng.standard_normal((n, n_person))
+    size = 300e-6 * np.exp(0.5 * rng.standard_normal((n, n_person)))
+    epochs = 2e-6 * noise / noise.std() + size[..., None] * response_shape(times - each[..., None], 0.010)
+    window = mep_timing.within(times, (0.015, 0.05))
+    draws = rng.multinomial(n, np.full(n, 1 / n), size=100) / n
+    onsets = mep_timing.average_latency(
+        epochs,
+        times,
+        masks=np.repeat(window[None], n_person, axis=0),
+        background=(-0.105, -0.005),
+        weights=np.concatenate([np.full((1, n), 1 / n), draws]),
+    )
+    endless = response_shape(times - 0.022 - 0.0004 * rng.standard_normal((4000, 1)), 0.010)[:, None]
+    lag = mep_timing.average_latency(endless, times, masks=window[None], background=(-0.105, -0.005)).item() - 0.022
+    found = [meps._spread(one[0] * 1e3, one[1:] * 1e3, n=n, spacing=1e3 / sfreq) for one in onsets.T]
+    inside = [each["Low_ms"] <= (at + lag) * 1e3 <= each["High_ms"] for each, at in zip(found, begins, strict=True)]
+    assert np.mean(inside) > 0.87
+    assert min(each["High_ms"] - each["Low_ms"] for each in found) > 0.4 * 1e3 / sfreq

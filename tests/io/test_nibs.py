@@ -337,3 +337,52 @@ def test_axes_of_the_coil_go_with_the_positions(tmp_path, form):
     pulses, _ = pulses_of(files)
     assert pulses[["normal_x", "normal_y", "normal_z"]].to_numpy().tolist() == [[0.6, 0, -0.8]] * 2
     assert pulses[["direction_x", "direction_z"]].isna().all(axis=None)
+
+
+POSE = "[[-1, 0, 0, -41], [0, 0.8, 0.6, 12], [0, 0.6, -0.8, 70], [0, 0, 0, 1]]"
+
+
+@pytest.mark.parametrize("text", [POSE, POSE.replace("[", "").replace("]", "").replace(",", "|"), "n/a"])
+def test_pose_of_the_coil_gives_place_and_axes(tmp_path, text):
+    """A 4 x 4 matrix as nested lists or between bars; its fourth column is the place, its third the normal."""
+    files = sici(tmp_path)
+    rows = [["nibs_position_id", "position_label", "position_coil_transform"], ["M1_L", "C3", text], ["M2", "C4", POSE]]
+    files[2] = write(tmp_path, "nibs", "markers", rows)
+    write(tmp_path, "nibs", "coordsystem", []).with_suffix(".json").write_text('{"NIBSCoordinateUnits": "cm"}')
+    with pytest.raises(UnitError, match="unit is cm"):
+        pulses_of(files)
+    write(tmp_path, "nibs", "coordsystem", []).with_suffix(".json").write_text('{"NIBSCoordinateUnits": "mm"}')
+    pulses, stimulation = pulses_of(files)
+    columns = [*(f"{axis}_mm" for axis in "xyz"), *nibs.AXIS_COLUMNS]
+    expected = [np.nan] * 9 if text == "n/a" else [-41, 12, 70, 0, 0.6, -0.8, 0, 0.8, 0.6]
+    np.testing.assert_allclose(pulses[columns].iloc[0].astype(float), expected)
+    assert "position_coil_transform" in stimulation.notes[0]
+
+
+def test_columns_of_their_own_come_before_the_pose(tmp_path):
+    files = sici(tmp_path)
+    columns = ["position_coil_transform", *(f"position_normal_{axis}" for axis in "xyz")]
+    files[2] = write(
+        tmp_path, "nibs", "markers", [["nibs_position_id", "x_mm", "y_mm", *columns], ["M1_L", -30, 10, POSE, 0, 0, 1]]
+    )
+    write(tmp_path, "nibs", "coordsystem", []).with_suffix(".json").write_text('{"NIBSCoordinateUnits": "mm"}')
+    pulses, _ = pulses_of(files)
+    assert pulses[["normal_x", "normal_y", "normal_z"]].iloc[0].tolist() == [0, 0, 1]
+    assert pulses[["direction_x", "direction_y", "direction_z"]].iloc[0].tolist() == [0, 0.8, 0.6]
+    assert pulses["x_mm"].iloc[0] == -30
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("1 0 0 0 0 1 0 0 0 0 1 0", "16 numbers"),
+        ("1 0 0 0 0 1 0 0 0 0 1 0 0 0 0 one", "16 numbers"),
+        ("1 0 0 0 0 1 0 0 0 0 1 0 -41 12 70 1", "transpose it"),
+        ("1 0 0 -41 0 1 0 12 0 0 1 70 0 0 0 2", "rotation and place"),
+    ],
+)
+def test_what_is_no_pose_is_refused(tmp_path, text, what):
+    files = sici(tmp_path)
+    files[2] = write(tmp_path, "nibs", "markers", [["nibs_position_id", "position_coil_transform"], ["M1_L", text]])
+    with pytest.raises(InputError, match=rf"markers.tsv: row 2, column position_coil_transform: .*{what}"):
+        pulses_of(files)

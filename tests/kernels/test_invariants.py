@@ -592,6 +592,12 @@ CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
         "baseline": (-0.065, -0.005),
         "early": 0.04,
     },
+    "reflex.squared_correlation": lambda rng: {"quiet": rng.standard_normal((4, 61))},
+    "reflex.without_small_sample_bias": lambda rng: {
+        "after": np.abs(rng.standard_normal((4, 61))),
+        "before": np.abs(rng.standard_normal((4, 61))),
+        "alike": rng.uniform(0, 0.2, 19),
+    },
     "reflex.staircase_threshold": lambda rng: {"intensity": rng.uniform(2, 9, 20), "answered": rng.random(20) > 0.5},
     "reflex.train_slope": lambda rng: {"position": np.tile(np.arange(1.0, 6), 3), "magnitude": rng.standard_normal(15)},
     "reliability.measurement_error": lambda rng: {"values": rng.standard_normal((9, 2))},
@@ -646,6 +652,11 @@ CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
         **TIMED,
         "onset": np.full((6, 2), 0.02),
         "background": QUIET,
+    },
+    "mep_timing.return_delay": lambda rng: {
+        "background": rng.uniform(0, 1, (6, 2, 40)),
+        **TIMED,
+        "half": np.full((6, 2, 1), 0.25),
     },
     "mep.touches_limits": lambda rng: {
         "epochs": epochs(rng),

@@ -17,7 +17,7 @@ def scores(epochs, **more):
 
 
 def by_loop(trace):
-    """Mean and SD of the rectified baseline, then the three scores, one number at a time."""
+    """Mean and SD of the rectified baseline, then the three scores, one number at a time; d with its bias."""
     quiet = [v for v, t in zip(trace, TIMES, strict=True) if -0.0650001 <= t <= -0.0049999]
     level = sum(quiet) / len(quiet)
     before = [abs(v - level) for v in quiet]
@@ -35,12 +35,65 @@ def test_scores_agree_with_loops(seed):
     epochs[1] += 30e-6 * np.sin(400 * TIMES) * ((TIMES > 0.1) & (TIMES < 0.14))
     found = scores(epochs)
     for trial in range(3):
-        expected = by_loop(epochs[trial])
-        np.testing.assert_allclose(
-            (found.peak_z[trial], found.interval_z[trial], found.magnitude[trial]), expected, rtol=1e-9
-        )
+        peak, mean, size = by_loop(epochs[trial])
+        np.testing.assert_allclose((found.peak_z[trial], found.interval_z[trial]), (peak, mean), rtol=1e-9)
+        assert found.magnitude[trial] == pytest.approx(size, rel=0.06, abs=0.03)
     assert found.onset[1] == pytest.approx(0.1, abs=0.006)
     assert np.isnan(found.onset[0])
+
+
+def moments_by_loop(values, alike):
+    """What the bias is made of, one sum after the other."""
+    n = len(values)
+    share = (1 + 2 * sum((1 - (k + 1) / n) * rho for k, rho in enumerate(alike))) / n
+    mean, square, cube, fourth = (sum(v**p for v in values) / n for p in (1, 2, 3, 4))
+    variance = sum((v - mean) ** 2 for v in values) / (n - 1)
+    of_mean = (1 - 2 / np.pi) * square * share
+    of_variance = share * (2 / 3 * fourth - 2 * mean * cube) + 4 * mean**2 * of_mean
+    return mean, variance, of_variance, share * cube / 2 - 2 * mean * of_mean, variance / n - of_mean
+
+
+def test_bias_agrees_with_loops():
+    rng = np.random.default_rng(4)
+    after, before = np.abs(rng.standard_normal((3, 41))) * 7e-6, np.abs(rng.standard_normal((3, 31))) * 2e-6
+    alike = np.array([0.5, 0.2, 0.05])
+    found = reflex.without_small_sample_bias(after, before, alike=alike)
+    for trial in range(3):
+        (a, va, vva, ca, oa), (b, vb, vvb, cb, ob) = (moments_by_loop(x[trial], alike) for x in (after, before))
+        v = (va + vb) / 2
+        size, covariance, variance, offset = (a - b) / v**0.5, (ca - cb) / 2, (vva + vvb) / 4, (oa + ob) / 2
+        bias = 3 / 8 * variance / v**2 - covariance / (2 * (a - b) * v) - offset / (2 * v)
+        assert found[trial] == pytest.approx(size * (1 - bias), rel=1e-9)
+    assert np.isnan(reflex.without_small_sample_bias(np.ones((1, 9)), np.ones((1, 9)), alike=alike)).all()
+
+
+def test_autocorrelation_of_moving_averages():
+    """Means of three samples next to each other: correlations of 2/3 and 1/3, then none; a flat trial is left out."""
+    rng = np.random.default_rng(5)
+    quiet = np.lib.stride_tricks.sliding_window_view(rng.standard_normal((3000, 63)), 3, axis=-1).mean(axis=-1)
+    quiet[0] = 1.0
+    found = reflex.squared_correlation(quiet)
+    assert found.shape == (19,)
+    np.testing.assert_allclose(found, [4 / 9, 1 / 9, *[0.0] * 17], atol=0.05)
+
+
+@pytest.mark.parametrize("strength", [6.0, 15.0])
+def test_size_is_that_of_endless_windows(strength):
+    """Bursts of muscle activity: plain d of single windows is 1 to 4 % too large, here it is by less than 1 %."""
+    rng = np.random.default_rng(6)
+    hertz = np.fft.rfftfreq(TIMES.size, 0.001)
+    gain = (hertz / 60) ** 2 / (1 + (hertz / 60) ** 2) / np.hypot(1, (hertz / 160) ** 2)
+    noise = np.fft.irfft(np.fft.rfft(rng.standard_normal((2, 4000, TIMES.size))) * gain, TIMES.size)
+    noise /= noise.std()
+    envelope = strength * np.sin(np.pi * np.clip((TIMES - 0.095) / 0.05, 0, 1)) ** 2
+    found = scores((noise[0] + envelope * noise[1]) * 1e-6)
+    sd = np.sqrt(1 + envelope**2)[(TIMES > 0.0895) & (TIMES < 0.1505)]
+    level = np.sqrt(2 / np.pi)
+    variances = np.mean(sd**2) - (level * sd.mean()) ** 2, 1 - level**2
+    truth = level * (sd.mean() - 1) / np.sqrt(np.mean(variances))
+    plain = [by_loop(trace)[2] for trace in (noise[0] + envelope * noise[1])[:800]]
+    assert 1.01 < np.mean(plain) / truth < 1.05
+    assert found.magnitude.mean() / truth == pytest.approx(1, abs=0.01)
 
 
 def test_flat_baseline_has_no_score():

@@ -188,10 +188,14 @@ def onset_by_loop(trace, times, window, background):
     for start in range(len(times) - length + 1):
         run = range(start, start + length)
         if all(inside[i] and smooth[i] - mean > max(3 * sd, 0.02 * peak) for i in run):
-            place = start
-            while inside[place - 1] and smooth[place - 1] - mean > max(2 * sd, 0.015 * peak):
+            place, level = start, max(2 * sd, 0.015 * peak)
+            while inside[place - 1] and smooth[place - 1] - mean > level:
                 place -= 1
-            return times[place]
+            below, above = smooth[place - 1] - mean, smooth[place] - mean
+            step = times[1] - times[0]
+            back = (above - level) / (above - below) if below <= level else 0.0
+            width = max(1, round(0.001 / step))
+            return times[place] - step * back - (step / 2 if width % 2 == 0 else 0.0)
     return None
 
 
@@ -213,11 +217,34 @@ def silence_by_search(trace, times, onset, background):
     return found
 
 
+def return_delay_by_loop(traces, times, background):
+    """How late the largest sum of half the mean less the signal is, over eight beginnings of every background."""
+    delays, step = [], times[1] - times[0]
+    for trace in traces:
+        quiet = [v for v, t in zip(trace, times, strict=True) if background[0] - 1e-9 <= t <= background[1] + 1e-9]
+        level = sum(quiet) / len(quiet)
+        rectified = [abs(v - level) for v in quiet]
+        half, length = sum(rectified) / len(rectified) / 2, len(quiet) // 2
+        for start in np.linspace(0, len(quiet) - length, 8).astype(int):
+            total, best, late = 0.0, 0.0, 0
+            for place in range(length):
+                total += half - rectified[start + place]
+                if total > best:
+                    best, late = total, place + 1
+            delays.append(late * step)
+    return sum(delays) / len(delays)
+
+
+def muscle_gain(hertz):
+    """Amplitude spectrum of the activity of a muscle: a band around 80 Hz."""
+    return (hertz / 60) ** 2 / (1 + (hertz / 60) ** 2) / np.sqrt(1 + (hertz / 160) ** 4)
+
+
 def contracted_epochs(rng, *, n_trial, silence_s, amplitude_uv=500.0, background_uv=25.0, sfreq=4000.0):
     """Epochs (n_trial, 1, n_time) of a contracted muscle in volts: a response at 20 ms and a silence from there on."""
     times = np.arange(round(-0.35 * sfreq), round(0.35 * sfreq) + 1) / sfreq
     frequencies = np.fft.rfftfreq(times.size, 1 / sfreq)
-    gain = (frequencies / 60) ** 2 / (1 + (frequencies / 60) ** 2) / np.sqrt(1 + (frequencies / 160) ** 4)
+    gain = muscle_gain(frequencies)
     noise = np.fft.irfft(np.fft.rfft(rng.standard_normal((2, n_trial, times.size))) * gain, times.size)
     active, rest = noise / noise.std(ddof=0)
     silent = (times >= 0.020) & (times < 0.020 + silence_s)

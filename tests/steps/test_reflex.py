@@ -17,7 +17,7 @@ from lbpneuro.steps import reflex
 SFREQ = 2000.0
 
 
-def write_run(folder, *, spoil=None):
+def write_run(folder, *, spoil=None, hum_uv=0.0):
     """Stimuli of 4 to 18 mA, 10 s apart, a reflex at 105 ms above 10 mA, and three trains of five that grow."""
     rng = np.random.default_rng(2)
     stim = np.tile(np.arange(4.0, 19, 2), 3)
@@ -26,6 +26,7 @@ def write_run(folder, *, spoil=None):
     trains = [(start + 10 * t + 0.5 * p, 14.0, str(p + 1), 30.0 + 15 * p) for t in range(3) for p in range(5)]
     rows = single + trains
     signal = 2.0 * rng.standard_normal(int((rows[-1][0] + 3) * SFREQ))
+    signal += hum_uv * np.sin(2 * np.pi * 50 * np.arange(signal.size) / SFREQ)
     after = np.arange(int(0.4 * SFREQ)) / SFREQ
     for number, (onset, _, _, size) in enumerate(rows):
         place = slice(round(onset * SFREQ), round(onset * SFREQ) + after.size)
@@ -40,7 +41,7 @@ def write_run(folder, *, spoil=None):
     stem = emg / "sub-01_task-reflex"
     channel = edfio.BdfSignal(signal, SFREQ, label="BF", physical_dimension="uV", physical_range=(-8000.0, 8000.0))
     edfio.Bdf([channel], data_record_duration=1).write(f"{stem}_emg.bdf")
-    (emg / "sub-01_task-reflex_emg.json").write_text(json.dumps({"SamplingFrequency": SFREQ}))
+    (emg / "sub-01_task-reflex_emg.json").write_text(json.dumps({"SamplingFrequency": SFREQ, "PowerLineFrequency": 50}))
     (emg / "sub-01_task-reflex_channels.tsv").write_text(
         "name\ttype\tunits\ttarget_muscle\nBF\tEMG\tuV\tbiceps_femoris\n"
     )
@@ -50,11 +51,11 @@ def write_run(folder, *, spoil=None):
     return [emg / f"sub-01_task-reflex_{name}" for name in ("emg.bdf", "channels.tsv", "events.tsv")]
 
 
-def run(tmp_path, **more):
+def run(tmp_path, *, settings=None, **more):
     files = write_run(tmp_path / "raw", **more)
     dataset = {"bids_dir": str(tmp_path / "raw"), "out_dir": str(tmp_path / "out"), "work_dir": str(tmp_path / "work")}
     config = tmp_path / "config.json"
-    config.write_text(json.dumps(resolve(read_config(None, {"dataset": dataset}))))
+    config.write_text(json.dumps(resolve(read_config(None, {"dataset": dataset, "reflex": settings or {}}))))
     out = tmp_path / "out" / "sub-01" / "emg" / "sub-01_desc-reflex_markers.tsv"
     given = ["--in", *map(str, files), "--out", str(out), "--config", str(config), "--participant", "sub-01"]
     assert reflex.main(given) == 0
@@ -82,6 +83,20 @@ def test_spoilt_trials_are_left_out(tmp_path, spoil, number, reason):
     assert trials.loc[number, "reject_reason"] == reason
     assert trials["reject"].sum() == 1
     assert sidecar["Rejected"][0]["Rejected"] == {reason: 1}
+
+
+def test_hum_is_subtracted_on_demand(tmp_path):
+    """Hum of 12 uV spoils every baseline; without it the values are those of a recording without hum."""
+    clean, before, _ = run(tmp_path / "clean")
+    _, spoilt, _ = run(tmp_path / "hum", hum_uv=12.0)
+    assert (before["reject"] == 0).all()
+    assert spoilt["iz"].max() < 0.5 * before["iz"].max()
+    found, trials, sidecar = run(tmp_path / "without", hum_uv=12.0, settings={"hum": True})
+    assert sidecar["HumSubtracted"] == 50
+    assert (trials["reject"] == 0).all()
+    assert trials["baseline_sd_uv"].mean() == pytest.approx(before["baseline_sd_uv"].mean(), rel=0.08)
+    for marker in ("nfr_threshold", "nfr_magnitude"):
+        assert found.loc[marker, "value"] == pytest.approx(clean.loc[marker, "value"], rel=0.05)
 
 
 def test_events_say_what_they_lack(tmp_path):

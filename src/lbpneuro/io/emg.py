@@ -66,6 +66,12 @@ class Recording:
         """Length (s)."""
         return self.raw.n_times / self.sfreq
 
+    @property
+    def mains_hz(self) -> float | None:
+        """Frequency of the mains (Hz), if the sidecar states it."""
+        stated = self.metadata.get("PowerLineFrequency")
+        return float(stated) if isinstance(stated, int | float) else None
+
 
 def one_file(files: Sequence[Path], suffix: str, *, of: Path, why: str) -> Path:
     """Return the file with the BIDS ``suffix`` among ``files``; the nearest to the recording ``of`` if several inherit.

@@ -112,14 +112,13 @@ def mep_settings(channels: Sequence[Channel], recording: Recording, *, config: M
     settings = config["mep"]
     task = entities(recording.path).get("task")
     active = contracted(task or "", config)
-    hum = recording.metadata.get("PowerLineFrequency") if settings["hum"] else None
     low, high = settings["active_bg_range_of_median"]
     return mep.MepSettings(
         windows=mep.response_windows([channel.muscle for channel in channels], settings["windows_ms"]),
         background=_seconds(settings["background_ms"]),
         blank=_seconds(settings["artifact_window_ms"]),
         band=(settings["bandpass_hz"][0], settings["bandpass_hz"][1]),
-        hum=float(hum) if isinstance(hum, int | float) else None,
+        hum=recording.mains_hz if settings["hum"] else None,
         correction=settings["bg_correction"],
         background_max=None if active else settings["rest_bg_rms_max_uv"] * 1e-6,
         background_mads=None if active else settings["rest_bg_mads_max"],
@@ -329,21 +328,31 @@ def average_latencies(
         )[:, 0]
         names = {"Muscle": labels["muscle"], "Hemisphere": labels["hemisphere"], "Block": labels["block"]}
         present = {key: value if isinstance(value, str) else None for key, value in names.items()}
-        found.append({**present, **_spread(onsets[0] * 1e3, onsets[1:] * 1e3), "N": n})
+        spacing = float(responses.times[1] - responses.times[0]) * 1e3
+        found.append({**present, **_spread(onsets[0] * 1e3, onsets[1:] * 1e3, n=n, spacing=spacing), "N": n})
     return found
 
 
 LATENCY_NAMES = ("Latency_ms", "SE_ms", "Low_ms", "High_ms")
 RESAMPLES_WITH_RESPONSE = 0.95
+INTERPOLATION_ERROR = 0.1
+"""Of an onset between two samples, as a share of their spacing."""
 
 
-def _spread(value: float, draws: Array) -> dict[str, float | None]:
-    """An estimate with the standard deviation and the middle 95 % of its resamples; empty if many of them are."""
+def _spread(value: float, draws: Array, *, n: int, spacing: float) -> dict[str, float | None]:
+    """An estimate with its standard error and 95 % interval from resamples of ``n`` trials; empty if many of them are.
+
+    The variance is ``n / (n - 1)`` times that of the resamples, plus that of the interpolation between samples, whose
+    error is taken to be a tenth of the ``spacing``. The interval is Student's t.
+    """
+    from scipy import special
+
     there = draws[np.isfinite(draws)]
-    if not np.isfinite(value) or len(there) < RESAMPLES_WITH_RESPONSE * len(draws):
+    if n < 2 or not np.isfinite(value) or len(there) < RESAMPLES_WITH_RESPONSE * len(draws):
         return dict.fromkeys(LATENCY_NAMES)
-    low, high = np.quantile(there, [0.025, 0.975])
-    numbers = (value, there.std(ddof=1), low, high)
+    se = float(np.sqrt(there.var(ddof=1) * n / (n - 1) + (INTERPOLATION_ERROR * spacing) ** 2))
+    reach = float(special.stdtrit(n - 1, 0.975)) * se
+    numbers = (value, se, value - reach, value + reach)
     return {name: round(float(number), 4) for name, number in zip(LATENCY_NAMES, numbers, strict=True)}
 
 

@@ -53,6 +53,9 @@ AXES: Mapping[str, tuple[str, ...]] = {
 }
 """What the axes of the coil are called, in the current draft and before: its normal, and where it points."""
 AXIS_COLUMNS = tuple(f"{name}_{axis}" for name in AXES for axis in "xyz")
+POSE = "position_coil_transform"
+POSE_COLUMNS = {"position_coil": 3, "position_normal": 2, "position_direction": 1}
+"""Columns of the 4 x 4 pose of the coil: its place, its normal and where it points, as SimNIBS has them."""
 PLACES = ("position_{}", "position_coil_{}", "position_entry_{}", "{}")
 DRAFTS = (
     Draft(version="6.3", event="nibs_event_id", position="nibs_position_id", places=PLACES),
@@ -75,6 +78,7 @@ PERCENT_OF_OUTPUT = re.compile(r"%|percent|mso|maximum stimulator output", re.IG
 NO_PULSES = ("train", "other")
 TEMPLATE_COLUMNS = ("stim_type", "isi_ms", "intensity_mso", "conditioning_mso", "rmt_mso", "amt_mso")
 POSITION_COLUMNS = ("site_id", "x_mm", "y_mm", "z_mm", "hemisphere", *AXIS_COLUMNS)
+NO_NUMBER = re.compile(r"[\s,;|\[\]]+")
 ELECTRODE = re.compile(r"^[A-Za-z]+(\d+)$")
 
 
@@ -261,7 +265,7 @@ def _positions(table: pd.DataFrame, draft: Draft, *, path: Path) -> tuple[pd.Dat
             f"refer to. The table has {', '.join(map(str, table.columns))}."
         )
     _check_unique(table[draft.position], path)
-    notes = []
+    table, notes = _with_pose(table, path)
     place = next((each for each in draft.places if {each.format(axis) for axis in "xy"} <= set(table.columns)), None)
     if place is None and not {"x_mm", "x_cm", "grid_x_cm", "grid_x_mm"} & set(table.columns):
         _check_labelled(table, draft, path)
@@ -277,6 +281,44 @@ def _positions(table: pd.DataFrame, draft: Draft, *, path: Path) -> tuple[pd.Dat
     labelled = table["position_label"].map(_side_of_electrode, na_action="ignore")
     hemisphere = table["hemisphere"].astype(object)
     return table.assign(hemisphere=hemisphere.where(hemisphere.notna(), labelled))[list(POSITION_COLUMNS)], notes
+
+
+def _with_pose(table: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[str]]:
+    """The table with place and axes of the coil from its pose, where it has no columns for them; and a note of it.
+
+    The draft does not say which axis of the coil is which. Were they others, tilted and turned pulses would be called
+    the other way round; a rotation moves at least two of three axes, so that the same pulses are found.
+    """
+    if POSE not in table or table[POSE].isna().all():
+        return table, []
+    poses = np.full((len(table), 4, 4), np.nan)
+    for place, text in enumerate(table[POSE]):
+        if isinstance(text, str):
+            poses[place] = _pose(text, f"{path}: row {place + 2}, column {POSE}")
+    found = {
+        f"{name}_{axis}": poses[:, row, column]
+        for name, column in POSE_COLUMNS.items()
+        if not {f"{name}_{axis}" for axis in "xyz"} & set(table.columns)
+        for row, axis in enumerate("xyz")
+    }
+    read = [name for name in POSE_COLUMNS if f"{name}_x" in found]
+    notes = [f"{', '.join(read)}: read from {POSE}, its axes taken to be those of SimNIBS."] if read else []
+    return table.assign(**found), notes
+
+
+def _pose(text: str, where: str) -> np.ndarray:
+    """A 4 x 4 matrix, row by row: numbers between commas, bars or spaces, with or without brackets."""
+    try:
+        pose = np.array([float(each) for each in NO_NUMBER.split(text) if each])
+    except ValueError:
+        pose = np.empty(0)
+    if pose.size != 16 or not np.isfinite(pose).all():
+        raise InputError(f"{where}: expected the 16 numbers of a 4 x 4 matrix, row by row, found {text!r}.")
+    pose = pose.reshape(4, 4)
+    if not np.allclose(pose[3], (0, 0, 0, 1)):
+        how = "transpose it" if np.allclose(pose[:, 3], (0, 0, 0, 1)) else "write it as rotation and place"
+        raise InputError(f"{where}: the last row of a pose is 0 0 0 1, found {pose[3].tolist()}; {how}.")
+    return pose
 
 
 def _with_axes(table: pd.DataFrame, path: Path) -> pd.DataFrame:

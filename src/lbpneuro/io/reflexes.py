@@ -82,14 +82,20 @@ def read_responses(
     stimuli = read_stimuli(events, duration=recording.duration)
     epochs, times = emg.read_epochs(recording, chosen, onsets=stimuli["onset"].to_numpy(), window=EPOCH_S)
     low, high = settings["bandpass_hz"]
-    whole = np.asarray(np.isfinite(epochs[:, 0]).all(axis=-1))
-    blanked = mep.blank_pulse(np.nan_to_num(epochs[:, 0]), times, window=(BLANK_FROM_S, settings["artifact_ms"] / 1e3))
+    whole, signal = np.asarray(np.isfinite(epochs[:, 0]).all(axis=-1)), np.nan_to_num(epochs[:, 0])
+    hum = recording.mains_hz if settings["hum"] else None
+    if hum is not None:
+        # not on the baseline: what the fit takes of the muscle's activity there, it would not take of the response
+        before = (float(times[0]), settings["baseline_ms"][0] / 1e3)
+        signal = mep.subtract_hum(signal, times, frequency=hum, window=before)
+    blanked = mep.blank_pulse(signal, times, window=(BLANK_FROM_S, settings["artifact_ms"] / 1e3))
     filtered = mep.band_pass(blanked, sfreq=recording.sfreq, band=(low, high))
     table = response_table(stimuli, filtered, times, whole=whole, settings=settings)
     shown = mep_timing.within(times, SHOWN_S)
     waves = {str(number): wave for number, wave in enumerate(filtered[:, shown] * 1e6)}
     sweeps = pd.DataFrame({"time_ms": times[shown] * 1e3, **waves}).astype("float32")
-    return table, sweeps, {"SamplingFrequency": recording.sfreq, "Muscle": muscle, "ResampledTo": reflex.SFREQ}
+    facts = {"SamplingFrequency": recording.sfreq, "Muscle": muscle, "ResampledTo": reflex.SFREQ, "HumSubtracted": hum}
+    return table, sweeps, facts
 
 
 def response_table(

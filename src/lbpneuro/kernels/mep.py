@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 
 from lbpneuro.kernels.mep_timing import (
     AT_REST,
+    ONSET_SHARE,
     Array,
     Mask,
     Window,
+    average_latency,
     onset_latency,
     silent_period,
     smooth_rectified,
@@ -395,7 +397,7 @@ def measure_responses(
     latency = onset_latency(
         unfiltered, times, masks=masks, background=settings.background, present=p2p_corrected > threshold
     )
-    silence, silent_reason = _silence(signals, times, onset=latency, settings=settings)
+    silence, silent_reason = _silence(signals, unfiltered, times, latency=latency, masks=masks, settings=settings)
     reasons = background_reasons(background_rms, settings)
     return Responses(
         times=times,
@@ -418,11 +420,27 @@ def measure_responses(
     )
 
 
-def _silence(signals: Array, times: Array, *, onset: Array, settings: MepSettings) -> tuple[Array, NDArray[np.str_]]:
-    """The silent period; a muscle at rest has none."""
+def _silence(
+    signals: Array, unfiltered: Array, times: Array, *, latency: Array, masks: Mask, settings: MepSettings
+) -> tuple[Array, NDArray[np.str_]]:
+    """The silent period of trials with a response, from the onset of their average; a muscle at rest has none.
+
+    In the background of a contracted muscle the onset of single responses is found the later, the smaller they are.
+    """
     if not settings.contracted:
-        return np.full(onset.shape, np.nan), np.full(onset.shape, AT_REST, dtype="<U16")
-    return silent_period(signals, times, onset=onset, background=settings.background)
+        return np.full(latency.shape, np.nan), np.full(latency.shape, AT_REST, dtype="<U16")
+    there = np.isfinite(latency)
+    onsets = average_latency(
+        unfiltered,
+        times,
+        masks=masks,
+        background=settings.background,
+        weights=(there / np.maximum(there.sum(axis=0), 1)).T,
+        share=ONSET_SHARE,
+    )
+    return silent_period(
+        signals, times, onset=np.where(there, np.diagonal(onsets), np.nan), background=settings.background
+    )
 
 
 def response_windows(muscles: Sequence[str], windows_ms: Mapping[str, Sequence[float]]) -> list[Window]:

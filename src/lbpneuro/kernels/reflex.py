@@ -23,11 +23,15 @@ SFREQ = 1000.0
 ONSET_SD = 3.0
 ONSET_RUN_S = 0.005
 SMOOTHING_S = 0.005
+ALIKE_S = 0.020
+"""Samples further apart than this are not alike in the activity of a muscle."""
+SPREAD = 1 - 2 / np.pi
+"""Variance of rectified Gaussian activity of unit mean square."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scores:
-    """Measures per trial (n_trial,): interval peak z, interval z, Cohen's d, onset (s), baseline mean and SD (V)."""
+    """Measures per trial (n_trial,): interval peak z, interval z, size as d, onset (s), baseline mean and SD (V)."""
 
     peak_z: Array
     interval_z: Array
@@ -57,6 +61,7 @@ def interval_scores(epochs: Array, times: Array, *, window: Window, baseline: Wi
 
     ``ipz = (max in window - mean of baseline) / SD of baseline``, ``iz = (mean in window - mean of baseline) / SD`` and
     ``d`` the same over the SD pooled over both (Rhudy & France 2007, 10.1016/j.pain.2006.09.024); SD with ``ddof=1``.
+    From ``d`` is taken what the few independent samples of such windows add to it (:func:`without_small_sample_bias`).
     The onset is the first time from ``early`` (s) on at which the signal, smoothed over 5 ms, stays above the mean of
     the baseline by 3 of its SD for 5 ms; NaN without one. A baseline without variance gives NaN.
     """
@@ -64,18 +69,80 @@ def interval_scores(epochs: Array, times: Array, *, window: Window, baseline: Wi
     before, after = rectified[..., within(times, baseline)], rectified[..., within(times, window)]
     mean, sd = before.mean(axis=-1), before.std(axis=-1, ddof=1)
     sd = np.where(sd > 0, sd, np.nan)
-    pooled = np.sqrt((before.var(axis=-1, ddof=1) + after.var(axis=-1, ddof=1)) / 2)
     width = round(SMOOTHING_S * SFREQ)
     smooth = scipy.ndimage.uniform_filter1d(rectified, width, axis=-1)
     above = (smooth > (mean + ONSET_SD * sd)[..., None]) & (times >= early) & (times <= window[1])
     return Scores(
         peak_z=(after.max(axis=-1) - mean) / sd,
         interval_z=(after.mean(axis=-1) - mean) / sd,
-        magnitude=(after.mean(axis=-1) - mean) / np.where(pooled > 0, pooled, np.nan),
+        magnitude=without_small_sample_bias(
+            after, before, alike=squared_correlation(epochs[..., within(times, baseline)])
+        ),
         onset=_first_of_run(above, times, length=round(ONSET_RUN_S * SFREQ)),
         baseline_mean=mean,
         baseline_sd=sd,
     )
+
+
+def squared_correlation(quiet: Array) -> Array:
+    """Return the squared autocorrelation (n_lag,) of quiet activity (n_trial, n_time), lags 1 up to 20 ms.
+
+    Rectified Gaussian signals, and their squares, have it as their own autocorrelation. NaN if no trial varies.
+    """
+    centred = quiet - quiet.mean(axis=-1, keepdims=True)
+    power = (centred**2).mean(axis=-1)
+    unit = centred[power > 0] / np.sqrt(power[power > 0])[:, None]
+    if not len(unit):
+        return np.full(1, np.nan)
+    lags = range(1, min(round(ALIKE_S * SFREQ), quiet.shape[-1] // 2))
+    return np.array([(unit[:, :-lag] * unit[:, lag:]).mean() for lag in lags]) ** 2
+
+
+def without_small_sample_bias(after: Array, before: Array, *, alike: Array) -> Array:
+    """Return Cohen's d (n_trial,) of rectified activity after against before a stimulus, without small-sample bias.
+
+    ``d = a / sqrt(v)``, ``a`` the difference of the means, ``v`` the mean of the variances (``ddof=1``), is too large
+    where ``v`` is uncertain, too small where ``a`` and ``v`` err together, and too large where samples are alike,
+    which makes ``v`` small. To second order
+
+        ``E[d] = D (1 + 3/8 Var(v) / V^2 - Cov(a, v) / (2 A V) - bias(v) / (2 V))``,
+
+    with the moments of Gaussian activity whose strength changes in time: a sample of ``x = s |g|`` has
+    ``Var(x) = (1 - 2 / pi) E x^2``, ``Var(x^2) = 2/3 E x^4``, ``Cov(x, x^2) = 1/2 E x^3``, and a mean of ``n`` has the
+    ``n``th part of these times ``1 + 2 sum_k (1 - k / n) rho_k^2``.
+
+    Parameters
+    ----------
+    after, before : (n_trial, n_time)
+        Rectified.
+    alike : (n_lag,)
+        ``rho_k^2``, from :func:`squared_correlation`.
+
+    Returns
+    -------
+    (n_trial,)
+        NaN where nothing varies.
+    """
+    mean, variance, of_variance, together, offset = _moments(after, alike)
+    mean_0, variance_0, of_variance_0, together_0, offset_0 = _moments(before, alike)
+    pooled = (variance + variance_0) / 2
+    pooled = np.where(pooled > 0, pooled, np.nan)
+    plain = (mean - mean_0) / np.sqrt(pooled)
+    uncertain = 3 / 8 * (of_variance + of_variance_0) / 4 / pooled**2
+    small = (offset + offset_0) / 4 / pooled
+    return np.asarray(plain * (1 - uncertain + small) + (together - together_0) / 4 / pooled**1.5)
+
+
+def _moments(rectified: Array, alike: Array) -> tuple[Array, Array, Array, Array, Array]:
+    """Mean and variance (n_trial,), variance of the latter, covariance of both, and the bias of the variance."""
+    n = rectified.shape[-1]
+    share = (1 + 2 * np.sum((1 - np.arange(1, alike.size + 1) / n) * alike)) / n
+    mean, square, cube, fourth = (np.mean(rectified**power, axis=-1) for power in range(1, 5))
+    variance = rectified.var(axis=-1, ddof=1)
+    of_mean = share * SPREAD * square
+    of_variance = share * (2 / 3 * fourth + 4 * mean**2 * SPREAD * square - 2 * mean * cube)
+    together = share * (cube / 2 - 2 * mean * SPREAD * square)
+    return mean, variance, of_variance, together, variance / n - of_mean
 
 
 def _first_of_run(above: Mask, times: Array, *, length: int) -> Array:

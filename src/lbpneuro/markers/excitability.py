@@ -660,6 +660,7 @@ MARKERS: tuple[Marker, ...] = (
         long_name="Response latency, single trials",
         description="Mean onset of single responses of the resting muscle after the pulse.",
         unit="ms",
+        version="2",
         n_counts="trials with an onset",
         se_method="standard error of the mean",
         bounds=(0.0, 100.0),
@@ -670,10 +671,12 @@ MARKERS: tuple[Marker, ...] = (
         function=mep_latency_average,
         long_name="Response latency, average response",
         description=(
-            "Onset of the average of rectified responses of the resting muscle, which single trials do not blur."
+            "Where the average response of the resting muscle, rectified, rises above 5 % of its peak: within 0.6 ms "
+            "of its first departure."
         ),
         unit="ms",
-        se_method="bootstrap of trials",
+        version="2",
+        se_method="bootstrap of trials and the error of interpolation, Student's t",
         bounds=(0.0, 100.0),
         evidence=Evidence.DESIGN,
     ),
@@ -685,6 +688,7 @@ MARKERS: tuple[Marker, ...] = (
             "Mean time from the onset of the response of the contracted muscle to the return of its background."
         ),
         unit="ms",
+        version="2",
         n_counts="trials with a silent period",
         se_method="standard error of the mean",
         bounds=(0.0, 400.0),

@@ -194,8 +194,12 @@ MARKERS: tuple[Marker, ...] = (
         name="nfr_magnitude",
         function=nfr_magnitude,
         long_name="Size of the withdrawal reflex",
-        description="Mean of the rectified EMG in the reflex window minus that of the baseline, over their pooled SD.",
+        description=(
+            "Mean of the rectified EMG in the reflex window minus that of the baseline, over their pooled SD, without "
+            "what few independent samples add to it."
+        ),
         unit="1",
+        version="2",
         direction=Direction.NOT_APPLICABLE,
         n_counts="single stimuli with a reflex",
         se_method="standard error of the mean, Student's t",
