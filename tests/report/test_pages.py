@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import itertools
 import json
+import math
 import re
 from collections import Counter
 from html.parser import HTMLParser
@@ -14,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from lbpneuro.errors import Status
+from lbpneuro.errors import Reason, Status
 from lbpneuro.io.config import read_config
 from lbpneuro.io.files import read_tsv, write_tsv
 from lbpneuro.markers.descriptor import Tier
@@ -27,6 +28,7 @@ from lbpneuro.report.spec import read_spec
 from lbpneuro.report.visit import Visit
 from tests.report.conftest import group_page, participant_page
 from tests.report.study import make_study, markers_of
+from tests.report.test_marks import every_row
 
 PAGES = ("sub-01", "sub-02", "sub-03", "sub-04", "group")
 VOID = {"meta", "link", "img", "br", "input", "circle", "line", "rect", "path", "use"}
@@ -159,13 +161,35 @@ def test_every_row_is_there_with_status_and_reason(study, name):
     assert left_out or len(shown) == markers_of(study)
 
 
-def test_a_modality_that_was_not_acquired_stands_in_the_first_table_alone(study):
+def test_a_modality_that_was_not_acquired_stands_in_the_first_section_alone(study):
     page = read(study / "sub-02.html")
     assert NOT_ACQUIRED.isdisjoint(a.get("id") for a in page.all("section"))
     assert all(FAMILIES[family] in page.text for family in NOT_ACQUIRED)
     assert "Motor maps of the two muscles" not in page.text
     assert not any(a.get("data-column", "").startswith("overlap_min") for _, a in page.tags)
     assert not page.all("img")
+
+
+def test_what_was_not_measured_is_named_once_and_fills_no_rows():
+    """One person, two sessions: the cold pain threshold of the forearm, and nothing else."""
+    empty = {"value": math.nan, "status": Status.MISSING, "reasons": (Reason.NOT_ACQUIRED,)}
+    visits = []
+    for session in ("ses-1", "ses-2"):
+        every = every_row(session)
+        rows = [each if each.column == "cpt__forearm" else dataclasses.replace(each, **empty) for each in every]
+        visits.append(Visit(participant="sub-01", session=session, rows=tuple(rows), all_rows=tuple(rows)))
+    config = read_config()
+    content = {"participant": "sub-01", "visits": visits, "roots": {}, "config": config}
+    page = Reader(render("participant", content, shown_in=visits))
+    listed = [(a["data-column"], a["data-session"]) for _, a in page.tags if "data-column" in a]
+    assert listed == [("cpt__forearm", "ses-1"), ("cpt__forearm", "ses-2")]
+    cards = [a for a in page.all("div") if a.get("class", "").startswith("card ")]
+    assert len(cards) == 2
+    glance, sensory = page.text.split("Not acquired: ")[1:3]
+    assert glance.startswith("; ".join(title for name, title in FAMILIES.items() if name != "sensory") + ".")
+    assert sensory.startswith("Pressure pain threshold far from the pain; ")
+    assert "Cold pain threshold" not in sensory.split(".")[0]
+    assert "Sensory tests, no data for: " in page.text
 
 
 def test_connections_and_networks_stand_before_their_table(study):

@@ -31,10 +31,22 @@ from lbpneuro.report.cohort import (
 from lbpneuro.report.facts import recorded, settings
 from lbpneuro.report.figures import FIGURES, GROUP_FIGURES
 from lbpneuro.report.marks import interval_bar, scale_of, strip_plot
-from lbpneuro.report.rows import absent, by_marker, counts, layout, leading, measured, not_acquired, shorter, worst
+from lbpneuro.report.rows import (
+    absent,
+    acquired_columns,
+    by_marker,
+    counts,
+    layout,
+    leading,
+    measured,
+    not_acquired,
+    shorter,
+    split_acquired,
+    worst,
+)
 from lbpneuro.report.spec import FigureSpec, Section, read_spec
 from lbpneuro.report.study import Study
-from lbpneuro.report.visit import NO_SESSION, AbsentError, Visit, over_sessions
+from lbpneuro.report.visit import NO_SESSION, AbsentError, Visit, never_acquired, over_sessions
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -172,6 +184,9 @@ def _environment() -> Environment:
         "measured": measured,
         "leading": leading,
         "absent": absent,
+        "split_acquired": split_acquired,
+        "acquired_columns": acquired_columns,
+        "never_acquired": never_acquired,
         "drawn_columns": drawn_columns,
         "shorter": shorter,
         "worst": worst,

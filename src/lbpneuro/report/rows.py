@@ -328,6 +328,19 @@ def not_acquired(rows: Iterable[Row]) -> bool:
     return bool(listed) and all(row.reasons == (Reason.NOT_ACQUIRED,) for row in listed)
 
 
+def acquired_columns(rows: Iterable[Row]) -> list[str]:
+    """Return the columns (marker and level) of which some row is not empty for want of a measurement, in order."""
+    return list(dict.fromkeys(row.column for row in rows if row.reasons != (Reason.NOT_ACQUIRED,)))
+
+
+def split_acquired(rows: Iterable[Row]) -> tuple[list[Row], list[str]]:
+    """Return the rows of the markers that some session has at some level, and the other markers in words."""
+    listed = list(rows)
+    known = {row.marker.name for row in listed if row.reasons != (Reason.NOT_ACQUIRED,)}
+    never = dict.fromkeys(row.marker.long_name for row in listed if row.marker.name not in known)
+    return [row for row in listed if row.marker.name in known], list(never)
+
+
 def measured(rows: Iterable[Row]) -> tuple[list[Row], list[str]]:
     """Return the rows of a marker without the levels that no session has, and these levels in words.
 

@@ -14,7 +14,7 @@ from lbpneuro.io.index import entities
 from lbpneuro.io.provenance import dataset_roots
 from lbpneuro.io.tables import read_long
 from lbpneuro.registry import FAMILIES
-from lbpneuro.report.rows import Row, in_order, rows_of
+from lbpneuro.report.rows import Row, in_order, not_acquired, rows_of
 from lbpneuro.report.words import because
 
 NO_SESSION = "n/a"
@@ -143,6 +143,12 @@ def _named_files(sidecar: Mapping[str, Any], roots: Mapping[str, Path]) -> tuple
     names = [*sidecar.get("Outputs", []), *sidecar.get("Sources", [])]
     parts = [name.split(":", 2) if name.startswith("bids:") else ["bids", "", name] for name in names]
     return tuple(roots[dataset] / path for _, dataset, path in parts if dataset in roots)
+
+
+def never_acquired(visits: Sequence[Visit]) -> list[str]:
+    """Return the families that no session of a participant has; none if there is no family that one has."""
+    never = [name for name in FAMILIES if not_acquired(row for visit in visits for row in visit.family(name))]
+    return never if len(never) < len(FAMILIES) else []
 
 
 def over_sessions(visits: Sequence[Visit], family: str) -> list[Row]:
