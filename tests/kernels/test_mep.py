@@ -288,6 +288,18 @@ def test_single_pulses_among_pairs_are_not_changed():
     np.testing.assert_array_equal(cut[:10, :, left < 0], epochs[..., before])
 
 
+def test_a_trial_that_one_muscle_lacks_leaves_the_silence_of_its_others():
+    epochs, times = oracle.contracted_epochs(np.random.default_rng(0), n_trial=30, silence_s=0.06)
+    two = np.concatenate([epochs, epochs], axis=1)
+    two[4, 0] = np.nan
+    choice = settings(windows=[WINDOW, WINDOW], hum=None, background_max=None, background_range=(0.2, 3.0))
+    found = mep.measure_responses(two, times, sfreq=4000.0, settings=choice).silent_period
+    assert np.isnan(found[4, 0])
+    others = np.arange(30) != 4
+    assert np.isfinite(found[others, 0]).mean() > 0.9
+    np.testing.assert_allclose(found[others, 0], found[others, 1], atol=5e-4)
+
+
 def test_silence_only_of_contracted_muscles():
     epochs, times = oracle.contracted_epochs(np.random.default_rng(0), n_trial=30, silence_s=0.06)
     contracted = {"background_max": None, "background_range": (0.2, 3.0)}

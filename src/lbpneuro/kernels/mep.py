@@ -431,7 +431,7 @@ def _silence(
         return np.full(latency.shape, np.nan), np.full(latency.shape, AT_REST, dtype="<U16")
     there = np.isfinite(latency)
     onsets = average_latency(
-        unfiltered,
+        np.where(there[..., None], unfiltered, 0.0),  # NaN times a weight of 0 is NaN
         times,
         masks=masks,
         background=settings.background,
