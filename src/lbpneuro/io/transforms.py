@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -150,22 +149,14 @@ def interpolated(data: Array, at: Array) -> NDArray[np.float32]:
     NDArray
         Values (n, ...).
     """
+    from scipy import ndimage
+
     size = np.array(data.shape[:3])[:, None]
-    outside = ((at < -0.5) | (at >= size - 0.5)).any(axis=0)
-    inner = np.clip(at, 0, size - 1)
-    low = np.minimum(inner.astype(np.intp), np.maximum(size - 2, 0))
-    above = (inner - low).astype(np.float32)
-    below = np.where(outside, np.float32(0), 1 - above)
-    above[:, outside] = 0
-    flat = np.ascontiguousarray(data).reshape(-1, *data.shape[3:])
-    strides = (data.shape[1] * data.shape[2], data.shape[2], 1)
-    first = low[0] * strides[0] + low[1] * strides[1] + low[2]
-    found = np.zeros((at.shape[1], *data.shape[3:]), dtype=np.float32)
-    for corner in product((0, 1), repeat=3):
-        sides = [above[axis] if step else below[axis] for axis, step in enumerate(corner)]
-        step = sum(one * stride for one, stride in zip(corner, strides, strict=True))
-        weight = sides[0] * sides[1] * sides[2]
-        found += weight.reshape(-1, *[1] * (data.ndim - 3)) * flat.take(first + step, axis=0, mode="clip")
+    found = np.empty((at.shape[1], *data.shape[3:]), dtype=np.float32)
+    for part in np.ndindex(*data.shape[3:]):
+        of_part = (..., *part)
+        ndimage.map_coordinates(data[of_part], at, order=1, mode="nearest", output=found[of_part])
+    found[((at < -0.5) | (at >= size - 0.5)).any(axis=0)] = 0
     return found
 
 
