@@ -39,14 +39,13 @@ from lbpneuro.report.rows import (
     layout,
     leading,
     measured,
-    not_acquired,
     shorter,
     split_acquired,
     worst,
 )
 from lbpneuro.report.spec import FigureSpec, Section, read_spec
 from lbpneuro.report.study import Study
-from lbpneuro.report.visit import NO_SESSION, AbsentError, Visit, never_acquired, over_sessions
+from lbpneuro.report.visit import NO_SESSION, AbsentError, Visit, lacks, never_acquired, over_sessions
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -148,7 +147,7 @@ def _nothing_acquired(section: Section, shown_in: Sequence[Visit | Study]) -> bo
 def _nobody_measured(section: Section, shown_in: Sequence[Visit | Study]) -> bool:
     """Whether a section is of a family that no session of a participant has: the table at the top says so."""
     visits = [each for each in shown_in if isinstance(each, Visit)]
-    return section.family is not None and not_acquired(row for visit in visits for row in visit.family(section.family))
+    return section.family is not None and lacks(visits, section.family)
 
 
 def shown(figure: FigureSpec, visit: Visit | Study, *, draw: Callable[[Any], Drawing]) -> ShownFigure:

@@ -146,6 +146,11 @@ class Row:
         return f"above {number(self.ci_low)}" if math.isfinite(self.ci_low) else f"below {number(self.ci_high)}"
 
     @property
+    def acquired(self) -> bool:
+        """Whether there is anything to say: a value, or another reason than that nobody measured this."""
+        return self.reasons != (Reason.NOT_ACQUIRED,)
+
+    @property
     def unit(self) -> str:
         """Unit for people: nothing for a pure number."""
         return unit_words(self.marker.unit_at(self.level))
@@ -325,18 +330,18 @@ def absent(rows: Iterable[Row]) -> bool:
 def not_acquired(rows: Iterable[Row]) -> bool:
     """Return whether there are rows, and all of them are empty since nobody measured this."""
     listed = list(rows)
-    return bool(listed) and all(row.reasons == (Reason.NOT_ACQUIRED,) for row in listed)
+    return bool(listed) and not any(row.acquired for row in listed)
 
 
 def acquired_columns(rows: Iterable[Row]) -> list[str]:
-    """Return the columns (marker and level) of which some row is not empty for want of a measurement, in order."""
-    return list(dict.fromkeys(row.column for row in rows if row.reasons != (Reason.NOT_ACQUIRED,)))
+    """Return the columns (marker and level) that some session has, in order."""
+    return list(dict.fromkeys(row.column for row in rows if row.acquired))
 
 
 def split_acquired(rows: Iterable[Row]) -> tuple[list[Row], list[str]]:
     """Return the rows of the markers that some session has at some level, and the other markers in words."""
     listed = list(rows)
-    known = {row.marker.name for row in listed if row.reasons != (Reason.NOT_ACQUIRED,)}
+    known = {row.marker.name for row in listed if row.acquired}
     never = dict.fromkeys(row.marker.long_name for row in listed if row.marker.name not in known)
     return [row for row in listed if row.marker.name in known], list(never)
 

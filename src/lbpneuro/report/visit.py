@@ -145,9 +145,14 @@ def _named_files(sidecar: Mapping[str, Any], roots: Mapping[str, Path]) -> tuple
     return tuple(roots[dataset] / path for _, dataset, path in parts if dataset in roots)
 
 
+def lacks(visits: Sequence[Visit], family: str) -> bool:
+    """Return whether there are rows of a family, and no session of the participant has been measured."""
+    return not_acquired(row for visit in visits for row in visit.family(family))
+
+
 def never_acquired(visits: Sequence[Visit]) -> list[str]:
-    """Return the families that no session of a participant has; none if there is no family that one has."""
-    never = [name for name in FAMILIES if not_acquired(row for visit in visits for row in visit.family(name))]
+    """Return the families that a participant lacks; none if there is no other."""
+    never = [name for name in FAMILIES if lacks(visits, name)]
     return never if len(never) < len(FAMILIES) else []
 
 
