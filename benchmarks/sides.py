@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -493,25 +494,20 @@ def dynamic_series(n_time: int, n_node: int) -> NDArray[np.float32]:
     return np.asarray(shared + rng.standard_normal((n_time, n_node)), dtype=np.float32)
 
 
-def dynamic(_folder: Path, *, n_time: int, n_node: int, width: int) -> Callable[[], Array]:
+def dynamic(_folder: Path, *, n_time: int, n_node: int, width: int) -> Callable[..., Array]:
     """Correlations of all windows at once."""
     from lbpneuro.kernels.windows import taper, window_weights, windowed_correlation
 
     series = dynamic_series(n_time, n_node)
     keep = np.ones(n_time, dtype=bool)
     weights = window_weights(taper(width, sigma=0), width=width, step=1, keep=keep)
-    return lambda: windowed_correlation(series, weights=weights)
+    return partial(windowed_correlation, series, weights=weights)
 
 
-def dynamic_again(_folder: Path, *, n_time: int, n_node: int, width: int) -> Callable[[], Array]:
+def dynamic_again(folder: Path, *, n_time: int, n_node: int, width: int) -> Callable[[], Array]:
     """The same into the memory of an earlier result, as for the second run of a study and all later ones."""
-    from lbpneuro.kernels.windows import taper, window_weights, windowed_correlation
-
-    series = dynamic_series(n_time, n_node)
-    keep = np.ones(n_time, dtype=bool)
-    weights = window_weights(taper(width, sigma=0), width=width, step=1, keep=keep)
-    out = windowed_correlation(series, weights=weights)
-    return lambda: windowed_correlation(series, weights=weights, out=out)
+    run = dynamic(folder, n_time=n_time, n_node=n_node, width=width)
+    return partial(run, out=run())
 
 
 def dynamic_products(_folder: Path, *, n_time: int, n_node: int, width: int) -> Callable[[], int]:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lbpneuro.io.files import read_json
 from lbpneuro.io.index import entities
+from lbpneuro.io.outcomes import ONE_SESSION
 
 if TYPE_CHECKING:
     import pandas as pd
 
 TASKS = {"ppt": "ppt", "cpt": "cpt", "tsp": "tsp", "cpm": "cpm", "wur": "tsp"}
 """The task of a marker or parameter, by the beginning of its name."""
-NO_SESSION = "n/a"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,16 +38,17 @@ class Used:
 
 def devices_used(out_dir: Path, people: Iterable[str]) -> list[Used]:
     """Return the sensory tests of people in the order of people, sessions and tasks."""
-    found = []
-    for participant in people:
-        for sidecar in sorted((out_dir / participant).glob("**/beh/*_desc-sensory_markers.json")):
-            session = entities(sidecar).get("ses")
-            use = partial(
-                Used, participant=participant, session=f"ses-{session}" if session else NO_SESSION, sidecar=sidecar
-            )
-            devices = read_json(sidecar).get("Devices", {})
-            found += [use(task=task, device=own) for task, own in devices.items()]
-    return found
+    return [
+        Used(participant=participant, session=_session(sidecar), task=task, device=device, sidecar=sidecar)
+        for participant in people
+        for sidecar in sorted((out_dir / participant).glob("**/beh/*_desc-sensory_markers.json"))
+        for task, device in read_json(sidecar).get("Devices", {}).items()
+    ]
+
+
+def _session(sidecar: Path) -> str:
+    label = entities(sidecar).get("ses")
+    return f"ses-{label}" if label else ONE_SESSION
 
 
 def task_of(outcome: str) -> str | None:

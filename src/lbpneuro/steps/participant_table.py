@@ -40,7 +40,7 @@ def main(argv: Sequence[str]) -> int:
 def remove_left_over(table: Path, *, without: Collection[str]) -> None:
     """Remove the files of families without data beside the table of a session, of those made from behaviour alone.
 
-    A second makes them again. Others are kept, for they may come back with the derivatives that a run was not given.
+    These are made again in a second. Those of images are kept: the derivatives may be back in the next run.
     """
     stem = table.name.removesuffix("_markers.tsv")
     for family in without:
