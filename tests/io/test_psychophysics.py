@@ -233,6 +233,27 @@ FAULTS: list[tuple[str, str, dict[str, Any], type[InputError], str]] = [
         InputError,
         r"column response: 3.0 is greater than the maximum of 2",
     ),
+    (
+        "tpd",
+        "run direction trial distance_mm response catch\n1 asc 1 40 1 0\n1 asc 2 0 1 1\n1 asc 3 30 1 0\n",
+        {},
+        InputError,
+        r"line 4: distance_mm 30 runs against the direction 'asc' of its run; correct the direction",
+    ),
+    (
+        "tpd",
+        "run direction trial distance_mm response\n1 desc 2 50 1\n1 desc 1 40 2\n",
+        {},
+        InputError,
+        r"line 2: distance_mm 50 runs against the direction 'desc'",
+    ),
+    (
+        "tpd",
+        "run direction distance_mm response\n1 desc 50 2\n1 asc 40 1\n",
+        {},
+        InputError,
+        r"line 3: a run has one direction, this one has two",
+    ),
     ("graph", "trial stimulus\n1 A\n", {}, InputError, r"needs the column correct or stimulus with response"),
     ("laterality", None, {"rt_ms": {"Units": "s"}}, UnitError, r"gives rt_ms in s, the contract in ms"),
 ]
@@ -247,6 +268,13 @@ def test_every_fault_gets_its_sentence(
         read_trials(path)
     assert str(error.value).startswith(str(path))
     assert type(error.value) is kind
+
+
+def test_a_run_follows_its_direction_by_trial_numbers_and_past_catches(tmp_path: Path) -> None:
+    text = "run direction trial distance_mm response catch\n"
+    text += "1 asc 2 35 1 0\n1 asc 1 30 1 0\n1 asc 3 0 1 1\n1 asc 4 20 1 1\n1 asc 5 35 2 0\n"
+    text += "2 desc 1 60 2 0\n2 desc 2 55 2 0\n3 n/a 1 30 1 0\n3 n/a 2 50 2 0\n3 n/a 3 40 1 0\n"
+    assert len(read_trials(write(tmp_path, "tpd", text)).table) == 10
 
 
 def test_an_empty_table_was_not_acquired(tmp_path: Path) -> None:

@@ -126,7 +126,8 @@ def check_trials(table: pd.DataFrame, metadata: Mapping[str, Any], *, task: str,
     ------
     InputError
         If a column is absent or mistyped, an entry is not what its column allows, a rating lies beyond the declared
-        scale, a trial is listed twice, or a block or an onset comes before what it must follow.
+        scale, a trial is listed twice, a block or an onset comes before what it must follow, or a series runs against its
+        direction.
     UnitError
         If the unit is absent, unknown or mixed, or a force has no probe area.
     """
@@ -395,6 +396,25 @@ def _check_order(table: pd.DataFrame, *, task: str, origin: str) -> None:
             raise InputError(f"{origin}: line {line(back[0])}: trial {number:g} starts before the one it follows.")
     if order := schema(task).get("order"):
         _check_first_block(table, order, origin=origin)
+    if course := schema(task).get("course"):
+        _check_course(table, course, origin=origin)
+
+
+def _check_course(table: pd.DataFrame, course: Mapping[str, Any], *, origin: str) -> None:
+    """Refuse a series that runs against its direction, in the order of trials; catch trials are none of its steps."""
+    column, direction = course["column"], course["direction"]
+    steps = table[(table["catch"] != 1) & (table[column] > 0) & table[direction].notna()]
+    for _, rows in steps.sort_values("trial", kind="stable").groupby(course["within"], dropna=False):
+        if rows[direction].nunique() > 1:
+            raise InputError(f"{origin}: line {line(rows.index[-1])}: a run has one {direction}, this one has two.")
+        way = rows[direction].iloc[0]
+        against = rows[column].diff() < 0 if way == course["rising"] else rows[column].diff() > 0
+        if against.any():
+            index = rows.index[against][0]
+            raise InputError(
+                f"{origin}: line {line(index)}: {column} {rows.loc[index, column]:g} runs against the {direction} "
+                f"{way!r} of its run; correct the {direction} or the trial numbers, or write n/a for a random order."
+            )
 
 
 def _check_first_block(table: pd.DataFrame, order: Mapping[str, Any], *, origin: str) -> None:
