@@ -1,31 +1,27 @@
-"""How well planted motor maps, peaks, plasticity and silent periods are recovered.
+"""How well planted motor maps, peaks and plasticity are recovered.
 
 ``python -m benchmarks.recovery_stimulation --study maps [--n 200] [--trials 10] [--seed 1]``
 ``python -m benchmarks.recovery_stimulation --study peaks [--n 1500] [--seed 1]``
 ``python -m benchmarks.recovery_stimulation --study plasticity [--n 4000] [--seed 1]``
-``python -m benchmarks.recovery_stimulation --study silence [--n 400] [--seed 1]``
 
 ``maps``: two muscles on 6 x 7 sites, 1 cm apart, with centres 0, 5, 10 and 20 mm from each other in a random direction,
 widths of 10 to 16 mm, trials of log SD 0.6 half of which is common to both muscles. ``peaks``: how often a single hill,
 two hills and two merged ones have how many peaks. ``plasticity``: log SD 0.5 and 0.9, ratios 0.6, 1 and 1.6, 15 and 30
-trials a block. ``silence``: contracted muscles that fall silent for 110 ms on average, trial by trial with an SD of 0, 5
-and 15 ms, after 10, 20 and 60 responses of 600 uV (2000 uV), background 25 uV, at 1000, 2000 and 5000 Hz.
+trials a block.
 Printed are bias and its Monte-Carlo error, standard error and coverage of the 95 % intervals.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
-from lbpneuro.kernels import map_fit, map_peaks, mep, motor_map
+from lbpneuro.kernels import map_fit, map_peaks, motor_map
 from lbpneuro.kernels.plasticity import log_ratio
-from lbpneuro.simulate.emg import EmgSettings, muscle_activity, response_shape
 
-SIZES = {"maps": 200, "peaks": 1500, "plasticity": 4000, "silence": 400}
+SIZES = {"maps": 200, "peaks": 1500, "plasticity": 4000}
 TAU = 0.25
 LOG_SD = 0.6
 SHARED = 0.5
@@ -170,45 +166,6 @@ def _ratio(rng: np.random.Generator, ratio: float, *, log_sd: float, n_trial: in
     return [found.value, found.se, *(low <= truth <= high for low, high in intervals)]
 
 
-SILENCE_MS = 110.0
-SILENCES = [
-    {"hz": hz, "trials": trials, "scatter_ms": scatter, "response_uv": 600.0}
-    for hz in (1000, 2000, 5000)
-    for trials in (10, 20, 60)
-    for scatter in (0.0, 5.0, 15.0)
-] + [{"hz": 2000, "trials": 20, "scatter_ms": 5.0, "response_uv": 2000.0}]
-
-
-def contracted(rng: np.random.Generator, case: Mapping[str, float]) -> tuple[np.ndarray, np.ndarray]:
-    """Epochs (n_trial, 1, n_time) in volts and times: response at 22 ms, silence from there on, background, artefact."""
-    settings = EmgSettings(latency_s=0.022, background_uv=25.0, contracting=True, sfreq=float(case["hz"]))
-    times = np.arange(round(-0.35 * settings.sfreq), round(0.35 * settings.sfreq) + 1) / settings.sfreq
-    n = int(case["trials"])
-    noise = [muscle_activity(rng, n * times.size, settings=settings).reshape(n, -1) for _ in range(2)]
-    latency = settings.latency_s + settings.latency_jitter_s * rng.standard_normal((n, 1))
-    ends = settings.latency_s + (SILENCE_MS + case["scatter_ms"] * rng.standard_normal((n, 1))) / 1e3
-    silent = (times >= settings.latency_s) & (times < ends)
-    sizes = case["response_uv"] * np.exp(0.45 * rng.standard_normal((n, 1)))
-    artefact = settings.artefact_uv * np.where(times >= 0, np.exp(-np.maximum(times, 0) / settings.artefact_tau_s), 0.0)
-    signal = settings.background_uv * np.where(silent, 0.05, 1.0) * noise[0] + settings.noise_uv * noise[1]
-    signal += sizes * response_shape(times - latency, settings.response_s) + artefact
-    return signal[:, None] * 1e-6, times
-
-
-def silence(n: int, *, seed: int) -> pd.DataFrame:
-    """Bias, error and coverage of the silent period."""
-    rows = []
-    for number, case in enumerate(SILENCES):
-        found = [one_silence(np.random.default_rng((seed, number, each)), case) for each in range(n)]
-        table = pd.DataFrame(found)
-        error = table["value"] - SILENCE_MS
-        inside = (table["low"] <= SILENCE_MS) & (table["high"] >= SILENCE_MS)
-        known = table["value"].notna()
-        rows.append({**case, "missing": 1 - known.mean(), "bias": error.mean(), "sd": error.std(ddof=1)})
-        rows[-1] |= {"se": table["se"].mean(), "covered": inside[known].mean()}
-    return pd.DataFrame(rows)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--study", choices=SIZES, required=True)
@@ -221,7 +178,6 @@ def main() -> None:
         "maps": lambda: maps(n, seed=given.seed, n_trial=given.trials),
         "peaks": lambda: peaks(n, seed=given.seed),
         "plasticity": lambda: plasticity(n, seed=given.seed),
-        "silence": lambda: silence(n, seed=given.seed),
     }[given.study]()
     print(table.to_string(index=False, float_format="%.3f"))
 

@@ -304,7 +304,12 @@ PAIR = ("right multifidus_deep", "right longissimus")
             ["begin 98 ms before .* set `mep.background_ms: \\[-95, -5\\]`"],
         ),
         (epoched(), ("biceps_femoris",), "reflex", ["end 100 ms after .* let `reflex.window_ms` end earlier"]),
-        (recording(), ("left FDI",), "motormap", ["read for multifidus_deep and longissimus; set `tms.muscles: \\[FDI\\]`"]),
+        (
+            recording(),
+            ("left FDI",),
+            "motormap",
+            ["read for multifidus_deep and longissimus; set `tms.muscles: \\[FDI\\]`"],
+        ),
         (
             recording(),
             ("TA",),

@@ -178,9 +178,7 @@ def test_many_rejected_trials_are_flagged():
         assert plasticity.hp_index(data)[("post00",)].reasons == ()
 
 
-@pytest.mark.parametrize(
-    ("fault", "reason"), [("slow", Reason.LOW_SAMPLING_RATE), ("tail", Reason.ARTEFACT_TAIL)]
-)
+@pytest.mark.parametrize(("fault", "reason"), [("slow", Reason.LOW_SAMPLING_RATE), ("tail", Reason.ARTEFACT_TAIL)])
 def test_faults_of_the_recording_are_flagged(fault, reason):
     for marker in plasticity.MARKERS:
         found = marker.function(with_sham(**{fault: True}))

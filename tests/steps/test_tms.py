@@ -101,6 +101,10 @@ def test_recording_to_rows(tmp_path):
 def test_recordings_of_one_muscle_each(tmp_path):
     """Two runs on the same cap, a muscle in each: both have a map, and these an overlap; what is absent is said."""
     sites = tuple((-10.0 * x, 10.0 * y) for x in range(1, 6) for y in range(-2, 3))
+
+    def amplitude(_muscle, site, _block):
+        return 900 * np.exp(-((np.hypot(*np.add(sites[site], (30, 0))) / 14) ** 2))
+
     config, tables = settings(tmp_path), []
     for muscle in MUSCLES:
         short = muscle.split("_")[0]
@@ -109,7 +113,7 @@ def test_recordings_of_one_muscle_each(tmp_path):
             muscles=(muscle,),
             sites=sites,
             trials=4,
-            amplitude=lambda _muscle, site, _block: 900 * np.exp(-((np.hypot(*np.add(sites[site], (30, 0))) / 14) ** 2)),
+            amplitude=amplitude,
             background_uv=15.0,
         )
         frame = {"NIBSCoordinateUnits": "mm", "NIBSCoordinateSystem": "cap 1"}

@@ -317,7 +317,7 @@ def muscles_of(recording: VendorRecording, pairs: Sequence[str]) -> dict[int, st
 def settings_needed(
     recording: VendorRecording, muscles: Sequence[str], events: pd.DataFrame, *, task: str, config: Mapping[str, Any]
 ) -> list[str]:
-    """Return what must be set before a recording gives values, in words; ``config`` are the settings it is held against.
+    """Return what must be set before a recording gives values, in words, where ``config`` are the settings.
 
     A marker must read its task and a muscle of it, the muscle needs a response window, and epochs must reach over
     the background and the response.
@@ -335,7 +335,8 @@ def settings_needed(
     windows = {} if of_reflex else config["mep"]["windows_ms"]
     if not of_reflex:
         without = [name for name in dict.fromkeys(names) if name not in windows]
-        found += [f"{name} has no response window; set `mep.windows_ms: {{{name}: [FIRST, LAST]}}` (ms)." for name in without]
+        text = "{0} has no response window; set `mep.windows_ms: {{{0}: [FIRST, LAST]}}` (ms)."
+        found += [text.format(name) for name in without]
     if recording.epoch_s is not None:
         known = [windows[name][1] for name in names if name in windows]
         found += _faults_of_epochs(recording, events, config, last_ms=None if of_reflex else max(known, default=0.0))

@@ -183,8 +183,8 @@ def window_faults(
 ) -> list[str]:
     """Return what to set, in words, where ``times`` (n_time,) of epochs (s) leave a window out; empty if none.
 
-    ``last`` is when the last response window ends (s), ``longest`` as of :func:`check_windows`; ``names`` are the settings
-    of background and response.
+    ``last`` is when the last response window ends (s), ``longest`` as of :func:`check_windows`; ``names`` are the
+    settings of background and response.
     """
     step, found = times[1] - times[0], []
     if background[0] - longest < times[0] - step:
