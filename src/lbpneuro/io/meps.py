@@ -823,7 +823,9 @@ AMPLITUDE_WORDS = {
 
 
 def map_method(columns: Mapping[str, str], kind: str) -> str:
-    """Return in words what the maps of a ``kind`` were made of; ``columns`` by hemisphere."""
+    """Return in words what the maps of a ``kind`` were made of; ``columns`` by hemisphere, empty without a map."""
+    if not columns:
+        return kind
     return f"{kind} of {' or '.join(AMPLITUDE_WORDS[name] for name in dict.fromkeys(columns.values()))}"
 
 
