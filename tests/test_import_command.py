@@ -156,8 +156,8 @@ def test_real_responses_agree_with_those_of_their_authors(tmp_path, capsys, real
     assert "set `mep.background_ms: [-50, -5]`" in said.out
     _, sidecar = responses(tmp_path, tmp_path / "study", "plasticity")
     assert "set `mep.background_ms: [-50, -5]`" in sidecar["Error"]["message"]
-    own = {"background_ms": [-50, -5], "hum": False}
-    table, _ = responses(tmp_path, tmp_path / "study", "plasticity", mep=own)
+    table, sidecar = responses(tmp_path, tmp_path / "study", "plasticity", mep={"background_ms": [-50, -5]})
+    assert "Mains hum is not subtracted" in sidecar["Warnings"][0]
     reference = pd.read_csv(real_data("mepfeatx") / "features" / "ID01_features.csv")
     kept = (table["reject"] == 0).to_numpy() & (reference["Amplitude"] > 200).to_numpy()
     assert kept.mean() > 0.5
