@@ -391,6 +391,18 @@ def test_another_pair_is_another_construct():
     assert construct(["FDI", "APB"]) == "a pair of muscles that no cited study mapped"
 
 
+def test_a_pair_has_the_pulses_that_both_muscles_kept():
+    """Otherwise their common scatter from pulse to pulse would be taken for a difference of the maps."""
+    each = hemisphere()
+    amplitude = each.amplitude.copy()
+    amplitude[0, :, 0] = amplitude[1, :, 1] = np.nan
+    data = maps(replace(each, amplitude=amplitude))
+    both = np.isnan(data.maps["L"].trials(MUSCLES))
+    np.testing.assert_array_equal(both[0], both[1])
+    assert tms.overlap_min(data)[("L",)].n == 42 * 4
+    assert tms.map_area(data)[MUSCLES[1], "L"].n == 42 * 5
+
+
 def test_muscles_of_different_runs_share_no_pulse():
     each = hemisphere(n_trial=10)
     apart = each.amplitude.copy()
