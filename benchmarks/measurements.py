@@ -27,7 +27,7 @@ PACKAGES = {
     "libdeflate": "deflate",
     "indexed_gzip": "indexed_gzip",
 }
-BARE_PRODUCT = "the bare product of the library in this precision, into new memory, as a result needs it"
+NEEDED = "the bare product of the library in this precision, into new memory, and the norms of its columns"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,8 +245,8 @@ def products(bench: Bench) -> Part:
         ]
     for line in rows:
         name = f"{line['what']}: kernel / GEMM rate of its precision"
-        bare: Row = {"limit": line["product into new memory, share of GEMM"], "why": BARE_PRODUCT}
-        targets.append(target(name, value=line["kernel, share of GEMM"], goal=0.7, at_most=False, **bare))
+        least: Row = {"limit": line["product into new memory and norms, share of GEMM"], "why": NEEDED}
+        targets.append(target(name, value=line["kernel, share of GEMM"], goal=0.7, at_most=False, **least))
     limit = {name: max(found[name] for found in limits) for name in ("float32", "float64", "copy")}
     seconds = bench("projection", slow=True, n_voxel=sizes["n_voxel"], n_time=sizes["n_time"], d=bench.d).result
     work = 2e-9 * sizes["n_voxel"] * sizes["n_time"] * bench.d
@@ -265,7 +265,8 @@ def products(bench: Bench) -> Part:
         f"{limit['float64']:.0f} GFLOP/s, copy {limit['copy']:.1f} GB/s. *Attainable* is the lesser of the GEMM rate "
         "and of what the bandwidth allows. *Kernel* is the public function with norms, division and limits, and "
         "touches its result for the first time; *product* the bare matrix product in it, which is as fast as the "
-        "library can, into memory that was touched before, or into new memory as a function that returns it must. "
+        "library can, into memory that was touched before, or into new memory as a function that returns it must, with "
+        "the norms that a correlation cannot do without. "
         "With the few dimensions that a short run leaves, a number that was fetched takes part in few operations, and "
         "the bare product itself stays below a large square one; 200 dimensions are those of a run of 1200 volumes. "
         "*GEMM* is that of the precision of the kernel. Region matrices are float64 by decision, and symmetric, so "
@@ -279,7 +280,7 @@ def products(bench: Bench) -> Part:
 def product_row(name: str, found: dict[str, float], key: str, *, work: float, moved: float, kind: str) -> Row:
     gemm = found[kind]
     attainable = min(gemm, work / (moved / found["copy"]))
-    kernel, product, fresh = (work / found[label] for label in (key, f"{key}, product", f"{key}, new"))
+    kernel, product, least = (work / found[label] for label in (key, f"{key}, product", f"{key}, needed"))
     return {
         "what": name,
         "kernel (ms)": 1e3 * found[key],
@@ -288,7 +289,7 @@ def product_row(name: str, found: dict[str, float], key: str, *, work: float, mo
         "share of float32 GEMM": kernel / found["float32"],
         "product (GFLOP/s)": product,
         "product, share of GEMM": product / gemm,
-        "product into new memory, share of GEMM": fresh / gemm,
+        "product into new memory and norms, share of GEMM": least / gemm,
         "attainable (GFLOP/s)": attainable,
         "product, share of attainable": product / attainable,
     }

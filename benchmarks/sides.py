@@ -414,8 +414,8 @@ def best(function: Callable[[], Any], *, repeats: int = 5) -> float:
 
 
 def products(_folder: Path, *, n_voxel: int, d: int, n_seed: int, n_roi: int) -> Callable[[], dict[str, float]]:
-    """The products of connectivity on arrays (s): whole kernels, the bare products of the same size, and the limits."""
-    from lbpneuro.kernels.correlation import correlation, seed_correlation
+    """The products of connectivity on arrays (s): whole kernels, what no correlation can do without, and the limits."""
+    from lbpneuro.kernels.correlation import correlation, inverse_norm, seed_correlation
 
     rng = np.random.default_rng(1)
     voxels = rng.standard_normal((d, n_voxel), dtype=np.float32)
@@ -427,10 +427,10 @@ def products(_folder: Path, *, n_voxel: int, d: int, n_seed: int, n_roi: int) ->
     functions = {
         "seeds": lambda: seed_correlation(seeds, projected=voxels),
         "seeds, product": lambda: np.matmul(rows, voxels, out=target),
-        "seeds, new": lambda: rows @ voxels,
+        "seeds, needed": lambda: (rows @ voxels, inverse_norm(voxels)),
         "rois": lambda: correlation(nodes),
         "rois, product": lambda: np.matmul(nodes.T, nodes, out=square),
-        "rois, new": lambda: nodes.T @ nodes,
+        "rois, needed": lambda: (nodes.T @ nodes, inverse_norm(nodes)),
     }
 
     def run() -> dict[str, float]:

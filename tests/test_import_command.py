@@ -13,6 +13,7 @@ from lbpneuro.commands.import_emg import BOUTS
 from lbpneuro.io.bouts import POLARITIES
 from lbpneuro.io.config import read_config, resolve
 from lbpneuro.io.files import read_tsv
+from lbpneuro.io.reflexes import read_stimuli
 from lbpneuro.steps import meps
 from tests.oracles import vendor
 from tests.oracles.bids import errors_of
@@ -118,6 +119,24 @@ def test_a_recording_without_blocks_is_a_map_of_the_first_participant(tmp_path, 
     assert "neither map nor plasticity" in capsys.readouterr().out
 
 
+def test_a_recording_of_reflexes(tmp_path, capsys):
+    """Electrical stimuli with intensity, rating and place in a train: the task follows, and nothing is lost."""
+    header = vendor.write_brainvision(tmp_path, vendor.known_signal())
+    events = tmp_path / "stimuli.csv"
+    events.write_text("onset,stim_mA,rating,train_position\n1,8,20,n/a\n2,10,30,1\n3,10,35,2\n")
+    given = ["--muscle", "EMG1=biceps femoris", "--events", str(events), "--out", str(tmp_path / "study")]
+    assert cli.main(["import-emg", str(header), *given]) == 0
+    said = capsys.readouterr().out
+    assert "not written" not in said
+    assert "block" not in said
+    written = tmp_path / "study/sub-01/emg/sub-01_task-reflex_events.tsv"
+    assert set(read_tsv(written)["trial_type"]) == {"electrical"}
+    stimuli = read_stimuli(written, duration=5.0)
+    assert stimuli["stim_ma"].tolist() == [8, 10, 10]
+    assert stimuli["train_position"].tolist()[1:] == [1, 2]
+    assert errors_of(tmp_path / "study") == []
+
+
 @pytest.mark.real
 def test_real_responses_agree_with_those_of_their_authors(tmp_path, capsys, real_data):
     """Epochs of 150 ms with the pulse at 50 ms: amplitudes and latencies of MEPFeatX, and what must be set for them."""
@@ -126,6 +145,7 @@ def test_real_responses_agree_with_those_of_their_authors(tmp_path, capsys, real
     code, said = run_import(capsys, file, *given, out=tmp_path / "study", task="plasticity")
     assert code == 0
     assert "152 pulses" in said.out
+    assert "set `mep.background_ms: [-50, -5]`" in said.out
     _, sidecar = responses(tmp_path, tmp_path / "study", "plasticity")
     assert "set `mep.background_ms: [-50, -5]`" in sidecar["Error"]["message"]
     own = {"background_ms": [-50, -5], "hum": False}

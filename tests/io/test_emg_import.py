@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -10,12 +11,14 @@ import pytest
 
 from lbpneuro.errors import InputError
 from lbpneuro.io import emg, nibs
+from lbpneuro.io.config import read_config
 from lbpneuro.io.emg_import import (
     Target,
     events_table,
     find_pulses,
     muscles_of,
     read_events,
+    settings_needed,
     write_recording,
 )
 from lbpneuro.io.vendor_emg import VendorRecording
@@ -283,6 +286,49 @@ def test_positions_go_to_nibs(tmp_path):
     assert set(pulses["hemisphere"]) == {"L"}
     assert stimulation.draft.version == "6.3"
     assert "Brainsight NIfTI:Aligned" in stimulation.frame
+
+
+PAIR = ("right multifidus_deep", "right longissimus")
+
+
+@pytest.mark.parametrize(
+    ("made", "muscles", "task", "expected"),
+    [
+        (recording(), PAIR, "motormap", []),
+        (recording(), PAIR[:1], "motormap", []),
+        (epoched(), ("FDI",), "plasticity", ["begin 100 ms before .* set `mep.background_ms: \\[-100, -5\\]`"]),
+        (
+            epoched(),
+            ("FDI",),
+            "excitability",
+            ["begin 98 ms before .* set `mep.background_ms: \\[-95, -5\\]`"],
+        ),
+        (epoched(), ("biceps_femoris",), "reflex", ["end 100 ms after .* let `reflex.window_ms` end earlier"]),
+        (
+            recording(),
+            ("left FDI",),
+            "motormap",
+            ["read for multifidus_deep and longissimus; set `tms.muscles: \\[FDI\\]`"],
+        ),
+        (
+            recording(),
+            ("TA",),
+            "plasticity",
+            ["read for FDI; set `plasticity.muscle: tibialis_anterior`", "windows_ms: {tibialis_anterior: \\[FIRST"],
+        ),
+        (recording(), ("FDI",), "grip", ["No marker reads the task grip; --task is one of motormap, plasticity, "]),
+    ],
+)
+def test_what_must_be_set_is_said_at_import(made, muscles, task, expected):
+    """The pairs of the task excitability have 2 ms between their pulses, and the response follows the second."""
+    onset = np.arange(4) * 0.2 + 0.1 if made.epoch_s else np.array(vendor.ONSETS)
+    events = pd.DataFrame({"onset": onset})
+    if task == "excitability":
+        events = events.assign(onset=onset - 0.002, isi_ms=["n/a", "2", None, "2"])
+    found = settings_needed(made, muscles, events, task=task, config=read_config())
+    assert len(found) == len(expected)
+    for text, pattern in zip(found, expected, strict=True):
+        assert re.search(pattern, text), text
 
 
 def test_second_recording_of_a_dataset(tmp_path):

@@ -262,10 +262,19 @@ def test_a_task_by_another_name_is_said(tmp_path, caplog):
 
 def test_runs_of_a_task_are_joined(tmp_path):
     rows = [["trial", "block", "p2p_uv"], [1, "pre", 100], [2, "pre", 200]]
-    paths = [table(tmp_path, rows, name=f"sub-01_task-plasticity_run-{run}_meps.tsv") for run in (1, 2)]
-    read, _ = meps.read_task(paths, "plasticity")
+    facts = (
+        {"SamplingFrequency": 2000, "ArtefactTail": {"FDI": 0.7}},
+        {"SamplingFrequency": 4000, "ArtefactTail": {"FDI": 0.1, "APB": 0.2}},
+    )
+    paths = [
+        table(tmp_path, rows, name=f"sub-01_task-plasticity_run-{run}_meps.tsv", sidecar=own)
+        for run, own in enumerate(facts, start=1)
+    ]
+    read, metadata = meps.read_task(paths, "plasticity")
     assert len(read) == 4
     assert read["trial"].nunique() == 4
+    assert metadata["SamplingFrequency"] == 2000
+    assert metadata["ArtefactTail"] == {"FDI": 0.7, "APB": 0.2}
 
 
 def test_grid_holds_the_same_pulse_in_all_muscles(tmp_path):

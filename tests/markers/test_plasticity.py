@@ -178,10 +178,11 @@ def test_many_rejected_trials_are_flagged():
         assert plasticity.hp_index(data)[("post00",)].reasons == ()
 
 
-def test_slow_sampling_is_flagged():
+@pytest.mark.parametrize(("fault", "reason"), [("slow", Reason.LOW_SAMPLING_RATE), ("tail", Reason.ARTEFACT_TAIL)])
+def test_faults_of_the_recording_are_flagged(fault, reason):
     for marker in plasticity.MARKERS:
-        found = marker.function(with_sham(slow=True))
-        assert all(Reason.LOW_SAMPLING_RATE in estimate.reasons for estimate in found.values())
+        found = marker.function(with_sham(**{fault: True}))
+        assert all(reason in estimate.reasons for estimate in found.values())
 
 
 def test_more_than_a_fifth_of_clipped_trials_leaves_no_value():

@@ -50,6 +50,16 @@ def test_all_or_none_keep_their_bound(marker, answered, low, high):
     assert (found.ci_low, found.ci_high) == (low, high)
 
 
+@pytest.mark.parametrize("marker", [markers.nfr_threshold, markers.nfr_threshold_staircase])
+def test_reflex_at_the_lowest_intensity_leaves_a_bound(marker):
+    """Three of four stimuli of the lowest intensity evoke it: the 50 % point would lie where nothing was tested."""
+    found = marker(data(answered=np.arange(32) != 8))[()]
+    assert found.reasons == (Reason.CENSORED_AT_LIMIT,)
+    assert (found.ci_low, found.ci_high) == (-math.inf, 6.0)
+    found = marker(data(answered=np.arange(32) == 28))[()]
+    assert (found.ci_low, found.ci_high) == (14.0, math.inf)
+
+
 def test_gates():
     few = data(kept=np.arange(32) < 6)
     assert markers.nfr_threshold(few)[()].reasons == (Reason.TOO_FEW_TRIALS,)

@@ -167,6 +167,14 @@ def test_many_rejected_and_slowly_sampled_trials_are_flagged():
     assert Reason.MANY_REJECTED in tms.overlap_min(maps(hemisphere(rejected=many)))[("L",)].reasons
 
 
+def test_an_artefact_that_lasts_into_the_response_is_flagged():
+    data = maps(hemisphere(tails=frozenset(MUSCLES[:1])))
+    areas = tms.map_area(data)
+    assert Reason.ARTEFACT_TAIL in areas[MUSCLES[0], "L"].reasons
+    assert Reason.ARTEFACT_TAIL not in areas[MUSCLES[1], "L"].reasons
+    assert Reason.ARTEFACT_TAIL in tms.overlap_min(data)[("L",)].reasons
+
+
 def test_more_than_a_fifth_of_clipped_trials_is_no_map():
     at_limit, beyond = ({MUSCLES[1]: share} for share in (0.20, 0.21))
     assert Reason.CLIPPED not in tms.map_area(maps(hemisphere(clipped=at_limit)))[MUSCLES[1], "L"].reasons
@@ -192,9 +200,9 @@ def test_one_muscle_alone_has_no_overlap():
         coords_mm=each.coords_mm,
         unstable=each.unstable[:1],
     )
-    data = maps(alone)
-    assert tms.overlap_min(data) == {}
-    assert set(tms.map_area(data)) == {(MUSCLES[0], "L")}
+    for data in (maps(alone), maps(alone, muscles=[MUSCLES[0]])):
+        assert all(marker.function(data) == {} for marker in tms.MARKERS if marker.index == ("hemi",))
+        assert set(tms.map_area(data)) == {(MUSCLES[0], "L")}
 
 
 def test_mirrored_positions_swap_the_hemispheres():

@@ -83,13 +83,14 @@ def test_missing_baseline(tmp_path, settings):
 
 
 def test_clipped_block_and_slow_sampling_reach_the_rows(tmp_path, settings):
-    path = lab_table(tmp_path, sidecar={"BoutPolarity": [1, 1], "SamplingFrequency": 1000})
+    facts = {"BoutPolarity": [1, 1], "SamplingFrequency": 1000, "ArtefactTail": {"FDI": 0.51}}
+    path = lab_table(tmp_path, sidecar=facts)
     table = pd.read_csv(path, sep="\t")
     clipped = (table["block"] == "post20") & (table["trial"] % 4 == 0)
     table.assign(reject=clipped.astype(int), reject_reason="clipped").to_csv(path, sep="\t", index=False)
     rows, _ = rows_of(path, settings, tmp_path)
     assert rows.loc[("hp_index", "post20"), "reason"] == "clipped"
-    assert rows.loc[("hp_index", "post10"), "reason"] == "low_sampling_rate"
+    assert rows.loc[("hp_index", "post10"), "reason"] == "low_sampling_rate;artefact_tail"
 
 
 def test_recording_to_rows(tmp_path, settings):

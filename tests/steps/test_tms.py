@@ -98,19 +98,52 @@ def test_recording_to_rows(tmp_path):
     assert 0.4 < rows.loc[rows["marker"] == "overlap_min", "value"].item() < 0.9
 
 
+def test_recordings_of_one_muscle_each(tmp_path):
+    """Two runs on the same cap, a muscle in each: both have a map, and these an overlap; what is absent is said."""
+    sites = tuple((-10.0 * x, 10.0 * y) for x in range(1, 6) for y in range(-2, 3))
+
+    def amplitude(_muscle, site, _block):
+        return 900 * np.exp(-((np.hypot(*np.add(sites[site], (30, 0))) / 14) ** 2))
+
+    config, tables = settings(tmp_path), []
+    for muscle in MUSCLES:
+        short = muscle.split("_")[0]
+        files = oracle.write_emg_run(
+            tmp_path / "raw" / short,
+            muscles=(muscle,),
+            sites=sites,
+            trials=4,
+            amplitude=amplitude,
+            background_uv=15.0,
+        )
+        frame = {"NIBSCoordinateUnits": "mm", "NIBSCoordinateSystem": "cap 1"}
+        (files[3].parent / "sub-01_task-motormap_coordsystem.json").write_text(json.dumps(frame))
+        table = tmp_path / "out" / "sub-01" / "emg" / f"sub-01_task-motormap_acq-{short}_desc-trials_meps.tsv"
+        assert meps.main(["--in", *map(str, files), "--out", str(table), "--config", str(config)]) == 0
+        (other,) = set(MUSCLES) - {muscle}
+        assert f"Not recorded: {other}" in json.loads(table.with_suffix(".json").read_text())["Warnings"][0]
+        tables.append(table)
+    rows, _ = rows_of(tables, config, tmp_path)
+    found = rows.set_index("marker")["value"]
+    assert found["map_area"].notna().all()
+    assert found["overlap_min"] == pytest.approx(1, abs=0.1)
+
+
 def test_quality_of_the_trials_reaches_the_rows(tmp_path):
     path = lab_table(tmp_path)
     table = pd.read_csv(path, sep="\t")
     deep = table["muscle"] == MUSCLES[0]
     some = table["trial"] % 100 < 2  # two of five pulses at every site
     table = table.assign(reject=(deep & some).astype(int), reject_reason="background_off_level")
-    path.with_suffix(".json").write_text(json.dumps({"SamplingFrequency": 1500}))
+    facts = {"SamplingFrequency": 1500, "ArtefactTail": {MUSCLES[0]: 0.4, MUSCLES[1]: 0.6}}
+    path.with_suffix(".json").write_text(json.dumps(facts))
     table.to_csv(path, sep="\t", index=False)
     rows, _ = rows_of([path], settings(tmp_path), tmp_path)
     areas = rows[rows["marker"] == "map_area"].set_index("muscle")["reason"]
     assert "many_rejected" in areas[MUSCLES[0]]
     assert "many_rejected" not in areas[MUSCLES[1]]
     assert areas.str.contains("low_sampling_rate").all()
+    assert areas.str.contains("artefact_tail").to_dict() == {MUSCLES[0]: False, MUSCLES[1]: True}
     table.assign(reject_reason="clipped").to_csv(path, sep="\t", index=False)
     rows, _ = rows_of([path], settings(tmp_path), tmp_path)
     areas = rows[rows["marker"] == "map_area"].set_index("muscle")["reason"]

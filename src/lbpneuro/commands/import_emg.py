@@ -18,7 +18,8 @@ formats
 
 when the pulses came
   --events FILE with onset (s), onset_ms or sample, and what else is known of each pulse: block, site_id, intensity_mso,
-  stim_type, isi_ms, rmt_mso, amt_mso, hemisphere, x_mm, y_mm (a table of these columns is enough for a map); or
+  stim_type, isi_ms, rmt_mso, amt_mso, hemisphere, x_mm, y_mm (a table of these columns is enough for a map); of
+  electrical stimuli (withdrawal reflex) stim_mA, train_position, rating; or
   --pulses annotations:TMS      marks of the file whose label matches
   --pulses trigger:CH8          a trigger channel that rises; trigger:CH8:2.5 at 2.5 V
   --pulses epochs               once in every epoch, at --pulse-ms
@@ -37,7 +38,7 @@ ABOUT = (
     (
         "--task",
         "LABEL",
-        "task (default: that of the name of FILE, else plasticity if there are such blocks, else motormap)",
+        "task (default: that of the name of FILE, else plasticity or reflex if the events are such, else motormap)",
         str,
     ),
     ("--reference", "TEXT", "where the reference was, e.g. bipolar, belly-tendon, an electrode", str),
@@ -45,7 +46,6 @@ ABOUT = (
     ("--power-line", "HZ", "mains frequency, 50 or 60", float),
 )
 UNSAID = "n/a"
-BASELINE = "pre"
 UNITS = ("uV", "mV", "V")
 BOUTS = ("anodal", "cathodal", "itbs", "ctbs", "excitatory", "inhibitory", "sham")
 
@@ -54,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser."""
     made = argparse.ArgumentParser(
         prog="lbpneuro import-emg",
-        description="Write a recording with TMS pulses as EMG-BIDS, and its positions as NIBS-BIDS.",
+        description="Write a recording with TMS pulses or electrical stimuli as EMG-BIDS, positions as NIBS-BIDS.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -128,6 +128,7 @@ def main(argv: Sequence[str]) -> int:
     """Write the dataset and say what was written, and what is left to be filled in."""
     options = parser().parse_args(argv)
     from lbpneuro.io import emg_import, vendor_positions
+    from lbpneuro.io.config import read_config
     from lbpneuro.io.vendor_emg import read_vendor
 
     recording = _with_range(read_vendor(options.file, _hints(options)), options.amplifier_mv)
@@ -137,9 +138,10 @@ def main(argv: Sequence[str]) -> int:
     if options.positions:
         positions = vendor_positions.read_positions(options.positions, unit=options.positions_unit, frame=options.frame)
         events = vendor_positions.assign(events, positions)
+    target = _target(options, events)
     written = emg_import.write_recording(
         recording,
-        _target(options, events),
+        target,
         muscles=muscles,
         events=events,
         positions=positions,
@@ -149,7 +151,10 @@ def main(argv: Sequence[str]) -> int:
         f"{written.path}: {len(muscles)} channels, {recording.signal.shape[1] / recording.sfreq:.1f} s at "
         f"{recording.sfreq:g} Hz, {written.n_pulse} pulses; largest rounding error {written.error_uv:.2g} uV"
     )
-    notes = [*written.notes, *_unsaid(options, events)]
+    needed = emg_import.settings_needed(
+        recording, list(muscles.values()), events, task=target.task, config=read_config()
+    )
+    notes = [*written.notes, *_unsaid(options, events), *needed]
     notes += [f"Columns that are not written: {', '.join(left)}."] if left else []
     for note in notes:
         print(f"note: {note}")
@@ -187,18 +192,17 @@ def _with_range(recording: Any, millivolts: float | None) -> Any:
 
 def _target(options: argparse.Namespace, events: Any) -> Any:
     """Where the recording goes; what the command does not say, the name of the file or the blocks may."""
-    from lbpneuro.io.emg_import import Target
+    from lbpneuro.io.emg_import import Target, task_of
     from lbpneuro.io.index import entities
 
     named = entities(options.file.name)
-    task = "plasticity" if "block" in events and BASELINE in set(events["block"]) else "motormap"
     session = options.session or named.get("ses")
     more = {"EMGGround": options.ground, "Manufacturer": options.manufacturer, "BoutPolarity": options.bouts}
     return Target(
         root=options.out,
         subject=(options.subject or named.get("sub", "01")).removeprefix("sub-"),
         session=session.removeprefix("ses-") if session else None,
-        task=(options.task or named.get("task", task)).removeprefix("task-"),
+        task=(options.task or named.get("task", task_of(events))).removeprefix("task-"),
         acquisition=options.acq or named.get("acq"),
         run=options.run or named.get("run"),
         reference=options.reference or UNSAID,
@@ -220,8 +224,12 @@ COST: Mapping[str, str] = {
 
 def _unsaid(options: argparse.Namespace, events: Any) -> list[str]:
     """What stays unknown, and what that costs."""
+    from lbpneuro.io.emg_import import ELECTRICAL
+
     absent = [name for name in COST if getattr(options, name) is None]
     notes = [f"{COST[name]} --{name.replace('_', '-')} states it." for name in absent]
+    if ELECTRICAL in events:
+        return notes
     if "block" not in events and options.positions is None and not {"x_mm", "grid_x_cm"} & set(events.columns):
         notes.append("The pulses have no block and no place; neither map nor plasticity can be computed of them.")
     if "intensity_mso" not in events:

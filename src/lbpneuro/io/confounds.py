@@ -249,7 +249,9 @@ def _column(table: pd.DataFrame, name: str, *, path: Path, backfill: bool = Fals
     if name not in table.columns:
         raise InputError(f"{path}: the column {name} is missing; found {_some(list(table.columns))}.")
     try:
-        values = table[name].replace("", np.nan).to_numpy(dtype=np.float64, copy=True)
+        column = table[name]
+        stored = column if column.dtype.kind in "iuf" else column.replace("", np.nan)
+        values = stored.to_numpy(dtype=np.float64, copy=True)
     except (TypeError, ValueError) as error:
         raise InputError(f"{path}: the column {name} must hold numbers ({error}).") from error
     if backfill and len(values) > 1 and np.isnan(values[0]):

@@ -407,9 +407,18 @@ def _within_epochs(recording: Recording, onsets: NDArray[np.float64], *, first: 
             f"{recording.path}: RecordingType is epoched, but EpochLength is {length!r}; give the length of an epoch "
             "in seconds in the sidecar, or nobody knows where one ends."
         )
-    n_sample = round(length * recording.sfreq)
-    place = np.round(onsets * recording.sfreq).astype(int) % n_sample
-    return max(first, -int(place.min())), min(last, n_sample - 1 - int(place.max()))
+    before, after = epoch_reach(onsets, sfreq=recording.sfreq, length=length)
+    return max(first, before), min(last, after)
+
+
+def epoch_reach(onsets: NDArray[np.float64], *, sfreq: float, length: float) -> tuple[int, int]:
+    """Return the first and last sample from the pulse that every epoch of ``length`` (s) has, one after another.
+
+    ``onsets`` (n_pulse,) in s from the start of the recording.
+    """
+    n_sample = round(length * sfreq)
+    place = np.round(onsets * sfreq).astype(int) % n_sample
+    return -int(place.min()), n_sample - 1 - int(place.max())
 
 
 def channel_limits(channels: Sequence[Channel]) -> NDArray[np.float64]:

@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 
 from lbpneuro import __version__
 from lbpneuro.errors import InputError
-from lbpneuro.io.emg import SFREQ_MIN
+from lbpneuro.io import meps, reflexes
+from lbpneuro.io.emg import SFREQ_MIN, epoch_reach
 from lbpneuro.io.files import read_json, write_json, write_text, write_tsv
 from lbpneuro.io.muscles import known_muscle, side, vocabulary_text
 from lbpneuro.io.nibs import DRAFTS
 from lbpneuro.io.positions import numbers
 from lbpneuro.io.vendor_emg import RAIL_SAMPLES, VendorRecording, longest_run
+from lbpneuro.markers.plasticity import BASELINE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +32,7 @@ Array = NDArray[np.float64]
 
 BIDS_VERSION = "1.11.1"
 README = """\
-Surface or intramuscular EMG around TMS pulses, converted by lbpneuro import-emg.
+Surface or intramuscular EMG around TMS pulses or electrical stimuli, converted by lbpneuro import-emg.
 emg/ follows BIDS 1.11; nibs/ follows draft 6.3 of BEP037, which is no part of BIDS yet (see .bidsignore).
 """
 LABEL = re.compile(r"^[A-Za-z0-9]+$")
@@ -39,7 +41,10 @@ HEADROOM = 1.25
 """Range that is written where the amplifier's is not known, as a multiple of the largest sample: nothing is clipped."""
 LONGEST_NAME = 16
 EVENTS: Mapping[str, dict[str, Any]] = {
-    "trial_type": {"Description": "Kind of the event.", "Levels": {"TMS": "TMS pulse, or pair of pulses"}},
+    "trial_type": {
+        "Description": "Kind of the event.",
+        "Levels": {"TMS": "TMS pulse, or pair of pulses", "electrical": "electrical stimulus of a nerve"},
+    },
     "nibs_event_id": {"Description": "Stimulus template, a row of the table of the nibs folder."},
     "nibs_position_id": {"Description": "Position of the coil, a row of the markers table of the nibs folder."},
     "site_id": {"Description": "Stimulated site."},
@@ -56,8 +61,20 @@ EVENTS: Mapping[str, dict[str, Any]] = {
     "grid_x_cm": {"Description": "Position to the right of the vertex.", "Units": "cm"},
     "grid_y_cm": {"Description": "Position in front of the vertex.", "Units": "cm"},
     "stim_mA": {"Description": "Intensity of the electrical stimulus.", "Units": "mA"},
+    "rating": {"Description": "Pain of the stimulus, 0 (none) to 100 (worst imaginable).", "Units": "1"},
+    "train_position": {"Description": "Place of the stimulus in a train, from 1; n/a for single stimuli."},
 }
 """Columns of events that lbpneuro knows, and what the data dictionary says of them."""
+
+ELECTRICAL = "stim_mA"
+"""The column that events of the withdrawal reflex have, and TMS pulses have not."""
+
+
+def task_of(events: pd.DataFrame) -> str:
+    """Return the task that events are of, by their columns and blocks."""
+    if ELECTRICAL in events:
+        return "reflex"
+    return "plasticity" if "block" in events and BASELINE in set(events["block"]) else "motormap"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,7 +266,8 @@ def events_table(
         )
     kept = [name for name in EVENTS if name in table]
     left = [str(name) for name in table.columns if name not in (*EVENTS, "onset", "onset_ms", "sample", "duration")]
-    written = pd.DataFrame({"onset": onset, "duration": 0.0, "trial_type": "TMS"})
+    kind = "electrical" if ELECTRICAL in kept else "TMS"
+    written = pd.DataFrame({"onset": onset, "duration": 0.0, "trial_type": kind})
     written = written.assign(**{name: table[name].to_numpy() for name in kept})
     if block is not None:
         written = written.assign(block=block)
@@ -294,6 +312,59 @@ def muscles_of(recording: VendorRecording, pairs: Sequence[str]) -> dict[int, st
         of_body = {"R": "right ", "L": "left ", None: ""}[side(muscle)]
         chosen[place] = f"{of_body}{known}"
     return chosen
+
+
+def settings_needed(
+    recording: VendorRecording, muscles: Sequence[str], events: pd.DataFrame, *, task: str, config: Mapping[str, Any]
+) -> list[str]:
+    """Return what must be set before a recording gives values, in words, where ``config`` are the settings.
+
+    A marker must read its task and a muscle of it, the muscle needs a response window, and epochs must reach over
+    the background and the response.
+    """
+    names = [known_muscle(muscle) or muscle for muscle in muscles]
+    named = meps.named_muscles(task, config)
+    if named is None:
+        tasks = ", ".join(dict.fromkeys(_tasks(config)))
+        return [f"No marker reads the task {task}; --task is one of {tasks}, or set the task of the family."]
+    found, (setting, wanted) = [], named
+    if not set(wanted) & set(names):
+        here = f"[{', '.join(names[:2])}]" if setting.endswith("muscles") else names[0]
+        found.append(f"The task {task} is read for {' and '.join(wanted)}; set `{setting}: {here}`.")
+    of_reflex = task == config["reflex"]["task"]
+    windows = {} if of_reflex else config["mep"]["windows_ms"]
+    if not of_reflex:
+        without = [name for name in dict.fromkeys(names) if name not in windows]
+        text = "{0} has no response window; set `mep.windows_ms: {{{0}: [FIRST, LAST]}}` (ms)."
+        found += [text.format(name) for name in without]
+    if recording.epoch_s is not None:
+        known = [windows[name][1] for name in names if name in windows]
+        found += _faults_of_epochs(recording, events, config, last_ms=None if of_reflex else max(known, default=0.0))
+    return found
+
+
+def _tasks(config: Mapping[str, Any]) -> list[str]:
+    of_tms = [config[family]["task"] for family in ("tms", "plasticity", "excitability", "reflex")]
+    return [*of_tms, config["excitability"]["task_active"]]
+
+
+def _faults_of_epochs(
+    recording: VendorRecording, events: pd.DataFrame, config: Mapping[str, Any], *, last_ms: float | None
+) -> list[str]:
+    """What to set where epochs are too short; ``last_ms`` ends the response windows of MEPs, None: of the reflex."""
+    import pandas as pd
+
+    stated = events["isi_ms"] if "isi_ms" in events else pd.Series(0.0, events.index)
+    interval = pd.to_numeric(stated, errors="coerce").fillna(0.0).to_numpy() / 1e3
+    onset = events["onset"].to_numpy(dtype=float) + interval
+    first, last = epoch_reach(onset, sfreq=recording.sfreq, length=float(recording.epoch_s or 0.0))
+    times = np.arange(first, last + 1) / recording.sfreq
+    if last_ms is None:
+        faults = reflexes.window_faults(times, config["reflex"])
+    else:
+        begin, end = (bound / 1e3 for bound in config["mep"]["background_ms"])
+        faults = meps.window_faults(times, background=(begin, end), last=last_ms / 1e3, longest=float(interval.max()))
+    return [fault[0].upper() + fault[1:] for fault in faults]
 
 
 def write_recording(

@@ -21,6 +21,7 @@ from lbpneuro.io.positions import numbers, sides, with_millimetres
 from lbpneuro.io.provenance import software_versions
 from lbpneuro.io.sidecars import read_metadata
 from lbpneuro.kernels import coil, mep, mep_timing
+from lbpneuro.kernels.mep_timing import Window
 from lbpneuro.kernels.tangent import TangentPlane, tangent_plane
 
 if TYPE_CHECKING:
@@ -92,15 +93,34 @@ REST_RESPONSE_UV = 50.0
 ACTIVE_RESPONSE_SD = 3.0
 
 
-def task_muscles(task: str, config: Mapping[str, Any], *, available: Sequence[str]) -> list[str]:
-    """Return the muscles that a recording of ``task`` is read for; those with a response window for other tasks."""
-    wanted = {
-        config["excitability"]["task"]: config["excitability"]["muscles"],
-        config["excitability"]["task_active"]: config["excitability"]["muscles"],
-        config["tms"]["task"]: config["tms"]["muscles"],
-        config["plasticity"]["task"]: [config["plasticity"]["muscle"]],
+def named_muscles(task: str, config: Mapping[str, Any]) -> tuple[str, list[str]] | None:
+    """Return the setting that names the muscles of ``task``, and these muscles; None of a task that no marker reads."""
+    settings = {
+        config["excitability"]["task"]: "excitability.muscles",
+        config["excitability"]["task_active"]: "excitability.muscles",
+        config["tms"]["task"]: "tms.muscles",
+        config["plasticity"]["task"]: "plasticity.muscle",
+        config["reflex"]["task"]: "reflex.muscle",
     }
-    return list(wanted.get(task, [name for name in available if name in config["mep"]["windows_ms"]]))
+    if task not in settings:
+        return None
+    family, key = settings[task].split(".")
+    named = config[family][key]
+    return settings[task], [named] if isinstance(named, str) else list(named)
+
+
+def task_muscles(task: str, config: Mapping[str, Any], *, available: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the muscles that a recording of ``task`` is read for, and those that are named but not ``available``.
+
+    Muscles may be recorded in different runs. If none of those that the settings name is there, all are returned, so
+    that the error can name them; of a task that no marker reads, those with a response window.
+    """
+    named = named_muscles(task, config)
+    if named is None:
+        return [name for name in available if name in config["mep"]["windows_ms"]], []
+    _, wanted = named
+    there = [name for name in wanted if name in available]
+    return (there, [name for name in wanted if name not in there]) if there else (wanted, [])
 
 
 def mep_settings(channels: Sequence[Channel], recording: Recording, *, config: Mapping[str, Any]) -> mep.MepSettings:
@@ -148,21 +168,38 @@ def check_windows(times: Array, settings: mep.MepSettings, *, longest: float, pa
     InputError
         If a window leaves the epochs; what to set is said.
     """
-    step = times[1] - times[0]
-    start, stop = times[0] - step, times[-1] + step
-    if settings.background[0] - longest < start:
-        latest = 5 * np.ceil((times[0] + longest) * 1e3 / 5)
-        raise InputError(
-            f"{path}: the epochs begin {-times[0] * 1e3:.0f} ms before the pulse, but the background is measured from "
-            f"{settings.background[0] * 1e3:g} ms; set `mep.background_ms: [{latest:g}, "
-            f"{settings.background[1] * 1e3:g}]`, or export longer epochs."
-        )
     last = max(window[1] for window in settings.windows)
-    if last > stop:
-        raise InputError(
-            f"{path}: the epochs end {times[-1] * 1e3:.0f} ms after the pulse, but responses are measured up to "
-            f"{last * 1e3:g} ms; shorten the windows of `mep.windows_ms`, or export longer epochs."
+    if faults := window_faults(times, background=settings.background, last=last, longest=longest):
+        raise InputError(f"{path}: {faults[0]}")
+
+
+def window_faults(
+    times: Array,
+    *,
+    background: Window,
+    last: float,
+    longest: float = 0.0,
+    names: tuple[str, str] = ("mep.background_ms", "mep.windows_ms"),
+) -> list[str]:
+    """Return what to set, in words, where ``times`` (n_time,) of epochs (s) leave a window out; empty if none.
+
+    ``last`` is when the last response window ends (s), ``longest`` as of :func:`check_windows`; ``names`` are the
+    settings of background and response.
+    """
+    step, found = times[1] - times[0], []
+    if background[0] - longest < times[0] - step:
+        latest = 5 * np.ceil((times[0] + longest) * 1e3 / 5)
+        found.append(
+            f"the epochs begin {-times[0] * 1e3:.0f} ms before the pulse, but the background is measured from "
+            f"{background[0] * 1e3:g} ms; set `{names[0]}: [{latest:g}, {background[1] * 1e3:g}]`, or export longer "
+            "epochs."
         )
+    if last > times[-1] + step:
+        found.append(
+            f"the epochs end {times[-1] * 1e3:.0f} ms after the pulse, but responses are measured up to "
+            f"{last * 1e3:g} ms; let `{names[1]}` end earlier, or export longer epochs."
+        )
+    return found
 
 
 def _seconds(window_ms: Sequence[float]) -> tuple[float, float]:
@@ -449,11 +486,14 @@ def protocol(recording: Recording, nibs: Sequence[Path]) -> dict[str, Any]:
     return found
 
 
-def recording_sidecar(recording: Recording, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the facts of a recording for the sidecar of its trial table."""
+def recording_sidecar(recording: Recording, config: Mapping[str, Any], *, absent: Sequence[str]) -> dict[str, Any]:
+    """Return the facts of a recording for the sidecar of its trial table; ``absent`` as of :func:`task_muscles`."""
     warnings = []
     if recording.sfreq < SFREQ_GOOD:
         warnings.append(f"Sampled at {recording.sfreq:g} Hz; {SFREQ_GOOD:g} Hz or more is recommended.")
+    if absent:
+        recorded = ", ".join(channel.muscle for channel in recording.channels)
+        warnings.append(f"Not recorded: {', '.join(absent)}, which the settings name; the file has {recorded}.")
     return {
         "Description": "Motor-evoked potentials, one row per TMS pulse and channel.",
         "SamplingFrequency": recording.sfreq,
@@ -597,14 +637,18 @@ def read_task(files: Sequence[Path], task: str) -> tuple[pd.DataFrame, dict[str,
 
 
 def _joined(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The metadata of several runs: the last wins, but the lowest sampling rate counts, and crosstalk in any run."""
+    """The metadata of several runs: the last wins, but the lowest rate, any crosstalk and the worst tails count."""
     joined: dict[str, Any] = {}
     for own in runs:
         joined |= own
     rates = [own["SamplingFrequency"] for own in runs if "SamplingFrequency" in own]
     pairs = [pair for own in runs for pair in own.get("BackgroundCrossCorrelation", [])]
-    lowest = {"SamplingFrequency": min(rates)} if rates else {}
-    return joined | lowest | ({"BackgroundCrossCorrelation": pairs} if pairs else {})
+    tails: dict[str, float] = {}
+    for own in runs:
+        for muscle, share in own.get("ArtefactTail", {}).items():
+            tails[muscle] = max(share, tails.get(muscle, 0.0))
+    worst = {"SamplingFrequency": min(rates, default=None), "BackgroundCrossCorrelation": pairs, "ArtefactTail": tails}
+    return joined | {key: value for key, value in worst.items() if value}
 
 
 def _say_which_tasks(files: Sequence[Path], task: str) -> None:

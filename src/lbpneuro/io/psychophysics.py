@@ -126,8 +126,8 @@ def check_trials(table: pd.DataFrame, metadata: Mapping[str, Any], *, task: str,
     ------
     InputError
         If a column is absent or mistyped, an entry is not what its column allows, a rating lies beyond the declared
-        scale, a trial is listed twice, a block or an onset comes before what it must follow, or a series runs against its
-        direction.
+        scale, a trial is listed twice, a block or an onset comes before what it must follow, or a series runs against
+        its direction.
     UnitError
         If the unit is absent, unknown or mixed, or a force has no probe area.
     """

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lbpneuro.errors import InputError
-from lbpneuro.io import emg
+from lbpneuro.io import emg, meps
 from lbpneuro.io.files import read_tsv
 from lbpneuro.io.index import entities
 from lbpneuro.io.positions import numbers
@@ -81,6 +81,8 @@ def read_responses(
     chosen = emg.select_muscles(recording, [muscle], windows={muscle: settings["window_ms"]})
     stimuli = read_stimuli(events, duration=recording.duration)
     epochs, times = emg.read_epochs(recording, chosen, onsets=stimuli["onset"].to_numpy(), window=EPOCH_S)
+    if faults := window_faults(times, settings):
+        raise InputError(f"{path}: {faults[0]}")
     low, high = settings["bandpass_hz"]
     whole, signal = np.asarray(np.isfinite(epochs[:, 0]).all(axis=-1)), np.nan_to_num(epochs[:, 0])
     hum = recording.mains_hz if settings["hum"] else None
@@ -96,6 +98,13 @@ def read_responses(
     sweeps = pd.DataFrame({"time_ms": times[shown] * 1e3, **waves}).astype("float32")
     facts = {"SamplingFrequency": recording.sfreq, "Muscle": muscle, "ResampledTo": reflex.SFREQ, "HumSubtracted": hum}
     return table, sweeps, facts
+
+
+def window_faults(times: np.ndarray[Any, Any], settings: Mapping[str, Any]) -> list[str]:
+    """Return what to set, in words, where ``times`` (n_time,) of epochs (s) leave out the baseline or the window."""
+    first, last = (bound / 1e3 for bound in settings["baseline_ms"])
+    names = ("reflex.baseline_ms", "reflex.window_ms")
+    return meps.window_faults(times, background=(first, last), last=settings["window_ms"][1] / 1e3, names=names)
 
 
 def response_table(

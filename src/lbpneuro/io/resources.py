@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from functools import lru_cache
 from pathlib import Path
 
 from lbpneuro.errors import InputError
@@ -36,6 +37,7 @@ def trial_schemas() -> Path:
     return config_schema().parent / "trials"
 
 
+@lru_cache(maxsize=32)
 def package_file(package: str, relative: str) -> Path:
     """Return a file inside an installed package without importing the package.
 

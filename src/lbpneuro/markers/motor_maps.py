@@ -38,6 +38,8 @@ CONSTRUCTS = {
 
 def construct(muscles: Sequence[str]) -> str:
     """Return in words what the overlap of a pair of muscles is an overlap of."""
+    if len(muscles) == 1:
+        return "a single muscle"
     return CONSTRUCTS.get(frozenset(muscles), "a pair of muscles that no cited study mapped")
 
 
@@ -82,6 +84,8 @@ class HemisphereMap:
         Whether the stimulator output differed by more than ``INTENSITY_APART_MSO`` between pulses.
     slow
         Whether the recording was sampled below the recommended rate.
+    tails
+        Muscles in which the artefact of the pulse lasts into the response.
     other_frame
         Whether the muscles were recorded in different runs whose coordinates are not known to be in one frame.
     """
@@ -99,6 +103,7 @@ class HemisphereMap:
     clipped: Mapping[str, float] = field(default_factory=dict)
     intensity_changed: bool = False
     slow: bool = False
+    tails: frozenset[str] = frozenset()
     other_frame: bool = False
 
     def fault(self, muscles: Sequence[str]) -> Estimate | None:
@@ -187,8 +192,10 @@ class MotorMaps:
 
     @cached_property
     def pairs(self) -> dict[Level, Fit]:
-        """The joint fit of the pair of muscles per hemisphere, or why there is none."""
+        """The joint fit of the pair of muscles per hemisphere, or why there is none; nothing of a single muscle."""
         pair = self.pair
+        if len(pair) == 1:
+            return {}
         return {(hemi,): self._fit(each, pair) for hemi, each in self.maps.items() if set(pair) <= set(each.muscles)}
 
     @cached_property
@@ -198,7 +205,7 @@ class MotorMaps:
 
     @property
     def pair(self) -> tuple[str, ...]:
-        """The two muscles, in the order of their names."""
+        """The two muscles in the order of their names, or the single one."""
         return tuple(sorted(self.settings["muscles"]))
 
     def means(self, hemi: str, muscle: str) -> Array:
@@ -323,6 +330,7 @@ class MotorMaps:
             Reason.OTHER_CONSTRUCT: len(muscles) > 1 and frozenset(muscles) != DEEP_AND_SUPERFICIAL,
             Reason.MANY_REJECTED: max(each.rejected.get(muscle, 0.0) for muscle in muscles) > REJECTED_FLAG,
             Reason.LOW_SAMPLING_RATE: each.slow,
+            Reason.ARTEFACT_TAIL: not each.tails.isdisjoint(muscles),
         }
         return [reason for reason, applies in found.items() if applies]
 

@@ -42,7 +42,8 @@ class Blocks:
 
     ``delivered`` counts pulses per block, kept or not. ``polarity`` has one entry per bout: +1 excitatory, -1
     inhibitory, 0 sham; ``assumed`` says that it is that of the settings. ``clipped`` is the share of the pulses of a
-    block that left the range of the amplifier; ``slow`` says that the recording was sampled below the recommended rate.
+    block that left the range of the amplifier; ``slow`` says that the recording was sampled below the recommended rate,
+    ``tail`` that the artefact of the pulse lasts into the response.
     ``late`` has the minutes by which a block began after its time, where that is known. ``sham`` are the blocks of a
     session with sham bouts.
     """
@@ -55,6 +56,7 @@ class Blocks:
     clipped: Mapping[str, float] = field(default_factory=dict)
     late: Mapping[str, float] = field(default_factory=dict)
     slow: bool = False
+    tail: bool = False
     assumed: bool = False
     sham: Blocks | None = None
     seed: int = 0
@@ -134,6 +136,7 @@ def _flags(blocks: Blocks, *names: str, signed: bool = True) -> list[Reason]:
         Reason.FEW_TRIALS: few,
         Reason.MANY_REJECTED: any(_many_rejected(n, blocks.delivered[name]) for name, n in kept.items()),
         Reason.LOW_SAMPLING_RATE: blocks.slow,
+        Reason.ARTEFACT_TAIL: blocks.tail,
         Reason.FLOOR: baseline < blocks.settings["floor_uv"],
         Reason.CEILING: baseline > blocks.settings["ceiling_uv"],
     }

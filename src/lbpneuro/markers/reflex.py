@@ -82,15 +82,18 @@ class Reflexes:
 
 
 def _no_threshold(data: Reflexes) -> Estimate | None:
-    """Why there is no threshold, with the bound that is known."""
+    """Why there is no threshold, with the bound that is known.
+
+    A fit whose 50 % point lies beyond the intensities that were tested is a bound too.
+    """
     n, tested = int(data.single.sum()), data.stim_ma[data.single]
     if not len(data.stim_ma):
         return Estimate.missing(Reason.NOT_ACQUIRED)
     if n < data.settings["threshold_trials"][0]:
         return Estimate.fail(Reason.TOO_FEW_TRIALS, n=n)
-    if data.fit.answered == 0:
+    if data.fit.answered == 0 or data.fit.value > tested.max():
         return Estimate.censored(low=float(tested.max()), n=n)
-    if data.fit.answered == n:
+    if data.fit.answered == n or data.fit.value < tested.min():
         return Estimate.censored(high=float(tested.min()), n=n)
     return None
 
@@ -167,8 +170,8 @@ MARKERS: tuple[Marker, ...] = (
         long_name="Threshold of the withdrawal reflex",
         description=(
             "Stimulus intensity that evokes the reflex half of the time: 50 % point of a logistic regression. If "
-            "none or all "
-            "stimuli evoke it, the bounds are in the interval."
+            "none or all stimuli evoke it, or the point lies beyond the tested intensities, the bounds are in the "
+            "interval."
         ),
         unit="mA",
         direction=Direction.LOWER,
@@ -176,6 +179,7 @@ MARKERS: tuple[Marker, ...] = (
         n_counts="kept single stimuli",
         se_method="penalised profile likelihood; the standard error is the width of the interval over 3.92",
         bounds=(0.0, 200.0),
+        version="2",
     ),
     _marker(
         name="nfr_threshold_staircase",
@@ -188,7 +192,7 @@ MARKERS: tuple[Marker, ...] = (
         n_counts="turns of the staircase",
         se_method="standard error of the mean, at least that of the logistic threshold; Student's t",
         bounds=(0.0, 200.0),
-        version="2",
+        version="3",
     ),
     _marker(
         name="nfr_magnitude",

@@ -44,7 +44,7 @@ def measure(files: Sequence[Path], config: Config, *, average: Path) -> tuple[An
     events_path = emg.one_file(files, "events", of=path, why="without events there is no MEP")
     recording = emg.read_recording(path, channels_path)
     known = [channel.muscle for channel in recording.channels]
-    muscles = meps.task_muscles(entities(path).get("task", ""), config, available=known)
+    muscles, absent = meps.task_muscles(entities(path).get("task", ""), config, available=known)
     channels = emg.select_muscles(recording, muscles, windows=config["mep"]["windows_ms"])
     stimulation = nibs.read_stimulation(files, events=events_path)
     pulses = emg.read_pulses(events_path, duration=recording.duration, draft=stimulation.draft)
@@ -64,7 +64,7 @@ def measure(files: Sequence[Path], config: Config, *, average: Path) -> tuple[An
     written = write_waveforms(table, responses, average=average)
     rng = np.random.default_rng(config["run"]["random_seed"])
     facts = {
-        **meps.recording_sidecar(recording, config),
+        **meps.recording_sidecar(recording, config, absent=absent),
         **stimulation.facts(),
         **meps.coil_facts(pulses),
         **meps.protocol(recording, [each for each in files if entities(each).get("suffix") == "nibs"]),

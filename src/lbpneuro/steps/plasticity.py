@@ -69,6 +69,7 @@ def session_blocks(table: pd.DataFrame, metadata: dict[str, Any], config: Config
         clipped=meps.rejected_share(meps.of_muscle(table, settings["muscle"]), "block", reason=CLIPPED),
         late=late,
         slow=meps.sampled_slowly(metadata),
+        tail=meps.has_artefact_tail(metadata, settings["muscle"]),
         assumed=protocol.assumed,
         seed=config["run"]["random_seed"],
     )

@@ -103,5 +103,6 @@ def hemisphere_map(
         clipped=meps.rejected_share(trials, "target_muscle", reason=CLIPPED),
         intensity_changed=meps.intensity_changed(trials, more_than=INTENSITY_APART_MSO),
         slow=meps.sampled_slowly(metadata),
+        tails=frozenset(muscle for muscle in each.muscles if meps.has_artefact_tail(metadata, muscle)),
         other_frame=meps.frames_differ(metadata, each.muscles),
     )

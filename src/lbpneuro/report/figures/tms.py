@@ -75,6 +75,8 @@ def _hemisphere(panels: Any, sites: pd.DataFrame, *, visit: Visit, hemi: str) ->
     if both is not None:
         _map(panels[2], both / max(both.max(), 1e-12), tau=np.inf)
         panels[2].set_title(_overlap_title(visit.row("overlap_min", hemi)))
+    for panel in panels[len(maps) if both is None else len(panels) :]:
+        panel.set_axis_off()
     panels[0].set_ylabel(f"{level_words((hemi,), ('muscle', 'hemi'))}\nfront (mm)")
 
 
