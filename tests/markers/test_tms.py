@@ -202,6 +202,7 @@ def test_one_muscle_alone_has_no_overlap():
     )
     for data in (maps(alone), maps(alone, muscles=[MUSCLES[0]])):
         assert all(marker.function(data) == {} for marker in tms.MARKERS if marker.index == ("hemi",))
+        assert tms.overlap_share(data) == {}
         assert set(tms.map_area(data)) == {(MUSCLES[0], "L")}
 
 
@@ -236,7 +237,7 @@ def test_inputs_are_not_changed():
 
 def test_directions_and_evidence():
     directions = {marker.name: str(marker.direction) for marker in tms.MARKERS}
-    higher = {"overlap_min", "overlap_bhattacharyya", "overlap_dice"}
+    higher = {"overlap_min", "overlap_bhattacharyya", "overlap_dice", "overlap_share"}
     lower = {"map_volume", "map_volume_low", "map_volume_absolute", "cog_distance", "n_peaks_published"}
     assert {name for name, direction in directions.items() if direction == "higher"} == higher
     assert {name for name, direction in directions.items() if direction == "lower"} == lower
@@ -258,6 +259,9 @@ def test_plain_values_are_those_of_the_site_means():
         centre = motor_map.centre_of_gravity(own, each.coords_mm, tau=0.25)
         assert tms.cog_x(data)[level].value == pytest.approx(centre[0], rel=1e-12)
     assert tms.overlap_dice(data)[("L",)].value == motor_map.overlap_dice(*means[::-1], tau=0.25)
+    shares = tms.overlap_share(data)
+    assert shares[MUSCLES[0], "L"].value == motor_map.overlap_share(*means, tau=0.25)
+    assert shares[MUSCLES[1], "L"].value == motor_map.overlap_share(*means[::-1], tau=0.25)
     assert tms.overlap_min(data)[("L",)].value < tms.overlap_min(maps(each))[("L",)].value
 
 
@@ -385,6 +389,18 @@ def test_another_pair_is_another_construct():
     assert Reason.OTHER_CONSTRUCT not in tms.overlap_min(maps())[("L",)].reasons
     assert construct(named) == "one muscle at two levels of the spine"
     assert construct(["FDI", "APB"]) == "a pair of muscles that no cited study mapped"
+
+
+def test_a_pair_has_the_pulses_that_both_muscles_kept():
+    """Otherwise their common scatter from pulse to pulse would be taken for a difference of the maps."""
+    each = hemisphere()
+    amplitude = each.amplitude.copy()
+    amplitude[0, :, 0] = amplitude[1, :, 1] = np.nan
+    data = maps(replace(each, amplitude=amplitude))
+    both = np.isnan(data.maps["L"].trials(MUSCLES))
+    np.testing.assert_array_equal(both[0], both[1])
+    assert tms.overlap_min(data)[("L",)].n == 42 * 4
+    assert tms.map_area(data)[MUSCLES[1], "L"].n == 42 * 5
 
 
 def test_muscles_of_different_runs_share_no_pulse():

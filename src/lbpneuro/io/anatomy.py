@@ -15,10 +15,13 @@ from numpy.typing import NDArray
 from lbpneuro.errors import InputError, Reason
 from lbpneuro.io.images import Image, block, check_same_grid, load_image, load_probability, place
 from lbpneuro.io.index import entities
+from lbpneuro.io.region_blocks import Source, placed_regions
 from lbpneuro.io.regions import Name, Region, grid_around, region_bounds, region_weights
 from lbpneuro.io.sidecars import read_metadata
 from lbpneuro.io.transforms import (
+    Composite,
     Grid,
+    Transform,
     box_grid,
     coarse_coordinates,
     read_transform,
@@ -220,18 +223,38 @@ def native_regions(regions: Mapping[Name, Region], transform: Path, *, grid: Gri
         If ``transform`` is no ITK transform.
     """
     mapping = read_transform(transform)
-    coordinates = coarse_coordinates(mapping, grid=grid)
-    found = {}
-    for level, region in regions.items():
-        bounds = region_bounds(region)
-        start, shape = target_box(coordinates, bounds=bounds, grid=grid)
-        source = grid_around(bounds, voxel_mm=TEMPLATE_VOXEL_MM, margin_mm=TEMPLATE_MARGIN_MM)
-        # Atlases are made of whole voxels of about this size: finer sampling of labels changes nothing but the time.
-        subsamples = 1 if region.kind == "label" else TEMPLATE_SUBSAMPLES
-        weights = region_weights(region, affine=source.affine, shape=source.shape, subsamples=subsamples)
+    sources = [_on_template(region) for region in regions.values()]
+    if isinstance(mapping, Composite):
+        placed = placed_regions(sources, mapping, grid=grid, spacing_mm=TEMPLATE_VOXEL_MM)
+    else:
+        placed = _in_boxes(sources, mapping, grid=grid)
+    return {
+        level: NativeRegion(weights=weights, start=start)
+        for level, (weights, start) in zip(regions, placed, strict=True)
+    }
+
+
+def _on_template(region: Region) -> Source:
+    """Return a region on a grid of the template around it."""
+    bounds = region_bounds(region)
+    source = grid_around(bounds, voxel_mm=TEMPLATE_VOXEL_MM, margin_mm=TEMPLATE_MARGIN_MM)
+    # Atlases are made of whole voxels of about this size: finer sampling of labels changes nothing but the time.
+    subsamples = 1 if region.kind == "label" else TEMPLATE_SUBSAMPLES
+    weights = region_weights(region, affine=source.affine, shape=source.shape, subsamples=subsamples)
+    return Source(weights=weights, grid=source, bounds=bounds)
+
+
+def _in_boxes(
+    sources: Sequence[Source], transform: Transform, *, grid: Grid
+) -> list[tuple[NDArray[np.float32], tuple[int, int, int]]]:
+    """Return weights and first voxel of regions on a grid by a transform of ITK, which knows whole boxes only."""
+    coordinates = coarse_coordinates(transform, grid=grid)
+    found = []
+    for source in sources:
+        start, shape = target_box(coordinates, bounds=source.bounds, grid=grid)
         box = box_grid(grid, start=start, shape=shape)
-        inside = resample(weights, mapping, source=source, target=box, spacing_mm=TEMPLATE_VOXEL_MM)
-        found[level] = NativeRegion(weights=inside, start=start)
+        weights = resample(source.weights, transform, source=source.grid, target=box, spacing_mm=TEMPLATE_VOXEL_MM)
+        found.append((weights, start))
     return found
 
 

@@ -44,9 +44,49 @@ def _record(entry: Any) -> TransformRecord:
     stored = {name.replace("Tranform", "Transform"): entry[name] for name in entry}
     return TransformRecord(
         kind=stored["TransformType"].asstr()[0],
-        parameters=stored["TransformParameters"][()],
+        parameters=_values(stored["TransformParameters"]),
         fixed=stored["TransformFixedParameters"][()],
     )
+
+
+def _values(stored: Any) -> NDArray[Any]:
+    """Return the values (n,) of a dataset; what zlib packed is unpacked by igzip, in less than half of the time."""
+    planes = _planes(stored)
+    if planes is None:
+        return np.asarray(stored[()])
+    from isal import isal_zlib
+
+    size = stored.chunks[0]
+    found = np.empty(stored.id.get_num_chunks() * size, dtype=stored.dtype)
+    chunks, read = found.view(np.uint8).reshape(-1, size * found.itemsize), stored.id.read_direct_chunk
+    for number, chunk in enumerate(chunks):
+        not_applied, packed = read((number * size,))
+        if not_applied:
+            return np.asarray(stored[()])
+        data = np.frombuffer(isal_zlib.decompress(packed, bufsize=chunk.size), dtype=np.uint8)
+        if data.size != chunk.size:
+            raise ValueError(f"{stored.name}: a chunk holds {data.size} bytes, expected {chunk.size}.")
+        for first, plane in enumerate(data.reshape(planes, -1)):
+            chunk[first::planes] = plane
+    return found[: stored.size]
+
+
+def _planes(stored: Any) -> int | None:
+    """Return in how many planes of bytes the chunks of a dataset were packed by zlib; None if they were not.
+
+    The shuffle filter puts the first bytes of all values first, then the second ones; without it there is one plane.
+    A chunk that is not there holds the fill value, which is left to HDF5.
+    """
+    import h5py
+
+    plist = stored.id.get_create_plist()
+    filters = [plist.get_filter(number)[0] for number in range(plist.get_nfilters())]
+    shuffled = filters == [h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE]
+    if stored.ndim != 1 or not (shuffled or filters == [h5py.h5z.FILTER_DEFLATE]):
+        return None
+    if stored.id.get_num_chunks() != -(-stored.size // stored.chunks[0]):
+        return None
+    return int(stored.dtype.itemsize) if shuffled else 1
 
 
 def write_composite(path: Path, records: Sequence[TransformRecord]) -> None:
