@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.interpolate import griddata
 
 from lbpneuro.errors import Reason, Status
 from lbpneuro.kernels import motor_map
@@ -327,6 +328,16 @@ def test_a_walk_has_surfaces(estimator):
         assert tms.map_spread(data)[level].value == pytest.approx(np.sqrt(2) * 12, rel=0.35)
     assert tms.overlap_min(data)[("L",)].value == pytest.approx(0.66, abs=0.15)
     assert tms.overlap_chance(data)[("L",)].reasons == (Reason.NO_GRID,)
+    surface = data.single[MUSCLES[0], "L"]
+    assert (surface.sd is None) is (estimator == "plain")
+
+
+def test_the_plain_surface_of_a_walk_is_linear_between_the_pulses():
+    each = walk()
+    surface = maps(each, estimator="plain", lattice=20).single[MUSCLES[0], "L"]
+    expected = griddata(each.coords_mm, each.amplitude[0, :, 0], surface.coords_mm, method="linear")
+    alike = np.isclose(surface.draws.maps[0], np.maximum(expected, 0), rtol=1e-6)
+    assert alike.mean() > 0.9  # but at the border, where an outlying pulse is left out
 
 
 def test_sums_over_a_walk_do_not_hang_on_the_lattice():
@@ -378,6 +389,9 @@ def test_asymmetry_needs_both_hemispheres():
         found = tms.map_area_asymmetry(both)[(muscle,)]
         assert found.value == pytest.approx((a - b) / (a + b))
         assert found.ci_low <= found.value <= found.ci_high
+        assert Reason.CROSSTALK not in found.reasons
+        slow = replace(both, maps={"L": left, "R": replace(right, slow=True)})
+        assert Reason.LOW_SAMPLING_RATE in tms.map_area_asymmetry(slow)[(muscle,)].reasons
         assert tms.map_volume_asymmetry(maps())[(muscle,)].reasons == (Reason.NOT_ACQUIRED,)
 
 
@@ -422,6 +436,7 @@ def test_absolute_area_counts_from_a_stated_amplitude_or_from_the_noise():
     assert stated[0] > stated[1] > 0
     from_noise = maps(each).area_threshold("L", MUSCLES[0])
     assert from_noise == pytest.approx(2 * 6.0, rel=0.5)
+    assert maps(each, area_active_sd=3.0).area_threshold("L", MUSCLES[0]) == pytest.approx(1.5 * from_noise)
 
 
 def test_centres_have_a_covariance():
