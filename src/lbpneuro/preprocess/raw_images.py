@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 FEWEST_SLICES = 8
 FEWEST_VOLUMES = 20
+PLACE_DECIMALS = 3
 HEAD_MM = (100.0, 500.0)  # the second longest side of a field of view that may hold a brain, and the longest
 
 
@@ -62,11 +63,16 @@ def read_head(path: Path) -> Image:
 
 
 def along_axes(image: Image) -> Image:
-    """Return an image with its axes reordered and reversed to those of space; no value changes."""
+    """Return an image with its axes reordered and reversed to those of space; no value changes.
+
+    Its place is rounded to a micrometre: a header keeps it in single precision, from whichever corner the axes begin,
+    and a registration makes percents of the last digit of a position.
+    """
     from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation
 
     turn = io_orientation(image.affine)
     affine = image.affine @ inv_ornt_aff(turn, image.data.shape)
+    affine[:3, 3] = np.round(affine[:3, 3], PLACE_DECIMALS)
     return replace(image, data=apply_orientation(image.data, turn), affine=affine)
 
 
