@@ -257,8 +257,8 @@ MARKERS: tuple[Marker, ...] = (
         function=nfr_ts_threshold,
         long_name="Threshold of temporal summation of the withdrawal reflex",
         description=(
-            "Intensity of a train of five whose fourth or fifth stimulus evokes the reflex half of the time: 50 % point "
-            "of a logistic regression over trains of several intensities. With one intensity there is none."
+            "Intensity of a train of five whose fourth or fifth stimulus evokes the reflex half of the time: 50 % "
+            "point of a logistic regression over trains of several intensities. With one intensity there is none."
         ),
         unit="mA",
         direction=Direction.LOWER,
