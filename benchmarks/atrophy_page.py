@@ -71,6 +71,7 @@ def summary(entries: list[Entry]) -> dict[str, Any]:
         row["intact, median of |x|"] = float(np.median(np.abs(intact))) if intact else None
         row["rescan, median of |x|"] = float(np.median([abs(now) for _, now in again])) if again else None
         row["rescan_cv"] = {roi: cv(values) / 100 for roi, values in by_roi(again).items()}
+        row["detected"] = detected([entry for entry, _ in group], "within" if "within" in way else measure)
         if "within" in way:
             row["covered"] = covered([entry for entry, _ in group])
         row["cpu_s"] = float(np.median([e["within_cpu_s" if "within" in way else "cpu_s"] for e, _ in group]))
@@ -80,12 +81,42 @@ def summary(entries: list[Entry]) -> dict[str, Any]:
 
 def covered(entries: list[Entry]) -> float:
     """Return the share of the changes within persons whose 95 % interval holds the true change."""
-    errors, held = read_config()["change"]["error"], []
-    for entry in entries:
-        known = errors["draft" if entry["within_mm"] > FINE_MM else "standard"]
-        for name, (true, now) in changes(entry, "within").items():
-            held.append(abs(now - true) <= Z_95 * standard_error(now, entry["within"][name][1], known=known))
+    held = [
+        abs(now - true) <= Z_95 * difference_error(entry, "within", name)
+        for entry in entries
+        for name, (true, now) in changes(entry, "within").items()
+    ]
     return float(np.mean(held))
+
+
+def detected(entries: list[Entry], way: str) -> dict[str, list[int]]:
+    """Return how many planted changes, and how many intact regions, are changed beyond what two scans differ by.
+
+    That is 1.96 times the error of the difference: of the family ``change`` within a person, else root 2 times the
+    coefficient of variation that the settings hold for the level. Nothing is counted of a registration that has none.
+    """
+    found: dict[str, list[int]] = {"planted": [0, 0], "intact": [0, 0]}
+    for entry in entries:
+        for name, (true, now) in changes(entry, way).items() if entry["loss"] else ():
+            kind = "planted" if name in PLANTED else "intact" if abs(true) < INTACT_BELOW else ""
+            error = difference_error(entry, way, name)
+            if kind and error is not None and not (way == "gm" and is_deep(name)):
+                found[kind][0] += abs(now) > Z_95 * error
+                found[kind][1] += 1
+    return found
+
+
+def difference_error(entry: Entry, way: str, name: str) -> float | None:
+    """Return the standard error (%) of the change of a region between two scans."""
+    settings = read_config()
+    if way == "within":
+        known = settings["change"]["error"]["draft" if entry["within_mm"] > FINE_MM else "standard"]
+        return float(standard_error(*entry["within"][name][:2], known=known))
+    level = settings["structural"]["rescan_cv"].get(f"embedded_{entry['level']}")
+    if level is None:
+        return None
+    one = level.get(name.rpartition("_")[0], level["nucleus" if is_deep(name) else "cortex"])
+    return float(100 * np.sqrt(2) * one)
 
 
 def by_roi(pairs: list[tuple[str, float]]) -> dict[str, list[float]]:
@@ -109,6 +140,10 @@ def share(numbers: list[float]) -> str:
     return f"{mean:.0%}" + (f" (SD {100 * sd:.0f})" if count > 1 and np.isfinite(sd) else "")
 
 
+def counted(numbers: list[int]) -> str:
+    return f"{numbers[0]} of {numbers[1]}" if numbers[1] else ""
+
+
 def percent(value: float | None) -> str:
     return "" if value is None else f"{value:.1f}"
 
@@ -129,6 +164,8 @@ def table(found: dict[str, Any]) -> list[str]:
         "intact",
         "rescan",
         "in the interval",
+        "detected",
+        "false",
         "CPU s",
         "images per hour",
     )
@@ -146,6 +183,7 @@ def table(found: dict[str, Any]) -> list[str]:
                 percent(row["intact, median of |x|"]),
                 percent(row["rescan, median of |x|"]),
                 f"{row['covered']:.0%}" if "covered" in row else "",
+                *(counted(row["detected"][kind]) for kind in ("planted", "intact")),
                 f"{row['cpu_s']:.0f}",
                 f"{images_per_hour(row['cpu_s']):.0f}",
             )

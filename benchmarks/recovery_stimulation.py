@@ -1,27 +1,41 @@
-"""How well planted motor maps, peaks and plasticity are recovered.
+"""How well planted motor maps, peaks, plasticity, silent periods and reflexes are recovered.
 
 ``python -m benchmarks.recovery_stimulation --study maps [--n 200] [--trials 10] [--seed 1]``
 ``python -m benchmarks.recovery_stimulation --study peaks [--n 1500] [--seed 1]``
 ``python -m benchmarks.recovery_stimulation --study plasticity [--n 4000] [--seed 1]``
+``python -m benchmarks.recovery_stimulation --study silence [--n 300] [--seed 1]``
+``python -m benchmarks.recovery_stimulation --study reflex [--n 2000] [--seed 1]``
 
 ``maps``: two muscles on 6 x 7 sites, 1 cm apart, with centres 0, 5, 10 and 20 mm from each other in a random direction,
 widths of 10 to 16 mm, trials of log SD 0.6 half of which is common to both muscles. ``peaks``: how often a single hill,
 two hills and two merged ones have how many peaks. ``plasticity``: log SD 0.5 and 0.9, ratios 0.6, 1 and 1.6, 15 and 30
-trials a block.
+trials a block. ``silence``: contracted muscles that fall silent for 110 ms on average, with an SD over trials of 0, 5
+and 15 ms, after 10, 20 and 60 responses of 600 uV (2000 uV) that begin smoothly or with a kink; background 25 uV, at
+1000, 2000 and 5000 Hz. ``reflex``: the size of 5 and 15 reflexes of 6, 12 and 25 SD of the baseline, log SD 0.3.
 Printed are bias and its Monte-Carlo error, standard error and coverage of the 95 % intervals.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from lbpneuro.kernels import map_fit, map_peaks, motor_map
+from lbpneuro.kernels import map_fit, map_peaks, mep, motor_map
 from lbpneuro.kernels.plasticity import log_ratio
+from lbpneuro.kernels.reflex import interval_scores
+from lbpneuro.markers.descriptor import Estimate
+from lbpneuro.markers.excitability import Excitability, MuscleTrials, Pulses, silent_period
+from lbpneuro.markers.reflex import Reflexes, nfr_magnitude
+from lbpneuro.simulate.emg import LEG, EmgSettings, muscle_activity, response_shape
+from lbpneuro.simulate.people import Visit, person
+from lbpneuro.simulate.reflex import ReflexSettings, burst_shape, gain_of, reflex_truth
 
-SIZES = {"maps": 200, "peaks": 1500, "plasticity": 4000}
+SIZES = {"maps": 200, "peaks": 1500, "plasticity": 4000, "silence": 300, "reflex": 2000}
+VISIT = Visit(person(1, seed=1, effect=1.0), 0, 1)
 TAU = 0.25
 LOG_SD = 0.6
 SHARED = 0.5
@@ -166,6 +180,135 @@ def _ratio(rng: np.random.Generator, ratio: float, *, log_sd: float, n_trial: in
     return [found.value, found.se, *(low <= truth <= high for low, high in intervals)]
 
 
+SILENCE_MS = 110.0
+SCATTERS_MS = (0.0, 5.0, 15.0)
+SILENCES = [
+    *(
+        {"hz": hz, "trials": 20, "uv": 600, "kink": False, "scatter": each}
+        for hz in (1000, 5000)
+        for each in SCATTERS_MS
+    ),
+    *(
+        {"hz": 2000, "trials": n, "uv": 600, "kink": False, "scatter": each}
+        for n in (10, 20, 60)
+        for each in SCATTERS_MS
+    ),
+    *(
+        {"hz": 2000, "trials": 20, "uv": uv, "kink": True, "scatter": each}
+        for uv in (600, 2000)
+        for each in SCATTERS_MS
+    ),
+]
+CONTRACTED = mep.MepSettings(
+    windows=[(0.015, 0.050)],
+    background=(-0.105, -0.005),
+    blank=(-0.002, 0.005),
+    band=(20.0, 1000.0),
+    hum=None,
+    correction="quadrature",
+    background_range=(0.5, 1.5),
+)
+
+
+def contracted(rng: np.random.Generator, case: Mapping[str, float]) -> tuple[np.ndarray, np.ndarray]:
+    """Epochs (n_trial, 1, n_time) in volts, and times: artefact, response at 22 ms, silence from there, background."""
+    settings = EmgSettings(latency_s=0.022, background_uv=25.0, contracting=True, sfreq=float(case["hz"]))
+    times = np.arange(round(-0.35 * settings.sfreq), round(0.35 * settings.sfreq) + 1) / settings.sfreq
+    n = int(case["trials"])
+    noise = [muscle_activity(rng, n * times.size, settings=settings).reshape(n, -1) for _ in range(2)]
+    latency = settings.latency_s + settings.latency_jitter_s * rng.standard_normal((n, 1))
+    ends = settings.latency_s + (SILENCE_MS + case["scatter"] * rng.standard_normal((n, 1))) / 1e3
+    silent = (times >= settings.latency_s) & (times < ends)
+    sizes = case["uv"] * np.exp(0.45 * rng.standard_normal((n, 1)))
+    artefact = settings.artefact_uv * np.where(times >= 0, np.exp(-np.maximum(times, 0) / settings.artefact_tau_s), 0.0)
+    signal = settings.background_uv * np.where(silent, 0.05, 1.0) * noise[0] + settings.noise_uv * noise[1]
+    shape = kinked_shape if case["kink"] else response_shape
+    signal += sizes * shape(times - latency, settings.response_s) + artefact
+    return signal[:, None] * 1e-6, times
+
+
+def kinked_shape(time_s: np.ndarray, duration_s: float) -> np.ndarray:
+    """One period of a sine, peak-to-peak 1, that starts at 0."""
+    return np.where((time_s > 0) & (time_s < duration_s), np.sin(2 * np.pi * time_s / duration_s) / 2, 0.0)
+
+
+def one_silence(rng: np.random.Generator, case: Mapping[str, float]) -> Estimate:
+    """The silent period of one person."""
+    epochs, times = contracted(rng, case)
+    found = mep.measure_responses(epochs, times, sfreq=float(case["hz"]), settings=CONTRACTED)
+    nothing = np.full(len(epochs), np.nan)
+    pulses = Pulses(
+        amplitude_uv=found.p2p[:, 0] * 1e6,
+        corrected_uv=found.p2p_corrected[:, 0] * 1e6,
+        background_uv=found.background_rms[:, 0] * 1e6,
+        intensity=nothing,
+        isi_ms=np.zeros(len(epochs)),
+        conditioning=nothing,
+        latency_ms=found.latency[:, 0] * 1e3,
+        silent_period_ms=found.silent_period[:, 0] * 1e3,
+        kept=found.rejected[:, 0] == mep.KEPT,
+        clipped=np.zeros(len(epochs), dtype=bool),
+    )
+    level = ("FDI", "L")
+    return silent_period(Excitability(trials={level: MuscleTrials(contracted=pulses)}, settings={}))[level]
+
+
+def silence(n: int, *, seed: int) -> pd.DataFrame:
+    """Bias, error and coverage of the silent period."""
+    rows = []
+    for number, case in enumerate(SILENCES):
+        found = [one_silence(np.random.default_rng((seed, number, each)), case) for each in range(n)]
+        known = [each for each in found if np.isfinite(each.value)]
+        error = np.array([each.value for each in known]) - SILENCE_MS
+        inside = [each.ci_low <= SILENCE_MS <= each.ci_high for each in known]
+        rows.append({**case, "known": len(known) / n, "bias": error.mean(), "sd": error.std(ddof=1)})
+        rows[-1] |= {"se": np.mean([each.se for each in known]), "covered": np.mean(inside)}
+    return pd.DataFrame(rows)
+
+
+def reflex(n: int, *, seed: int) -> pd.DataFrame:
+    """Bias, error and coverage of the size of the withdrawal reflex."""
+    rows = []
+    for size in (6.0, 12.0, 25.0):
+        settings = replace(ReflexSettings(), size=size)
+        planted = {each["marker"]: each["value"] for each in reflex_truth(VISIT, settings)}
+        truth = planted["nfr_magnitude"]
+        for trials in (5, 15):
+            sizes = reflex_sizes(np.random.default_rng((seed, round(size), trials)), settings, shape=(n, trials))
+            found = [nfr_magnitude(single_stimuli(each))[()] for each in sizes]
+            error = np.array([each.value for each in found]) - truth
+            covered = np.mean([each.ci_low <= truth <= each.ci_high for each in found])
+            rows.append({"size": size, "trials": trials, "truth": truth, "bias": error.mean(), "sd": error.std(ddof=1)})
+            rows[-1] |= {"se": np.mean([each.se for each in found]), "covered": covered}
+    return pd.DataFrame(rows)
+
+
+def reflex_sizes(rng: np.random.Generator, settings: ReflexSettings, *, shape: tuple[int, int]) -> np.ndarray:
+    """Measured sizes (n_person, n_trial) of reflexes: quiet activity, and in the window a burst of the planted size."""
+    times, leg, n = np.arange(-70, 251) / 1000, replace(LEG, sfreq=1000.0), shape[0] * shape[1]
+    quiet, burst = (muscle_activity(rng, n * times.size, settings=leg).reshape(n, -1) for _ in range(2))
+    planted = settings.size * np.exp(settings.size_sd * rng.standard_normal(n) - settings.size_sd**2 / 2)
+    envelope = burst_shape(times - settings.onset_s, settings)
+    epochs = leg.background_uv * 1e-6 * (quiet + gain_of(planted, settings)[:, None] * envelope * burst)
+    windows = {"window": settings.window_s, "baseline": (-0.065, -0.005), "early": 0.04}
+    return interval_scores(epochs, times, **windows).magnitude.reshape(shape)
+
+
+def single_stimuli(sizes: np.ndarray) -> Reflexes:
+    """Responses to single stimuli, all of them reflexes."""
+    n = len(sizes)
+    return Reflexes(
+        stim_ma=np.full(n, 10.0),
+        magnitude=sizes,
+        interval_z=sizes,
+        answered=np.ones(n, dtype=bool),
+        position=np.full(n, np.nan),
+        kept=np.ones(n, dtype=bool),
+        interval_s=10.0,
+        settings={"magnitude_trials_min": 3, "interval_min_s": 8},
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--study", choices=SIZES, required=True)
@@ -178,6 +321,8 @@ def main() -> None:
         "maps": lambda: maps(n, seed=given.seed, n_trial=given.trials),
         "peaks": lambda: peaks(n, seed=given.seed),
         "plasticity": lambda: plasticity(n, seed=given.seed),
+        "silence": lambda: silence(n, seed=given.seed),
+        "reflex": lambda: reflex(n, seed=given.seed),
     }[given.study]()
     print(table.to_string(index=False, float_format="%.3f"))
 

@@ -39,6 +39,20 @@ def test_recovery_by_hand():
     assert "thalamus" not in found["simulated; draft; gm"]["rescan_cv"]
 
 
+def test_what_is_beyond_the_error_of_two_scans_is_detected():
+    """Two scans differ by less than 1.96 root 2 times their coefficient of variation."""
+    settings = atrophy_page.read_config()["structural"]["rescan_cv"]["embedded_standard"]
+    small = entry(10.0, 1 - 1.9 * np.sqrt(2) * settings["nucleus"]) | {"level": "standard"}
+    large = entry(10.0, 1 - 2.0 * np.sqrt(2) * settings["nucleus"]) | {"level": "standard"}
+    large["volumes"] = large["volumes"] | {"s1_L": [70.0, 4.0]}
+    assert settings["nucleus"] == settings["cortex"]
+    assert atrophy_page.detected([small], "label") == {"planted": [0, 2], "intact": [0, 1]}
+    assert atrophy_page.detected([large], "label") == {"planted": [2, 2], "intact": [1, 1]}
+    assert atrophy_page.detected([large], "gm") == {"planted": [1, 1], "intact": [0, 1]}
+    assert atrophy_page.detected([large | {"level": "standard, antsRegistrationSyN[s]"}], "label")["planted"] == [0, 0]
+    assert atrophy_page.detected([entry(10.0, 1.0, within=-10.0)], "within") == {"planted": [2, 2], "intact": [1, 1]}
+
+
 def test_the_page_and_the_figure_are_written(tmp_path):
     (tmp_path / "docs" / "images").mkdir(parents=True)
     (tmp_path / "benchmarks" / "results").mkdir(parents=True)
@@ -50,7 +64,7 @@ def test_the_page_and_the_figure_are_written(tmp_path):
     atrophy_page.write(results, root=tmp_path)
     text = page.read_text()
     assert "old" not in text
-    assert "| simulated | draft | label | 1 (2) | 90% | 90% | 0.0 | 2.0 |  | 40 | 180 |" in text
+    assert "| simulated | draft | label | 1 (2) | 90% | 90% | 0.0 | 2.0 |  | 0 of 2 | 0 of 1 | 40 | 180 |" in text
     assert text.endswith("## B\n")
     assert "SD" not in text
     assert (tmp_path / "docs" / "images" / "atrophy.svg").stat().st_size > 1000

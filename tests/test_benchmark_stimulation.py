@@ -34,3 +34,6 @@ def test_the_studies_run(monkeypatch):
     assert "cog_distance" in set(maps["marker"])
     assert recovery_stimulation.peaks(5, seed=1)["mean"].between(0, 6).all()
     assert recovery_stimulation.plasticity(3, seed=1)["welch"].between(0, 1).all()
+    monkeypatch.setattr(recovery_stimulation, "SILENCES", recovery_stimulation.SILENCES[:1])
+    assert recovery_stimulation.silence(2, seed=1)["bias"].abs().max() < 4
+    assert recovery_stimulation.reflex(20, seed=1)["covered"].between(0.7, 1).all()

@@ -116,7 +116,15 @@ def test_a_recording_without_blocks_is_a_map_of_the_first_participant(tmp_path, 
     given = ["--muscle", "EMG1=FDI", "--pulses", "annotations:S  1", "--out", str(tmp_path / "study")]
     assert cli.main(["import-emg", str(header), *given]) == 0
     assert (tmp_path / "study/sub-01/emg/sub-01_task-motormap_emg.bdf").is_file()
-    assert "neither map nor plasticity" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "The pulses have no place, so there is no map" in said
+    assert "set `tms.muscles: [FDI]`" in said
+    assert "--config-file FILE" in said
+    more = ["--task", "plasticity", "--overwrite"]
+    assert cli.main(["import-emg", str(header), *given, *more]) == 0
+    said = capsys.readouterr().out
+    assert "The pulses have no block" in said
+    assert "--config-file" not in said
 
 
 def test_a_recording_of_reflexes(tmp_path, capsys):
@@ -148,8 +156,8 @@ def test_real_responses_agree_with_those_of_their_authors(tmp_path, capsys, real
     assert "set `mep.background_ms: [-50, -5]`" in said.out
     _, sidecar = responses(tmp_path, tmp_path / "study", "plasticity")
     assert "set `mep.background_ms: [-50, -5]`" in sidecar["Error"]["message"]
-    own = {"background_ms": [-50, -5], "hum": False}
-    table, _ = responses(tmp_path, tmp_path / "study", "plasticity", mep=own)
+    table, sidecar = responses(tmp_path, tmp_path / "study", "plasticity", mep={"background_ms": [-50, -5]})
+    assert "Mains hum is not subtracted" in sidecar["Warnings"][0]
     reference = pd.read_csv(real_data("mepfeatx") / "features" / "ID01_features.csv")
     kept = (table["reject"] == 0).to_numpy() & (reference["Amplitude"] > 200).to_numpy()
     assert kept.mean() > 0.5

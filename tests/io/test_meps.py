@@ -260,6 +260,21 @@ def test_a_task_by_another_name_is_said(tmp_path, caplog):
     assert caplog.text == ""
 
 
+@pytest.mark.parametrize(
+    ("first", "longest", "hum"), [(-0.35, 0.0, 50.0), (-0.1, 0.0, 50.0), (-0.09, 0.0, None), (-0.2, 0.15, None)]
+)
+def test_hum_needs_time_before_the_pulse_to_be_fitted_on(first, longest, hum):
+    settings = mep.MepSettings(
+        windows=[(0.015, 0.05)],
+        background=(-0.105, -0.005),
+        blank=(-0.002, 0.005),
+        band=None,
+        hum=50.0,
+        correction="linear",
+    )
+    assert meps.with_fitted_hum(settings, np.arange(first, 0.1, 0.0005), longest=longest).hum == hum
+
+
 def test_runs_of_a_task_are_joined(tmp_path):
     rows = [["trial", "block", "p2p_uv"], [1, "pre", 100], [2, "pre", 200]]
     facts = (

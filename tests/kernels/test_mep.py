@@ -57,6 +57,17 @@ def test_no_response_where_there_is_none():
     assert np.median(found.p2p_corrected) == pytest.approx(0, abs=3e-6)
 
 
+def test_each_muscle_has_its_own_window():
+    """The same response at 20 to 28 ms in two channels: in one it lies before the window."""
+    epochs, times = oracle.synthetic_epochs(np.random.default_rng(0), amplitudes_uv=np.full(40, 400.0))
+    both = np.repeat(epochs, 2, axis=1)
+    found = mep.measure_responses(both, times, sfreq=4000.0, settings=settings(windows=[WINDOW, (0.035, 0.050)]))
+    early, late = found.p2p_corrected.mean(axis=0) * 1e6
+    assert early == pytest.approx(400, rel=0.05)
+    assert abs(late) < 20
+    assert np.isfinite(found.latency).mean(axis=0).tolist() == [1, 0]
+
+
 def test_shape_amplitude_is_linear_in_contracted_muscle():
     """Small responses in a background of 25 uV keep their size relative to large ones; RMS and p2p do not."""
     planted = np.repeat([40.0, 80.0, 160.0, 640.0], 200)

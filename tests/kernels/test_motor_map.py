@@ -47,6 +47,9 @@ def test_other_overlaps_of_the_hand_counted_maps():
     for tau, coefficient, dice in ((0.0, 0.9109, 0.9286), (0.25, 0.7220, 0.7273)):
         assert motor_map.overlap_bhattacharyya(a, b, tau=tau) == pytest.approx(coefficient, abs=5e-5)
         assert motor_map.overlap_dice(a, b, tau=tau) == pytest.approx(dice, abs=5e-5)
+    assert motor_map.overlap_share(a, b, tau=0.25) == 4 / 5
+    assert motor_map.overlap_share(b, a, tau=0.25) == 4 / 6
+    assert np.isnan(motor_map.overlap_share(a, 0 * a, tau=0.25))
 
 
 def test_shape_and_distance_of_the_hand_counted_maps():

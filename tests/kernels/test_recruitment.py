@@ -43,6 +43,27 @@ def test_agrees_with_a_general_optimiser(seed):
     assert found.width == pytest.approx(np.exp(best.x[1]), rel=0.01)
 
 
+def test_errors_are_those_of_unequal_variances():
+    """HC3 from a numerical gradient, one trial after the other."""
+    x, y = planted(np.random.default_rng(1))
+    found = recruitment_curve(x, y)
+    best = np.array([found.s50.value, np.log(found.width), np.log(found.plateau.value), np.log(found.floor)])
+
+    def curve(p):
+        return np.log(1 + np.exp(p[3]) + np.exp(p[2]) / (1 + np.exp(-(x - p[0]) / np.exp(p[1]))))
+
+    steps = 1e-5 * np.eye(4)
+    gradient = np.stack([(curve(best + step) - curve(best - step)) / 2e-5 for step in steps], axis=1)
+    inverse = np.linalg.inv(gradient.T @ gradient)
+    meat = np.zeros((4, 4))
+    for row, residual in zip(gradient, np.log(y + 1) - curve(best), strict=True):
+        leverage = row @ inverse @ row
+        meat += np.outer(row, row) * (residual / (1 - leverage)) ** 2
+    covariance = inverse @ meat @ inverse
+    assert found.s50.se == pytest.approx(np.sqrt(covariance[0, 0]), rel=1e-3)
+    assert found.plateau.se == pytest.approx(found.plateau.value * np.sqrt(covariance[2, 2]), rel=1e-3)
+
+
 def test_coverage_of_planted_curves():
     rng = np.random.default_rng(5)
     held = {name: [] for name in TRUTH}

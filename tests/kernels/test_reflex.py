@@ -40,6 +40,8 @@ def test_scores_agree_with_loops(seed):
         assert found.magnitude[trial] == pytest.approx(size, rel=0.06, abs=0.03)
     assert found.onset[1] == pytest.approx(0.1, abs=0.006)
     assert np.isnan(found.onset[0])
+    epochs[1] += 30e-6 * np.sin(400 * TIMES) * ((TIMES > -0.2) & (TIMES < -0.1))
+    assert scores(epochs).onset[1] == found.onset[1]  # what was before the stimulus is no response
 
 
 def moments_by_loop(values, alike):

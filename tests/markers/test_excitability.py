@@ -239,3 +239,8 @@ def test_time_gates():
     timed = replace(pairs(n=24), silent_period_ms=np.tile([100.0, 104.0], 24))
     found = markers.silent_period(data(contracted=timed))[LEVEL]
     assert (found.value, found.n) == (102, 24)
+    scatter = np.std([100.0, 104.0] * 12, ddof=1) / np.sqrt(24)
+    assert found.se == pytest.approx(np.hypot(scatter, 0.5))
+    assert found.ci_high - found.value == pytest.approx(2.068658 * found.se)  # Student's t of 23
+    latency = markers.mep_latency(data(amplitude=pairs(n=24)))[LEVEL]
+    assert latency.value - latency.ci_low == pytest.approx(2.068658 * latency.se)

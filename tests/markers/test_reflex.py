@@ -42,6 +42,16 @@ def test_threshold_size_and_staircase():
     assert markers.nfr_ts(data())[()].reasons == (Reason.NOT_ACQUIRED,)
 
 
+def test_turns_that_are_alike_do_not_make_a_staircase_sure():
+    """Answers that come and go at 10 and 11 mA: the turns lie within 1 mA, the answers tell less."""
+    stim = np.tile([10.0, 11.0], 16)
+    unsure = data(stim_ma=stim, answered=(np.arange(32) % 2 == 1) ^ (np.arange(32) % 7 == 0))
+    turns = stim[1:][unsure.answered[1:] != unsure.answered[:-1]]
+    found = markers.nfr_threshold_staircase(unsure)[()]
+    assert found.se == pytest.approx(unsure.fit.se)
+    assert found.se > turns.std(ddof=1) / np.sqrt(turns.size)
+
+
 @pytest.mark.parametrize(("answered", "low", "high"), [(False, 14.0, math.inf), (True, -math.inf, 6.0)])
 @pytest.mark.parametrize("marker", [markers.nfr_threshold, markers.nfr_threshold_staircase])
 def test_all_or_none_keep_their_bound(marker, answered, low, high):

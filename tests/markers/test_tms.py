@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.interpolate import griddata
 
 from lbpneuro.errors import Reason, Status
 from lbpneuro.kernels import motor_map
@@ -202,6 +203,7 @@ def test_one_muscle_alone_has_no_overlap():
     )
     for data in (maps(alone), maps(alone, muscles=[MUSCLES[0]])):
         assert all(marker.function(data) == {} for marker in tms.MARKERS if marker.index == ("hemi",))
+        assert tms.overlap_share(data) == {}
         assert set(tms.map_area(data)) == {(MUSCLES[0], "L")}
 
 
@@ -236,7 +238,7 @@ def test_inputs_are_not_changed():
 
 def test_directions_and_evidence():
     directions = {marker.name: str(marker.direction) for marker in tms.MARKERS}
-    higher = {"overlap_min", "overlap_bhattacharyya", "overlap_dice"}
+    higher = {"overlap_min", "overlap_bhattacharyya", "overlap_dice", "overlap_share"}
     lower = {"map_volume", "map_volume_low", "map_volume_absolute", "cog_distance", "n_peaks_published"}
     assert {name for name, direction in directions.items() if direction == "higher"} == higher
     assert {name for name, direction in directions.items() if direction == "lower"} == lower
@@ -258,6 +260,9 @@ def test_plain_values_are_those_of_the_site_means():
         centre = motor_map.centre_of_gravity(own, each.coords_mm, tau=0.25)
         assert tms.cog_x(data)[level].value == pytest.approx(centre[0], rel=1e-12)
     assert tms.overlap_dice(data)[("L",)].value == motor_map.overlap_dice(*means[::-1], tau=0.25)
+    shares = tms.overlap_share(data)
+    assert shares[MUSCLES[0], "L"].value == motor_map.overlap_share(*means, tau=0.25)
+    assert shares[MUSCLES[1], "L"].value == motor_map.overlap_share(*means[::-1], tau=0.25)
     assert tms.overlap_min(data)[("L",)].value < tms.overlap_min(maps(each))[("L",)].value
 
 
@@ -323,6 +328,16 @@ def test_a_walk_has_surfaces(estimator):
         assert tms.map_spread(data)[level].value == pytest.approx(np.sqrt(2) * 12, rel=0.35)
     assert tms.overlap_min(data)[("L",)].value == pytest.approx(0.66, abs=0.15)
     assert tms.overlap_chance(data)[("L",)].reasons == (Reason.NO_GRID,)
+    surface = data.single[MUSCLES[0], "L"]
+    assert (surface.sd is None) is (estimator == "plain")
+
+
+def test_the_plain_surface_of_a_walk_is_linear_between_the_pulses():
+    each = walk()
+    surface = maps(each, estimator="plain", lattice=20).single[MUSCLES[0], "L"]
+    expected = griddata(each.coords_mm, each.amplitude[0, :, 0], surface.coords_mm, method="linear")
+    alike = np.isclose(surface.draws.maps[0], np.maximum(expected, 0), rtol=1e-6)
+    assert alike.mean() > 0.9  # but at the border, where an outlying pulse is left out
 
 
 def test_sums_over_a_walk_do_not_hang_on_the_lattice():
@@ -374,6 +389,9 @@ def test_asymmetry_needs_both_hemispheres():
         found = tms.map_area_asymmetry(both)[(muscle,)]
         assert found.value == pytest.approx((a - b) / (a + b))
         assert found.ci_low <= found.value <= found.ci_high
+        assert Reason.CROSSTALK not in found.reasons
+        slow = replace(both, maps={"L": left, "R": replace(right, slow=True)})
+        assert Reason.LOW_SAMPLING_RATE in tms.map_area_asymmetry(slow)[(muscle,)].reasons
         assert tms.map_volume_asymmetry(maps())[(muscle,)].reasons == (Reason.NOT_ACQUIRED,)
 
 
@@ -385,6 +403,18 @@ def test_another_pair_is_another_construct():
     assert Reason.OTHER_CONSTRUCT not in tms.overlap_min(maps())[("L",)].reasons
     assert construct(named) == "one muscle at two levels of the spine"
     assert construct(["FDI", "APB"]) == "a pair of muscles that no cited study mapped"
+
+
+def test_a_pair_has_the_pulses_that_both_muscles_kept():
+    """Otherwise their common scatter from pulse to pulse would be taken for a difference of the maps."""
+    each = hemisphere()
+    amplitude = each.amplitude.copy()
+    amplitude[0, :, 0] = amplitude[1, :, 1] = np.nan
+    data = maps(replace(each, amplitude=amplitude))
+    both = np.isnan(data.maps["L"].trials(MUSCLES))
+    np.testing.assert_array_equal(both[0], both[1])
+    assert tms.overlap_min(data)[("L",)].n == 42 * 4
+    assert tms.map_area(data)[MUSCLES[1], "L"].n == 42 * 5
 
 
 def test_muscles_of_different_runs_share_no_pulse():
@@ -406,6 +436,7 @@ def test_absolute_area_counts_from_a_stated_amplitude_or_from_the_noise():
     assert stated[0] > stated[1] > 0
     from_noise = maps(each).area_threshold("L", MUSCLES[0])
     assert from_noise == pytest.approx(2 * 6.0, rel=0.5)
+    assert maps(each, area_active_sd=3.0).area_threshold("L", MUSCLES[0]) == pytest.approx(1.5 * from_noise)
 
 
 def test_centres_have_a_covariance():

@@ -7,6 +7,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from nibabel.processing import resample_to_output
 
 from lbpneuro.errors import Reason
 from lbpneuro.io.transforms import itk_image
@@ -197,6 +198,18 @@ def test_tissues_are_found_wherever_the_grid_lies(rng):
     for number, image in enumerate(found.values(), start=1):
         assert np.mean((image.numpy() > 0.5) == (layer == number)) > 0.98
         assert image.origin == pytest.approx(brain.origin)
+
+
+def test_a_stripped_image_that_was_resampled_is_a_stripped_image(tmp_path, someone):
+    """Splines of the third order leave ripples in the empty background, which are no part of the head."""
+    path = person.write_t1w(someone, tmp_path / "T1w.nii.gz", stripped=True)
+    image = nib.load(path)
+    finer = resample_to_output(image, [3.0, 3.0, 3.0], order=3)
+    values = np.maximum(finer.get_fdata(dtype=np.float32), 0)
+    nib.save(nib.Nifti1Image(values, finer.affine), tmp_path / "finer.nii.gz")
+    first, again = working_head(path, 4.0), working_head(tmp_path / "finer.nii.gz", 3.0)
+    assert np.count_nonzero(values) * 27e-3 > 1.5 * first.content_ml
+    assert again.content_ml == pytest.approx(first.content_ml, rel=0.08)  # half a voxel of edge on voxels of 4 mm
 
 
 def test_the_outline_of_a_stripped_image_is_its_mask(tmp_path, someone):

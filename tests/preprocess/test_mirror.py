@@ -194,21 +194,24 @@ def test_the_mirrored_grid_by_hand():
     np.testing.assert_allclose(same, point * [-1, 1, 1, 1], atol=1e-12)
 
 
-@pytest.mark.parametrize("voxel_mm", [1.5, 4.0])
-def test_the_mirror_image_of_a_file_is_the_mirrored_head(tmp_path, rng, voxel_mm):
-    """Also where the image is sampled on a coarser grid that does not end at its last voxel."""
-    affine = np.diag([voxel_mm, voxel_mm, voxel_mm, 1.0])
-    affine[:3, 3] = [-30, -40, -50]
+@pytest.mark.parametrize("tilt", [0.0, 7.0])
+@pytest.mark.parametrize("voxel_mm", [0.8, 1.5, 4.0])
+def test_the_mirror_image_of_a_file_is_the_mirrored_head(tmp_path, rng, voxel_mm, tilt):
+    """Also where the image is sampled on a coarser grid that does not end at its last voxel; its place to the bit."""
+    affine = np.eye(4)
+    affine[:3, :3] = person.rotation([tilt, tilt / 2, -tilt]) * voxel_mm
+    affine[:3, 3] = [-30.1, -40.7, -50.3]
     data = np.zeros((30, 31, 33), dtype=np.float32)
     data[7:-1, 1:-1, 1:-1] = rng.uniform(1, 9, (22, 29, 31))
     nib.save(nib.Nifti1Image(data, affine), tmp_path / "T1w.nii.gz")
     own = mirrored_head(working_head(tmp_path / "T1w.nii.gz", 4.0, centred=True))
     turned = working_head(mirror(tmp_path / "T1w.nii.gz", tmp_path / "other.nii.gz"), 4.0, centred=True)
     np.testing.assert_allclose(own.image.numpy(), turned.image.numpy(), rtol=1e-6)
+    assert own.image.origin == turned.image.origin
     np.testing.assert_allclose(grid_affine(own.image), grid_affine(turned.image), atol=1e-9)
     np.testing.assert_array_equal(own.content, turned.content)
     assert not own.content.all()
-    np.testing.assert_allclose(own.affine, turned.affine, atol=1e-9)
+    np.testing.assert_allclose(own.affine, turned.affine, atol=2e-3)
 
 
 def test_a_head_and_its_mirror_image_are_joined_by_hand():

@@ -11,7 +11,7 @@ from matplotlib.patches import Ellipse
 
 from lbpneuro.errors import Reason, Status
 from lbpneuro.io.config import read_config
-from lbpneuro.io.files import write_tsv
+from lbpneuro.io.files import read_tsv, write_tsv
 from lbpneuro.registry import MARKERS, family
 from lbpneuro.report import canvas
 from lbpneuro.report.figures import (
@@ -122,6 +122,9 @@ def test_sweeps_of_maps_and_blocks_have_a_panel_per_muscle(tmp_path, drawn, fami
     files = tuple(single_sweeps(tmp_path / f"sub-01_task-{family}", muscles, np.random.default_rng(1)))
     plot(Visit(participant="sub-01", session="n/a", rows=(), files={family: files}, config=read_config()))
     assert len(drawn[0].axes) == panels
+    for panel, muscle in zip(drawn[0].axes, muscles if panels == 2 else ["multifidus_deep"], strict=True):
+        shaded = [(area.get_x(), area.get_x() + area.get_width()) for area in panel.patches]
+        assert shaded == [(-2, 5), tuple(read_config()["mep"]["windows_ms"][muscle])]
 
 
 def test_paired_pulses_need_a_pair(tmp_path, drawn):
@@ -420,6 +423,25 @@ def test_smudging_shows_four_values_and_the_overlap_by_chance(tmp_path, drawn):
         tms.plot_smudging(Visit(participant="sub-01", session="n/a", rows=rows[1:2], config=config))
 
 
+def test_peaks_of_a_grid_are_marked_with_their_support(tmp_path, drawn):
+    """Of one muscle: a strict peak with the share of resamples that have it, and one of the published rule alone."""
+    x, y = (each.ravel() for each in np.meshgrid(np.arange(-50.0, 1, 10), np.arange(-20.0, 21, 10)))
+    sites = pd.DataFrame({"site_id": range(x.size), "x_mm": x, "y_mm": y, "hemisphere": "L", "muscle": "TrA"})
+    sites = sites.assign(share=np.exp(-((x + 30) ** 2 + y**2) / 400), published_peak=0, strict_peak=0, support=np.nan)
+    sites.loc[(x == -30) & (y == 0), ["published_peak", "strict_peak", "support"]] = (1, 1, 0.83)
+    sites.loc[(x == -20) & (y == 10), "published_peak"] = 1
+    path = tmp_path / "sub-01_task-motormap_desc-sitemap_meps.tsv"
+    write_tsv(path, sites)
+    config = {"tms": {"muscles": ["TrA"], "tau": 0.25, "hemispheres": ["L"]}}
+    where = {"files": {"tms": (path,)}, "sidecars": {"tms": {"Layout": {"L": "grid"}}}, "config": config}
+    tms.plot_muscle_maps(Visit(participant="sub-01", session="n/a", rows=(), **where))
+    panel, *others = drawn[0].axes[:3]
+    assert [text.get_text() for text in panel.texts] == ["83 %"]
+    triangles = {line.get_fillstyle(): line.get_xydata().tolist() for line in panel.lines if line.get_marker() == "^"}
+    assert triangles == {"none": [[-20, 10]], "full": [[-30, 0]]}
+    assert [each.axison for each in others] == [False, False]
+
+
 def test_a_walk_is_drawn_as_its_surface(tmp_path, drawn):
     x, y = np.meshgrid(np.arange(-40.0, 1, 2), np.arange(-20.0, 21, 2))
     surface = pd.DataFrame({"x_mm": x.ravel(), "y_mm": y.ravel(), "hemisphere": "L"})
@@ -457,3 +479,6 @@ def test_band_of_chance_follows_from_scatter_and_number(tmp_path, drawn):
     assert f"between {np.exp(-reach):.2f} and {np.exp(reach):.2f}" in note
     edges = [line.get_ydata()[0] for line in drawn[0].axes[0].lines if line.get_linestyle() == "--"]
     assert edges == pytest.approx([np.exp(-reach), np.exp(reach)])
+    (trials,) = (read_tsv(path) for path in paths if "_desc-course_" in path.name)
+    dots = [line.get_xdata().size for line in drawn[0].axes[0].lines if line.get_alpha() == 0.5]
+    assert dots == trials.groupby("block", sort=False).size().tolist()

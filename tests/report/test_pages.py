@@ -205,6 +205,12 @@ def test_a_stopped_step_tells_its_message_without_the_folder(study):
     assert "sub-03/func/bold.nii.gz: the file is truncated." in text
 
 
+def test_trials_are_counted_with_why_they_were_left_out(study):
+    page = (study / "sub-01.html").read_text()
+    row = "<td>excitability</td><td>FDI</td><td>72</td><td>68</td><td>background high: 3, clipped: 1</td>"
+    assert row in page
+
+
 def test_all_figures_of_a_complete_participant_are_drawn(study):
     page = read(study / "sub-01.html")
     wanted = [figure for section in read_spec("participant", figures=FIGURES) for figure in section.figures]

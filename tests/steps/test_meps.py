@@ -72,6 +72,17 @@ def test_mean_waveforms_of_the_best_site(tmp_path, settings):
     assert np.ptp(waves.loc[waves["muscle"] == "longissimus", "mean_uv"]) == pytest.approx(600, rel=0.06)
 
 
+def test_averages_leave_out_rejected_trials(tmp_path, settings):
+    files = write_emg_run(tmp_path / "raw", trials=8)
+    files[2].write_text(files[2].read_text().replace("\n1.0\t", "\n0.1\t", 1))
+    table, sidecar = run(files, settings, target(tmp_path))
+    assert table.loc[table["reject"] == 1, "reject_reason"].tolist() == ["incomplete_epoch"] * 2
+    waves = read_tsv(tmp_path / "out" / "sub-01" / "emg" / "sub-01_task-motormap_desc-average_emg.tsv")
+    assert set(waves["n"]) == {7}
+    assert waves["mean_uv"].notna().all()
+    assert [entry["N"] for entry in sidecar["AverageLatency"]] == [7, 7]
+
+
 def test_onset_of_the_average_and_single_sweeps(tmp_path, settings):
     files = write_emg_run(tmp_path / "raw", trials=15, amplitude=lambda muscle, *_: 300.0 if muscle[0] == "m" else 0.0)
     table, sidecar = run(files, settings, target(tmp_path))

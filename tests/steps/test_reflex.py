@@ -33,6 +33,10 @@ def write_run(folder, *, spoil=None, hum_uv=0.0):
         burst = (after > 0.105) & (after < 0.145)
         if spoil == "early" and number == 7:
             burst |= (after > 0.055) & (after < 0.08)
+        if spoil == "late" and number == 7:
+            burst = (after > 0.195) & (after < 0.235)
+        if spoil == "spike" and number == 0:
+            signal[place] += 30 * ((after > 0.110) & (after < 0.1117))
         signal[place] += size * burst * rng.standard_normal(after.size) + 800 * np.exp(-after / 0.003)
         if spoil == "noisy" and number == 6:
             signal[place.start - 400 : place.start] += 60 * rng.standard_normal(400)
@@ -83,6 +87,22 @@ def test_spoilt_trials_are_left_out(tmp_path, spoil, number, reason):
     assert trials.loc[number, "reject_reason"] == reason
     assert trials["reject"].sum() == 1
     assert sidecar["Rejected"][0]["Rejected"] == {reason: 1}
+
+
+def test_a_response_that_begins_late_is_voluntary(tmp_path):
+    """In a window that reaches so far; in the usual one there is no reflex."""
+    _, trials, _ = run(tmp_path / "usual", spoil="late")
+    assert (trials.loc[7, "reflex"], trials.loc[7, "reject"]) == (0, 0)
+    _, trials, _ = run(tmp_path / "long", spoil="late", settings={"window_ms": [90, 250]})
+    assert trials.loc[7, "reject_reason"] == "late_response"
+    assert trials["reject"].sum() == 1
+
+
+def test_a_spike_is_no_reflex(tmp_path):
+    """It reaches the cut of the interval peak z, and not that of the interval z."""
+    _, trials, _ = run(tmp_path, spoil="spike")
+    assert trials.loc[0, "ipz"] > 10.3
+    assert (trials.loc[0, "reflex"], trials.loc[1, "reflex"]) == (0, 0)
 
 
 def test_hum_is_subtracted_on_demand(tmp_path):

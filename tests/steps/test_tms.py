@@ -169,9 +169,10 @@ def test_error_of_the_recording_reaches_the_rows(tmp_path):
 def test_other_task_is_not_acquired(tmp_path):
     path = lab_table(tmp_path)
     other = path.rename(path.with_name("sub-01_task-plasticity_meps.tsv"))
-    rows, _ = rows_of([other], settings(tmp_path), tmp_path)
+    rows, sidecar = rows_of([other], settings(tmp_path), tmp_path)
     assert set(rows["status"]) == {"missing"}
     assert set(rows["reason"]) == {"not_acquired"}
+    assert sidecar["Method"] == "Smooth map"
 
 
 def test_hemisphere_that_was_not_mapped_is_not_acquired(tmp_path):

@@ -17,8 +17,8 @@ pytestmark = pytest.mark.slow
 PEOPLE, SESSIONS = 3, 2
 FAMILIES = ("reflex", "excitability")
 TASKS = ("reflex", "excitability", "excitabilityactive")
-CLOSE = {"nfr_magnitude": 0.1, "silent_period": 4.0}
-"""What is planted without scatter between trials, so that the error of the mean is less than the bias: its limit."""
+CLOSE = {"nfr_magnitude": 0.07, "silent_period": 2.0}
+"""Largest errors of what is the mean of many trials; of 24 visits with four seeds they were 0.06 and 1.7 ms."""
 
 
 @pytest.fixture(scope="module")
@@ -60,12 +60,12 @@ def test_every_planted_value_is_found(pairs: pd.DataFrame) -> None:
 
 
 def test_values_lie_around_the_truth(pairs: pd.DataFrame) -> None:
-    error = pairs["value"] - pairs["truth"]
+    error = (pairs["value"] - pairs["truth"]).abs()
+    assert (error < 4 * pairs["se"]).all(), pairs
     stated = pairs["marker"].isin(CLOSE)
-    assert (error[stated].abs() < pairs["marker"][stated].map(CLOSE)).all()
-    assert (error[~stated].abs() < 4 * pairs["se"][~stated]).all(), pairs[~stated]
+    assert (error[stated] < pairs["marker"][stated].map(CLOSE)).all(), pairs[stated]
     inside = (pairs["ci_low"] <= pairs["truth"]) & (pairs["truth"] <= pairs["ci_high"])
-    assert inside[~stated].mean() > 0.85
+    assert inside.mean() > 0.90
     for marker in ("nfr_threshold", "rmt", "amt"):
         own = pairs[pairs["marker"] == marker]
         assert own["value"].corr(own["truth"]) > 0.95, marker

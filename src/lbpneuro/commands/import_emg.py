@@ -154,7 +154,9 @@ def main(argv: Sequence[str]) -> int:
     needed = emg_import.settings_needed(
         recording, list(muscles.values()), events, task=target.task, config=read_config()
     )
-    notes = [*written.notes, *_unsaid(options, events), *needed]
+    if needed:
+        needed.append("Settings stand in a YAML file: lbpneuro BIDS_DIR OUT_DIR participant --config-file FILE.")
+    notes = [*written.notes, *_unsaid(options, events, target.task), *needed]
     notes += [f"Columns that are not written: {', '.join(left)}."] if left else []
     for note in notes:
         print(f"note: {note}")
@@ -222,16 +224,19 @@ COST: Mapping[str, str] = {
 """What stays unknown where an option is not given, and what that costs."""
 
 
-def _unsaid(options: argparse.Namespace, events: Any) -> list[str]:
-    """What stays unknown, and what that costs."""
+def _unsaid(options: argparse.Namespace, events: Any, task: str) -> list[str]:
+    """What stays unknown of a recording of a task, and what that costs."""
     from lbpneuro.io.emg_import import ELECTRICAL
 
     absent = [name for name in COST if getattr(options, name) is None]
     notes = [f"{COST[name]} --{name.replace('_', '-')} states it." for name in absent]
     if ELECTRICAL in events:
         return notes
-    if "block" not in events and options.positions is None and not {"x_mm", "grid_x_cm"} & set(events.columns):
-        notes.append("The pulses have no block and no place; neither map nor plasticity can be computed of them.")
+    placed = options.positions is not None or bool({"x_mm", "grid_x_cm"} & set(events.columns))
+    if task == "motormap" and not placed:
+        notes.append("The pulses have no place, so there is no map: --positions, or x_mm and y_mm in --events.")
+    if task == "plasticity" and "block" not in events:
+        notes.append("The pulses have no block: --block, or a column block in --events; or state BoutStartMinutes.")
     if "intensity_mso" not in events:
         notes.append("The pulses have no intensity_mso; a change of the stimulator output would go unnoticed.")
     return notes

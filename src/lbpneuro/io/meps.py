@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -156,6 +156,19 @@ def epoch_window(settings: mep.MepSettings, *, longest: float) -> tuple[float, f
     """Return how much around a pulse is read (s); ``longest`` is the largest interval of paired pulses (s)."""
     first, last = CONTRACTED_S if settings.contracted else EPOCH_S
     return first - longest, last
+
+
+HUM_FIT_S = 0.09
+"""Shortest time before the pulse that mains hum is fitted on: of less, the fit takes noise and muscle activity too."""
+
+
+def with_fitted_hum(settings: mep.MepSettings, times: Array, *, longest: float) -> mep.MepSettings:
+    """Return the settings, without subtraction of hum where ``times`` (n_time,) leave too little to fit it on.
+
+    ``longest`` is the largest interval of paired pulses (s): the hum is fitted before the first pulse.
+    """
+    before = settings.background[1] - longest - float(times[0])
+    return settings if before >= HUM_FIT_S else replace(settings, hum=None)
 
 
 def check_windows(times: Array, settings: mep.MepSettings, *, longest: float, path: Path) -> None:
@@ -486,16 +499,27 @@ def protocol(recording: Recording, nibs: Sequence[Path]) -> dict[str, Any]:
     return found
 
 
-def recording_sidecar(recording: Recording, config: Mapping[str, Any], *, absent: Sequence[str]) -> dict[str, Any]:
-    """Return the facts of a recording for the sidecar of its trial table; ``absent`` as of :func:`task_muscles`."""
+def recording_sidecar(
+    recording: Recording, config: Mapping[str, Any], *, absent: Sequence[str], hum: float | None
+) -> dict[str, Any]:
+    """Return the facts of a recording for the sidecar of its trial table.
+
+    ``absent`` as of :func:`task_muscles`; ``hum`` is the frequency (Hz) of the hum that was subtracted.
+    """
     warnings = []
     if recording.sfreq < SFREQ_GOOD:
         warnings.append(f"Sampled at {recording.sfreq:g} Hz; {SFREQ_GOOD:g} Hz or more is recommended.")
     if absent:
         recorded = ", ".join(channel.muscle for channel in recording.channels)
         warnings.append(f"Not recorded: {', '.join(absent)}, which the settings name; the file has {recorded}.")
+    if config["mep"]["hum"] and recording.mains_hz is not None and hum is None:
+        least = f"{HUM_FIT_S * 1e3:g} ms"
+        warnings.append(
+            f"Mains hum is not subtracted: the epochs leave less than {least} before the pulse to fit it on."
+        )
     return {
         "Description": "Motor-evoked potentials, one row per TMS pulse and channel.",
+        "HumSubtracted": hum,
         "SamplingFrequency": recording.sfreq,
         "Settings": dict(config["mep"]),
         "SourceStatus": source_status("mep"),
@@ -823,7 +847,9 @@ AMPLITUDE_WORDS = {
 
 
 def map_method(columns: Mapping[str, str], kind: str) -> str:
-    """Return in words what the maps of a ``kind`` were made of; ``columns`` by hemisphere."""
+    """Return in words what the maps of a ``kind`` were made of; ``columns`` by hemisphere, empty without a map."""
+    if not columns:
+        return kind
     return f"{kind} of {' or '.join(AMPLITUDE_WORDS[name] for name in dict.fromkeys(columns.values()))}"
 
 

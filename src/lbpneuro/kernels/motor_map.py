@@ -113,6 +113,13 @@ def overlap_dice(first: Array, second: Array, *, tau: float) -> Array:
     return np.where(known, _ratio(2.0 * both, total), np.nan)
 
 
+def overlap_share(first: Array, second: Array, *, tau: float) -> Array:
+    """Return ``|A and B| / |A|``: how much of the active sites of the first map is active in the second, too."""
+    p, q = _paired_shares(first, second, tau=tau)
+    known = np.isfinite(p).all(axis=-1) & np.isfinite(q).all(axis=-1)
+    return np.where(known, _ratio(((p > 0) & (q > 0)).sum(axis=-1).astype(float), (p > 0).sum(axis=-1)), np.nan)
+
+
 def _paired_shares(first: Array, second: Array, *, tau: float) -> tuple[Array, Array]:
     present = np.isfinite(first) & np.isfinite(second)
     p, q = (site_shares(np.where(present, each, 0.0), tau=tau) for each in (first, second))

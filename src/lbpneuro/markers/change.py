@@ -218,7 +218,7 @@ def _marker(name: str, **fields: Any) -> Marker:
         "doi": REUTER,
         "fact_sheet": FACT_SHEET,
         "n_counts": LABELS,
-        "version": "2",
+        "version": "3",
         "evidence": Evidence.DESIGN,
         "tier": Tier.QUALITY,
     }
@@ -231,7 +231,7 @@ def _regional_marker(name: str, **fields: Any) -> Marker:
         "levels": region_levels,
         "direction_by_level": {"dlpfc": Direction.HIGHER},
         "direction_source": DIRECTION,
-        "version": "3",
+        "version": "4",
     }
     return _marker(name, **(regional | fields))
 

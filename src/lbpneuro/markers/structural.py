@@ -336,7 +336,7 @@ def _brain_marker(name: str, **fields: Any) -> Marker:
         "doi": APKARIAN,
         "fact_sheet": FACT_SHEET,
         "n_counts": N_GRAY,
-        "version": "2",
+        "version": "3",
         "evidence": Evidence.DESIGN,
         "se_method": RESCAN,
         "bounds": (0.0, np.inf),
@@ -467,7 +467,7 @@ GM_VOLUME = _regional_marker(
     description=WHAT_VOLUME,
     function=gm_volume,
     tier_by_level={"dlpfc": Tier.PRIMARY, "thalamus": Tier.PRIMARY},
-    version="3",
+    version="4",
 )
 
 GM_VOLUME_RATIO = _regional_marker(
@@ -477,7 +477,7 @@ GM_VOLUME_RATIO = _regional_marker(
     unit="mL/L",
     function=gm_volume_ratio,
     bounds=(0.0, ML_PER_L),
-    version="3",
+    version="4",
     se_method=RATIO_SE,
 )
 
@@ -519,6 +519,7 @@ THALAMIC_NUCLEUS_VOLUME = _regional_marker(
     direction_source="No study with an agreed direction was found.",
     tier=Tier.EXPLORATORY,
     doi=IGLESIAS,
+    version="2",
 )
 
 CORTICAL_THICKNESS = _regional_marker(
@@ -535,6 +536,7 @@ CORTICAL_THICKNESS = _regional_marker(
     direction_source=THICKNESS_SOURCE,
     direction_by_level=THICKNESS_DIRECTION,
     doi=SEMINOWICZ,
+    version="2",
     n_counts="vertices of the region, where the source counts them",
     bounds=(0.0, 10.0),
 )

@@ -174,6 +174,39 @@ OVERLAP_DICE = _of_pair(
 )
 
 
+def overlap_share(maps: MotorMaps) -> dict[Level, Estimate]:
+    """Return how much of the active sites of a muscle is active in the other one too, per muscle and hemisphere."""
+    tau = maps.settings["tau"]
+
+    def estimates(own: int) -> dict[Level, Estimate]:
+        def share(drawn: Array) -> Array:
+            return motor_map.overlap_share(drawn[..., own, :], drawn[..., 1 - own, :], tau=tau)
+
+        return _pairs(maps, lambda fit: fit.draws.estimate(share, bounds=(0.0, 1.0)))
+
+    return {
+        (muscle, *level): estimate
+        for place, muscle in enumerate(maps.pair)
+        for level, estimate in estimates(place).items()
+    }
+
+
+OVERLAP_SHARE = _of_muscle(
+    name="overlap_share",
+    long_name="Share of a motor map that the other muscle shares",
+    description="Number of sites active in both muscles over the number active in this one. " + ESTIMAND,
+    unit="1",
+    function=overlap_share,
+    direction=Direction.HIGHER,
+    direction_source="As of overlap_min: Tsao 2011 (qualitative), " + TSAO_2011,
+    tier=Tier.EXPLORATORY,
+    doi=TSAO_2011,
+    version="1",
+    bounds=(0.0, 1.0),
+    n_counts="kept pulses, in both muscles",
+)
+
+
 def overlap_chance(maps: MotorMaps) -> dict[Level, Estimate]:
     """Return the mean overlap under shuffled site labels per hemisphere; the interval holds 95 % of these overlaps."""
     return _shuffled(maps, _chance)
@@ -762,6 +795,7 @@ MARKERS: tuple[Marker, ...] = (
     N_PEAKS_STABLE,
     OVERLAP_BHATTACHARYYA,
     OVERLAP_DICE,
+    OVERLAP_SHARE,
     MAP_AREA_LOW,
     MAP_AREA_ABSOLUTE,
     MAP_VOLUME_LOW,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lbpneuro.io.images import mirrored_grid
 from lbpneuro.io.regions import OTHER_SIDE
@@ -18,8 +19,8 @@ from lbpneuro.preprocess.anatomy_quality import (
     thalamus_quality,
     tissue_quality,
 )
-from lbpneuro.preprocess.extraction import Head, extract_brain, mask_ml, working_head
-from lbpneuro.preprocess.itk import Box, box_around, coarsened, cropped, grid_affine, on_grid, unbiased, uncropped
+from lbpneuro.preprocess.extraction import Head, extract_brain, mask_ml, placed, working_head
+from lbpneuro.preprocess.itk import Box, box_around, coarsened, cropped, on_grid, unbiased, uncropped
 from lbpneuro.preprocess.levels import Level
 from lbpneuro.preprocess.progress import stage
 from lbpneuro.preprocess.templates import Template, template
@@ -143,15 +144,18 @@ def brain_of(t1w: AntsImage, *, mask: AntsImage) -> AntsImage:
 
 def mirrored_head(head: Head) -> Head:
     """Return the mirror image of a head: x becomes -x, and its first axis is read backwards."""
-    image = head.image
-    turned = mirrored_grid(Grid(affine=grid_affine(image), shape=image.shape))
-    content = mirrored_grid(Grid(affine=head.affine, shape=head.content.shape))
+    turned = _mirrored(head.image_affine, head.image.shape)
     return replace(
         head,
-        image=itk_image(image.numpy()[::-1], turned.affine),
+        image=itk_image(head.image.numpy()[::-1], turned),
+        image_affine=turned,
         content=head.content[::-1],
-        affine=np.asarray(content.affine, dtype=np.float64),
+        affine=_mirrored(head.affine, head.content.shape),
     )
+
+
+def _mirrored(affine: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float64]:
+    return placed(np.asarray(mirrored_grid(Grid(affine=affine, shape=shape)).affine), shape)
 
 
 def joined(found: Segmented, other: Segmented) -> Segmented:

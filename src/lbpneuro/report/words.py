@@ -86,7 +86,7 @@ _REASON_WORDS: dict[Reason, str] = {
     Reason.NO_OPTIONS: "the number of figures to choose from is not given",
     Reason.TOO_FEW_ITEMS: "too many items were left blank",
     Reason.NO_BASELINE: "no usable baseline block",
-    Reason.NO_PRIMING: "the first bout did not change excitability",
+    Reason.NO_PRIMING: "no effect of a first bout is known",
     Reason.MIXED_POLARITY: "the two bouts had different polarity",
     Reason.INTENSITY_CHANGED: "the stimulation intensity changed during the run",
     Reason.ZERO_BASELINE: "the baseline is 0: a ratio to it is not defined",

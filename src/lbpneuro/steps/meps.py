@@ -56,6 +56,7 @@ def measure(files: Sequence[Path], config: Config, *, average: Path) -> tuple[An
     window = meps.epoch_window(settings, longest=longest)
     epochs, times = emg.read_epochs(recording, channels, onsets=pulses["onset"].to_numpy(), window=window)
     meps.check_windows(times, settings, longest=longest, path=path)
+    settings = meps.with_fitted_hum(settings, times, longest=longest)
     limits = emg.channel_limits(channels)
     responses = measure_responses(
         epochs, times, sfreq=recording.sfreq, settings=settings, limits=limits, intervals=intervals
@@ -64,7 +65,7 @@ def measure(files: Sequence[Path], config: Config, *, average: Path) -> tuple[An
     written = write_waveforms(table, responses, average=average)
     rng = np.random.default_rng(config["run"]["random_seed"])
     facts = {
-        **meps.recording_sidecar(recording, config, absent=absent),
+        **meps.recording_sidecar(recording, config, absent=absent, hum=settings.hum),
         **stimulation.facts(),
         **meps.coil_facts(pulses),
         **meps.protocol(recording, [each for each in files if entities(each).get("suffix") == "nibs"]),

@@ -11,6 +11,7 @@ from lbpneuro.io.config import source_status
 from lbpneuro.io.files import write_tsv
 from lbpneuro.kernels.mep import CLIPPED
 from lbpneuro.markers.motor_maps import INTENSITY_APART_MSO, HemisphereMap, MotorMaps, construct
+from lbpneuro.markers.tms import OVERLAP_SHARE
 from lbpneuro.registry import family
 from lbpneuro.steps.command import Config, Measured, OutputFolder, family_step
 
@@ -59,7 +60,7 @@ def measure(files: list[Path], config: Config, out: OutputFolder) -> Measured:
     )
 
 
-PAIR_MARKERS = {marker.name for marker in family("tms") if marker.index == ("hemi",)}
+PAIR_MARKERS = {marker.name for marker in family("tms") if marker.index == ("hemi",) or marker is OVERLAP_SHARE}
 
 
 def write_drawables(
