@@ -104,6 +104,40 @@ def test_summation_in_trains():
     assert markers.nfr_ts(single)[()].reasons == (Reason.TOO_FEW_TRIALS,)
 
 
+def trains(answered, *, intensity=None, kept=None):
+    """Twenty trains of five of 4 to 13 mA, twice each; ``answered`` is a function of intensity and place."""
+    stim = np.repeat(np.repeat(np.arange(4.0, 14), 2) if intensity is None else intensity, 5)
+    place = np.tile(np.arange(1.0, 6), stim.size // 5)
+    return replace(
+        data(),
+        stim_ma=stim,
+        magnitude=np.ones(stim.size),
+        interval_z=np.ones(stim.size),
+        position=place,
+        answered=answered(stim, place),
+        kept=np.ones(stim.size, dtype=bool) if kept is None else kept(stim, place),
+    )
+
+
+def test_trains_that_summate_have_a_threshold():
+    """Only the last two stimuli count; a train without them does not."""
+    summed = trains(lambda ma, place: (ma > 8) & (place == 5) | (place == 1))
+    found = markers.nfr_ts_threshold(summed)[()]
+    assert found.value == pytest.approx(8.5, abs=0.1)
+    assert (found.n, found.status) == (20, Status.OK)
+    lost = trains(lambda ma, place: (ma > 8) & (place == 4), kept=lambda ma, place: (ma > 4) | (place < 4))
+    assert markers.nfr_ts_threshold(lost)[()].n == 18
+    none = markers.nfr_ts_threshold(trains(lambda ma, place: place < 4))[()]
+    assert (none.reasons, none.ci_low) == ((Reason.CENSORED_AT_LIMIT,), 13.0)
+    low = markers.nfr_ts_threshold(trains(lambda ma, place: place > 3))[()]
+    assert (low.reasons, low.ci_high) == ((Reason.CENSORED_AT_LIMIT,), 4.0)
+    few = trains(lambda ma, place: ma > 8, intensity=np.arange(4.0, 11))
+    assert markers.nfr_ts_threshold(few)[()].reasons == (Reason.TOO_FEW_TRIALS,)
+    one = trains(lambda ma, place: place > 3, intensity=np.full(10, 12.0))
+    assert markers.nfr_ts_threshold(one)[()].reasons == (Reason.NOT_ACQUIRED,)
+    assert markers.nfr_ts_threshold(data())[()].reasons == (Reason.NOT_ACQUIRED,)
+
+
 def test_planted_threshold_within_five_percent_at_thirty_trials():
     rng = np.random.default_rng(4)
     errors, held = [], []

@@ -23,6 +23,8 @@ Mask = NDArray[np.bool_]
 
 REJECTED_FLAG = 0.30
 TURNS_MIN = 4
+SUMMED_PLACES = (4, 5)
+"""Places in a train of five at which a reflex that summates is there."""
 
 RHUDY = "10.1016/j.pain.2006.09.024"
 BIURRUN = "Biurrun Manresa 2013, 10.1186/1471-2202-14-110 (chronic low back and neck pain)"
@@ -71,6 +73,18 @@ class Reflexes:
             self.stim_ma[self.single], self.answered[self.single], limits=(0.0, float(self.settings["limit_ma"]))
         )
 
+    @property
+    def trains(self) -> tuple[Array, Mask]:
+        """Intensity (mA) of each train (n_train,), and whether its fourth or fifth stimulus evoked the reflex.
+
+        Trains of which neither response is kept are left out.
+        """
+        number = np.cumsum(self.position == 1)
+        late = self.kept & np.isin(self.position, SUMMED_PLACES)
+        numbers = np.unique(number[late])
+        answered = np.array([self.answered[late & (number == each)].any() for each in numbers], dtype=bool)
+        return np.array([self.stim_ma[late & (number == each)][0] for each in numbers], dtype=float), answered
+
     def flags(self, *, few: bool) -> list[Reason]:
         """Return what qualifies all values."""
         found = {
@@ -86,15 +100,20 @@ def _no_threshold(data: Reflexes) -> Estimate | None:
 
     A fit whose 50 % point lies beyond the intensities that were tested is a bound too.
     """
-    n, tested = int(data.single.sum()), data.stim_ma[data.single]
+    n = int(data.single.sum())
     if not len(data.stim_ma):
         return Estimate.missing(Reason.NOT_ACQUIRED)
     if n < data.settings["threshold_trials"][0]:
         return Estimate.fail(Reason.TOO_FEW_TRIALS, n=n)
-    if data.fit.answered == 0 or data.fit.value > tested.max():
-        return Estimate.censored(low=float(tested.max()), n=n)
-    if data.fit.answered == n or data.fit.value < tested.min():
-        return Estimate.censored(high=float(tested.min()), n=n)
+    return _bound(data.fit, data.stim_ma[data.single])
+
+
+def _bound(fit: Threshold, tested: Array) -> Estimate | None:
+    """The bound of a threshold that lies beyond the ``tested`` intensities; None of one that does not."""
+    if fit.answered == 0 or fit.value > tested.max():
+        return Estimate.censored(low=float(tested.max()), n=fit.n)
+    if fit.answered == fit.n or fit.value < tested.min():
+        return Estimate.censored(high=float(tested.min()), n=fit.n)
     return None
 
 
@@ -102,11 +121,14 @@ def nfr_threshold(data: Reflexes) -> dict[Level, Estimate]:
     """Return the stimulus intensity that evokes the reflex half of the time (logistic regression)."""
     if empty := _no_threshold(data):
         return {(): empty}
-    fit = data.fit
+    return {(): _fitted(data, data.fit)}
+
+
+def _fitted(data: Reflexes, fit: Threshold) -> Estimate:
     if np.isnan(fit.value):
-        return {(): Estimate.fail(Reason.NOT_MONOTONE, n=fit.n)}
+        return Estimate.fail(Reason.NOT_MONOTONE, n=fit.n)
     flags = data.flags(few=fit.n < data.settings["threshold_trials"][1])
-    return {(): Estimate.of(fit.value, se=fit.se, ci=(fit.ci_low, fit.ci_high), n=fit.n, flags=flags)}
+    return Estimate.of(fit.value, se=fit.se, ci=(fit.ci_low, fit.ci_high), n=fit.n, flags=flags)
 
 
 def nfr_threshold_staircase(data: Reflexes) -> dict[Level, Estimate]:
@@ -151,6 +173,17 @@ def nfr_ts(data: Reflexes) -> dict[Level, Estimate]:
     if trains < data.settings["trains_min"] or np.isnan(slope):
         return {(): Estimate.fail(Reason.TOO_FEW_TRIALS, n=n)}
     return {(): _with_t(slope, se, n=n, freedom=n - 2, flags=data.flags(few=False))}
+
+
+def nfr_ts_threshold(data: Reflexes) -> dict[Level, Estimate]:
+    """Return the intensity of a train whose last stimuli evoke the reflex half of the time."""
+    intensity, answered = data.trains
+    if not intensity.size or np.ptp(intensity) == 0:
+        return {(): Estimate.missing(Reason.NOT_ACQUIRED)}
+    if intensity.size < data.settings["threshold_trials"][0]:
+        return {(): Estimate.fail(Reason.TOO_FEW_TRIALS, n=intensity.size)}
+    fit = logistic_threshold(intensity, answered, limits=(0.0, float(data.settings["limit_ma"])))
+    return {(): _bound(fit, intensity) or _fitted(data, fit)}
 
 
 _marker = partial(
@@ -218,5 +251,20 @@ MARKERS: tuple[Marker, ...] = (
         direction_source=BY_ANALOGY,
         n_counts="kept stimuli of trains",
         se_method="least squares, Student's t",
+    ),
+    _marker(
+        name="nfr_ts_threshold",
+        function=nfr_ts_threshold,
+        long_name="Threshold of temporal summation of the withdrawal reflex",
+        description=(
+            "Intensity of a train of five whose fourth or fifth stimulus evokes the reflex half of the time: 50 % "
+            "point of a logistic regression over trains of several intensities. With one intensity there is none."
+        ),
+        unit="mA",
+        direction=Direction.LOWER,
+        direction_source=BY_ANALOGY,
+        n_counts="trains",
+        se_method="penalised profile likelihood; the standard error is the width of the interval over 3.92",
+        bounds=(0.0, 200.0),
     ),
 )
