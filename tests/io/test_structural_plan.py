@@ -173,10 +173,13 @@ def test_maps_in_the_own_space_go_before_those_of_a_template(tmp_path, there, re
 
 
 def test_every_way_to_or_from_a_template_goes_along(tmp_path):
-    ways = [f"sub-01/anat/sub-01_from-{way}_mode-image_xfm.h5" for way in ("MNI152NLin6Asym_to-T1w", "T1w_to-fsnative")]
+    leading = ["MNI152NLin6Asym_to-T1w", "MNI152NLin2009cAsym_to-mirroredT1w", "T1w_to-fsnative"]
+    ways = [f"sub-01/anat/sub-01_from-{way}_mode-image_xfm.h5" for way in leading]
     tree(tmp_path / "raw", ["sub-01/anat/sub-01_T1w.nii.gz"])
     tree(tmp_path / "fmriprep", [MAPS[0].format("01"), *ways])
-    assert names(plan(tmp_path, "fmriprep")["sub-01"]) == {Path(MAPS[0]).name.format("01"), Path(ways[0]).name}
+    assert names(plan(tmp_path, "fmriprep")["sub-01"]) == {
+        Path(name.format("01")).name for name in (MAPS[0], *ways[:2])
+    }
 
 
 def test_a_raw_image_that_was_not_fetched_is_no_other_source():

@@ -48,7 +48,9 @@ class Study:
         self.out.mkdir(parents=True)
         self.config = folder / "config.json"
         dataset = {"bids_dir": str(folder / "raw"), "out_dir": str(folder / "out"), "derivatives": {}}
-        self.config.write_text(json.dumps({"dataset": dataset, "preprocess": {"level": level, "slice_timing": "auto"}}))
+        self.config.write_text(
+            json.dumps({"dataset": dataset, "preprocess": {"level": level, "mirror": False, "slice_timing": "auto"}})
+        )
         self.anat = self.out / "anat" / "sub-01_desc-embedded_anat.json"
         self.func = self.out / "func" / "sub-01_task-rest_bold_desc-embedded_func.json"
 

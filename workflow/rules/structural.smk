@@ -3,6 +3,7 @@
 # Memory (MB) and time (minutes) of the levels of the embedded path, about twice what docs/anatomy.md measures.
 ANATOMY_NEEDS = {"draft": (1500, 15), "standard": (3000, 45), "full": (5000, 120)}
 ANATOMY_MB, ANATOMY_MINUTES = ANATOMY_NEEDS[STUDY.config["preprocess"]["level"]]
+ANATOMY_RUNS = 2 if STUDY.config["preprocess"]["mirror"] else 1
 
 
 rule preprocess_anat:
@@ -23,11 +24,11 @@ rule preprocess_anat:
     threads: 1
     resources:
         mem_mb=more(ANATOMY_MB),
-        runtime=more(ANATOMY_MINUTES),
+        runtime=more(ANATOMY_RUNS * ANATOMY_MINUTES),
     params:
         config=STUDY.config_path,
         who=STUDY.who,
-        settings=STUDY.settings("preprocess.level"),
+        settings=STUDY.settings("preprocess.level", "preprocess.mirror"),
     shell:
         "python -m lbpneuro preprocess-anat --in {input:q} --out {output:q} --config {params.config:q} {params.who} &> {log:q}"
 

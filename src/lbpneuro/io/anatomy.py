@@ -13,11 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lbpneuro.errors import InputError, Reason
-from lbpneuro.io.images import Image, block, check_same_grid, load_image, load_probability, place
+from lbpneuro.io.images import (
+    Image,
+    block,
+    check_same_grid,
+    load_image,
+    load_probability,
+    mirrored_grid,
+    place,
+)
 from lbpneuro.io.index import entities
 from lbpneuro.io.region_blocks import Source, placed_regions
-from lbpneuro.io.regions import Name, Region, grid_around, region_bounds, region_weights
+from lbpneuro.io.regions import OTHER_SIDE, Name, Region, grid_around, region_bounds, region_weights
 from lbpneuro.io.sidecars import read_metadata
+from lbpneuro.io.structural_plan import MIRROR_SPACE
 from lbpneuro.io.transforms import (
     Composite,
     Grid,
@@ -128,6 +137,11 @@ def to_template_transform(files: Sequence[Path], *, space: str) -> Path | None:
     return _transform(files, f"_from-T1w_to-{space}_")
 
 
+def mirrored_transform(files: Sequence[Path], *, space: str) -> Path | None:
+    """Return the file of the transform from a template to the mirror image of the T1w image, if there is one."""
+    return _transform(files, f"_from-{space}_to-{MIRROR_SPACE}_")
+
+
 def _transform(files: Sequence[Path], wanted: str) -> Path | None:
     return next((path for path in sorted(files) if path.name.endswith("_xfm.h5") and wanted in path.name), None)
 
@@ -232,6 +246,40 @@ def native_regions(regions: Mapping[Name, Region], transform: Path, *, grid: Gri
         level: NativeRegion(weights=weights, start=start)
         for level, (weights, start) in zip(regions, placed, strict=True)
     }
+
+
+def mirrored_regions(regions: Mapping[Name, Region], transform: Path, *, grid: Grid) -> dict[Name, NativeRegion]:
+    """Return regions of the template on the grid of a person's own image, found in its mirror image (x becomes -x).
+
+    A region of the left is what lies at that of the right in the mirror image.
+
+    Parameters
+    ----------
+    regions
+        Both sides of everything that has sides.
+    transform
+        File of the transform from the template to the mirror image.
+    grid
+        Grid of the image itself.
+    """
+    found = native_regions(regions, transform, grid=mirrored_grid(grid))
+    return {(*roi, OTHER_SIDE.get(hemi, hemi)): _turned(region, grid) for (*roi, hemi), region in found.items()}
+
+
+def _turned(region: NativeRegion, grid: Grid) -> NativeRegion:
+    """Return a region of the mirror image, mirrored back."""
+    first, *others = region.start
+    start = (grid.shape[0] - first - region.weights.shape[0], *others)
+    return NativeRegion(weights=region.weights[::-1], start=(start[0], start[1], start[2]))
+
+
+def fused(first: NativeRegion, second: NativeRegion) -> NativeRegion:
+    """Return the mean of the weights of two regions."""
+    low = np.minimum(first.start, second.start)
+    stops = [np.add(region.start, region.weights.shape) for region in (first, second)]
+    shape = (np.maximum(*stops) - low).tolist()
+    one, other = (block(region.weights, start=(low - region.start).tolist(), shape=shape) for region in (first, second))
+    return NativeRegion(weights=(one + other) / 2, start=(int(low[0]), int(low[1]), int(low[2])))
 
 
 def _on_template(region: Region) -> Source:

@@ -27,6 +27,15 @@ class Grid:
     shape: tuple[int, ...]
 
 
+def mirrored_grid(grid: Grid) -> Grid:
+    """Return the grid of the mirror image (x becomes -x) whose first axis is read backwards."""
+    affine = np.array(grid.affine, dtype=np.float64)
+    affine[0] *= -1
+    affine[:3, 3] += (grid.shape[0] - 1) * affine[:3, 0]
+    affine[:3, 0] *= -1
+    return Grid(affine=affine, shape=grid.shape)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
     """A three-dimensional image: ``data`` (n_x, n_y, n_z) float32, ``affine`` (4, 4) from voxel indices to mm."""

@@ -28,6 +28,7 @@ Membership = Callable[[Points], NDArray[np.bool_]]
 ATLASES = {"desikan_killiany": "data/atlases/atlas_desikan_killiany.nii.gz"}
 KINDS = ("sphere", "tube", "label")
 HEMISPHERES = ("L", "R", "n/a")
+OTHER_SIDE = {"L": "R", "R": "L"}
 EVIDENCE = ("verified", "unverified", "design")
 COLUMNS = (
     *("roi", "hemi", "kind", "x", "y", "z", "radius_mm", "inner_mm", "atlas", "labels"),

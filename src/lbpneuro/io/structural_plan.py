@@ -12,6 +12,10 @@ from lbpneuro.io.index import Row, matches
 TISSUES = ("GM", "WM", "CSF")
 MNI = "MNI152NLin2009cAsym"
 OTHER_TEMPLATE = "MNI152NLin6Asym"
+MIRROR_SPACE = "mirroredT1w"
+"""The space of the mirror image of a T1w image, of which x is -x."""
+OWN_WAYS = ((MNI, "T1w"), (OTHER_TEMPLATE, "T1w"), ("T1w", MNI), (MNI, MIRROR_SPACE))
+"""Transforms that go with maps in a person's own space: from, to."""
 ORDER = ("fmriprep", "freesurfer", "fastsurfer", "cat12", "maps", "embedded")
 """Which source goes first where several cover as many sessions; the embedded path only where there is no other."""
 EMBEDDED = "embedded"
@@ -101,8 +105,7 @@ def _fmriprep(rows: Sequence[Row]) -> list[Row]:
         extra = [
             row
             for row in derived
-            if _belongs(row, None)
-            or _leads(row, f"from-{MNI}_to-T1w", f"from-{OTHER_TEMPLATE}_to-T1w", f"from-T1w_to-{MNI}")
+            if _belongs(row, None) or _leads(row, *(f"from-{start}_to-{end}" for start, end in OWN_WAYS))
         ]
         return [*own, *extra]
     for space in (MNI, OTHER_TEMPLATE):

@@ -19,6 +19,7 @@ from lbpneuro.io.confounds import head_motion
 from lbpneuro.io.freesurfer import program_of, read_surfer
 from lbpneuro.io.gm_maps import read_gm_map
 from lbpneuro.io.regions import Region, read_regions, require
+from lbpneuro.io.structural_plan import MIRROR_SPACE
 from lbpneuro.io.transforms import Grid
 from lbpneuro.kernels.volumes import tissue_volume
 from lbpneuro.markers.descriptor import Level
@@ -27,6 +28,7 @@ from lbpneuro.markers.tissue import MAP_REGIONS, Structural, from_modulated_maps
 TEMPLATE = "MNI152NLin2009cAsym"
 OTHER_TEMPLATES = ("MNI152NLin6Asym",)
 CONFOUNDS = ("_desc-confounds_timeseries.tsv", "_desc-confounds_regressors.tsv")
+FUSED = "; of the image and of its mirror image: tissue maps and labels are the mean of both, left and right exchanged"
 NATIVE = (
     "Tissue probabilities summed in the person's own space: cortex over labels brought there, thalamus and other "
     "nuclei as volumes of their labels"
@@ -155,6 +157,7 @@ def _tissues(
     facts |= {
         "level": head.get("Level", ""),
         "stripped": head.get("SkullStripped") is True,
+        "mirror": head.get("MirrorImage") is True,
         "template_dice": head.get("Quality", {}).get("template_dice", math.nan),
     }
     if anatomy.has_native_tissues(files):
@@ -174,6 +177,8 @@ def _native(
     maps = anatomy.read_tissues(files)
     way = anatomy.template_transform(files, space=TEMPLATE)
     native = anatomy.native_regions(regions, way, grid=maps.grid) if way else {}
+    if facts["mirror"]:
+        native = _fused(native, anatomy.mirrored_transform(files, space=TEMPLATE), regions=regions, maps=maps)
     gm, inside = maps.gm.data, maps.inside
     data = from_native_maps(
         source=source,
@@ -188,12 +193,30 @@ def _native(
     )
     return Reading(
         data=data,
-        method=NATIVE,
+        method=NATIVE + (FUSED if facts["mirror"] else ""),
         files=tuple(files),
         sidecar=_maps_sidecar(maps, way, regions),
         native=native,
         grid=maps.grid,
     )
+
+
+def _fused(
+    native: Mapping[Level, anatomy.NativeRegion],
+    way: Path | None,
+    *,
+    regions: Mapping[Level, Region],
+    maps: anatomy.TissueMaps,
+) -> dict[Level, anatomy.NativeRegion]:
+    """Return the mean of regions and of those found in the mirror image; InputError without the transform to it."""
+    if way is None:
+        raise InputError(
+            f"{maps.gm.path}: the maps are those of an image and its mirror image, and the transform "
+            f"from-{TEMPLATE}_to-{MIRROR_SPACE} (*_xfm.h5) is missing; add it, or process the image again.",
+            reason=Reason.FILE_MISSING,
+        )
+    others = anatomy.mirrored_regions(regions, way, grid=maps.grid)
+    return {level: anatomy.fused(region, others[level]) for level, region in native.items()}
 
 
 def _modulated(

@@ -98,7 +98,8 @@ class Structural:
     the reason in ``absent``, else ``no_transform`` where there are no regions at all, else ``not_in_source``.
     ``n_voxel`` counts the voxels (vertices) behind ``tiv``, ``gm``, ``gm_neocortical`` and ``gm_subcortical``.
     ``level`` is that of the embedded path (``draft``, ``standard``, ``full``), ``stripped`` says that the image had
-    lost its skull before it was segmented. ``fd_mean_mm`` is the mean framewise displacement of the BOLD runs of the
+    lost its skull before it was segmented, ``mirror`` that its mirror image was measured too and the mean is given.
+    ``fd_mean_mm`` is the mean framewise displacement of the BOLD runs of the
     session, ``image_quality`` the weighted rating of CAT12 (%), ``euler`` the Euler number of FreeSurfer (mean of both
     hemispheres), ``template_dice`` the overlap with the brain of the template. ``failures`` are reasons found upstream
     for which no volume may be given. ``settings`` is the section ``structural``. ``age`` (years), ``male`` (1, or 0 for
@@ -118,6 +119,7 @@ class Structural:
     absent: Mapping[Level, Reason] = field(default_factory=dict)
     level: str = ""
     stripped: bool = False
+    mirror: bool = False
     fd_mean_mm: float = math.nan
     image_quality: float = math.nan
     euler: float = math.nan
@@ -134,7 +136,12 @@ class Structural:
 
     @property
     def method(self) -> str:
-        """Source, and of the embedded path its level: what must be the same for values to be comparable."""
+        """What must be equal for values to be comparable: source, and of the embedded path level and mirror image."""
+        return self.noise_of + ("_mirror" if self.mirror else "")
+
+    @property
+    def noise_of(self) -> str:
+        """Source and level whose rescan noise is taken: that with the mirror image is assumed not to be larger."""
         return f"embedded_{self.level or 'standard'}" if self.source == "embedded" else self.source
 
 

@@ -126,7 +126,7 @@ def rescan_cv(data: Structural, quantity: str, *, kind: str = "") -> float:
 
     NaN where the table of the source has neither.
     """
-    table = data.settings["rescan_cv"][data.method]
+    table = data.settings["rescan_cv"][data.noise_of]
     return float(table.get(quantity, table.get(kind, np.nan)))
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from lbpneuro.io.transforms import AntsImage
+from lbpneuro.io.images import mirrored_grid
+from lbpneuro.io.regions import OTHER_SIDE
+from lbpneuro.io.transforms import AntsImage, Grid, itk_image
 from lbpneuro.preprocess.anatomy_maps import TemplateMaps, template_maps
 from lbpneuro.preprocess.anatomy_quality import (
     Numbers,
@@ -16,8 +19,8 @@ from lbpneuro.preprocess.anatomy_quality import (
     thalamus_quality,
     tissue_quality,
 )
-from lbpneuro.preprocess.extraction import extract_brain, mask_ml, working_head
-from lbpneuro.preprocess.itk import box_around, coarsened, cropped, on_grid, unbiased, uncropped
+from lbpneuro.preprocess.extraction import Head, extract_brain, mask_ml, placed, working_head
+from lbpneuro.preprocess.itk import Box, box_around, coarsened, cropped, on_grid, unbiased, uncropped
 from lbpneuro.preprocess.levels import Level
 from lbpneuro.preprocess.progress import stage
 from lbpneuro.preprocess.templates import Template, template
@@ -31,7 +34,8 @@ class Anatomy:
     """What the T1w image yields; images are ITK images, native ones share one grid.
 
     ``tissues`` hold probabilities in [0, 1] by tissue; ``maps`` are those in template space; ``to_template`` and
-    ``from_template`` are ITK composite transforms (affine and warp) in the folder of the session. If
+    ``from_template`` are ITK composite transforms (affine and warp) in the folder of the session, and so is
+    ``from_template_mirrored``, to the mirror image of the T1w image, if that was processed too. If
     the image was ``stripped`` of its skull before, the mask is the one used then; it may follow the sulci, and its
     volume is then less than the intracranial one.
     """
@@ -44,10 +48,27 @@ class Anatomy:
     from_template: Path
     stripped: bool
     quality: Numbers
+    from_template_mirrored: Path | None = None
 
 
-def segment_anatomy(path: Path, *, level: Level) -> Anatomy:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segmented:
+    """What a head yields before its maps are brought to the template: as ``Anatomy``, and the box around its brain."""
+
+    t1w: AntsImage
+    mask: AntsImage
+    tissues: dict[str, AntsImage]
+    to_template: Path
+    from_template: Path
+    stripped: bool
+    quality: Numbers
+    box: Box
+
+
+def segment_anatomy(path: Path, *, level: Level, mirror: bool = False) -> Anatomy:
     """Segment and normalise the T1w image ``path``; to be run inside an ``ants_session``.
+
+    With ``mirror`` its mirror image is processed as well, and masks and tissue maps are the mean of both.
 
     Raises
     ------
@@ -57,7 +78,31 @@ def segment_anatomy(path: Path, *, level: Level) -> Anatomy:
         If the mask, the alignment or the tissue volumes are not those of a head.
     """
     with stage("reading"):
-        head = working_head(path, level.anat_mm)
+        head = working_head(path, level.anat_mm, centred=mirror)
+    found = segmented(head, path=path, level=level)
+    other = segmented(mirrored_head(head), path=path, level=level) if mirror else None
+    whole = found if other is None else joined(found, other)
+    with stage("maps in template space"):
+        brain, *tissues = (cropped(image, found.box) for image in (found.t1w, *whole.tissues.values()))
+        brain = brain_of(brain, mask=cropped(found.mask, found.box))
+        maps = template_maps(
+            brain, dict(zip(whole.tissues, tissues, strict=True)), transform=found.to_template, level=level
+        )
+    return Anatomy(
+        t1w=found.t1w,
+        mask=whole.mask,
+        tissues=whole.tissues,
+        maps=maps,
+        to_template=found.to_template,
+        from_template=found.from_template,
+        from_template_mirrored=None if other is None else other.from_template,
+        stripped=whole.stripped,
+        quality=whole.quality | maps.quality,
+    )
+
+
+def segmented(head: Head, *, path: Path, level: Level) -> Segmented:
+    """Return the brain mask, the tissues and the transforms of a head; ``path`` is for messages."""
     with stage("brain extraction"):
         mask, stripped = extract_brain(head, target=template(level.extraction_mm, priors=False), level=level)
         check_anatomy({"brain_ml": mask_ml(mask)}, path=path)
@@ -65,7 +110,7 @@ def segment_anatomy(path: Path, *, level: Level) -> Anatomy:
         t1w = scaled(brain_unbiased(head.image, mask=mask, level=level), mask=mask)
         box = box_around(mask, margin=round(MARGIN_MM / min(mask.spacing)))
         inside = cropped(mask, box)
-        brain = on_grid(np.clip(cropped(t1w, box).numpy(), 0.0, 1.2 * WHITE_LEVEL) * inside.numpy(), inside)
+        brain = brain_of(cropped(t1w, box), mask=inside)
     with stage("template"):
         target = template(level.template_mm)
     with stage("normalisation"):
@@ -80,17 +125,57 @@ def segment_anatomy(path: Path, *, level: Level) -> Anatomy:
             **thalamus_quality(from_template, like=brain),
         }
         check_anatomy(quality, path=path)
-    with stage("maps in template space"):
-        maps = template_maps(brain, tissues, transform=to_template, level=level)
-    return Anatomy(
+    return Segmented(
         t1w=t1w,
         mask=mask,
         tissues={tissue: uncropped(image, box, like=mask) for tissue, image in tissues.items()},
-        maps=maps,
         to_template=to_template,
         from_template=from_template,
         stripped=stripped,
-        quality=quality | maps.quality,
+        quality=quality,
+        box=box,
+    )
+
+
+def brain_of(t1w: AntsImage, *, mask: AntsImage) -> AntsImage:
+    """Return the brain as it is registered and segmented: bright voxels cut, 0 outside the mask."""
+    return on_grid(np.clip(t1w.numpy(), 0.0, 1.2 * WHITE_LEVEL) * mask.numpy(), mask)
+
+
+def mirrored_head(head: Head) -> Head:
+    """Return the mirror image of a head: x becomes -x, and its first axis is read backwards."""
+    turned = _mirrored(head.image_affine, head.image.shape)
+    return replace(
+        head,
+        image=itk_image(head.image.numpy()[::-1], turned),
+        image_affine=turned,
+        content=head.content[::-1],
+        affine=_mirrored(head.affine, head.content.shape),
+    )
+
+
+def _mirrored(affine: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float64]:
+    return placed(np.asarray(mirrored_grid(Grid(affine=affine, shape=shape)).affine), shape)
+
+
+def joined(found: Segmented, other: Segmented) -> Segmented:
+    """Return what a head and its mirror image say together, on the grid of the head.
+
+    Tissue probabilities and figures of quality are the mean of both, left and right exchanged in those of the mirror
+    image; the mask is what is brain in either.
+    """
+    back = {name: image.numpy()[::-1] for name, image in (("mask", other.mask), *other.tissues.items())}
+    tissues = {name: on_grid((image.numpy() + back[name]) / 2, image) for name, image in found.tissues.items()}
+    exchanged = other.quality | {
+        f"thalamus_{side}_ml": other.quality[f"thalamus_{opposite}_ml"] for side, opposite in OTHER_SIDE.items()
+    }
+    quality = {name: (number + exchanged[name]) / 2 for name, number in found.quality.items()}
+    return replace(
+        found,
+        mask=on_grid(np.maximum(found.mask.numpy(), back["mask"]), found.mask),
+        tissues=tissues,
+        stripped=found.stripped or other.stripped,
+        quality=quality | {"thalamus_ratio": quality["thalamus_L_ml"] / quality["thalamus_R_ml"]},
     )
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from lbpneuro.errors import InputError, LbpneuroError, Reason
 from lbpneuro.io.files import gzip_writer, raise_upstream_error, read_json, write_json, write_nifti, write_tsv
 from lbpneuro.io.provenance import bids_uri, checksum, software_versions
+from lbpneuro.io.structural_plan import MIRROR_SPACE
 from lbpneuro.preprocess.anatomical import Anatomy
 from lbpneuro.preprocess.composite import keep_transform
 from lbpneuro.preprocess.functional import Run
@@ -37,6 +38,10 @@ JACOBIAN = {
     "Description": "Volume in the person's brain per volume in the template: Jacobian determinant of affine and warp.",
     "Modulation": "affine and warp",
 }
+MIRRORED = {
+    "Description": "Transform from the template to the mirror image of the T1w image, of which x is -x; the regions of "
+    "the other side, mirrored back, are fused with those of the image itself.",
+}
 
 Roots = Mapping[str, Path]
 
@@ -47,13 +52,20 @@ def write_anatomy(anatomy: Anatomy, manifest: Path, *, source: Path, level: Leve
     The sidecar of the T1w image repeats the manifest: it is still there when the workflow has removed the manifest.
     """
     prefix = manifest.name.removesuffix(ANAT_MANIFEST)
-    names = anatomy_names(prefix)
+    names = anatomy_names(prefix, mirror=anatomy.from_template_mirrored is not None)
+    remove_mirrored(manifest)
     quality = {**anatomy.quality, "skull_stripped": float(anatomy.stripped)}
     content = manifest_content(names, quality=quality, source=source, level=level, roots=roots)
     raw = {"Sources": [bids_uri(source, roots)], "Resolution": f"{level.anat_mm:g} mm, level {level.name}"}
     made = [bids_uri(manifest.with_name(names[role]), roots) for role in ("GM", "to_template")]
     mapped = {"Sources": [raw["Sources"][0], made[1]], "Resolution": f"{level.maps_mm:g} mm, level {level.name}"}
-    head = {"SkullStripped": anatomy.stripped, "Level": level.name, "Quality": content["Quality"], "Embedded": content}
+    head = {
+        "SkullStripped": anatomy.stripped,
+        "Level": level.name,
+        "MirrorImage": anatomy.from_template_mirrored is not None,
+        "Quality": content["Quality"],
+        "Embedded": content,
+    }
     images: dict[str, tuple[nib.Nifti1Image, dict[str, Any]]] = {
         "mask": (itk_to_nifti(anatomy.mask, integer=True), {**raw, "Type": "Brain"}),
         **{tissue: (itk_to_nifti(image), raw) for tissue, image in anatomy.tissues.items()},
@@ -74,13 +86,18 @@ def write_anatomy(anatomy: Anatomy, manifest: Path, *, source: Path, level: Leve
     }
     keep_transform(anatomy.to_template, manifest.with_name(names["to_template"]))
     keep_transform(anatomy.from_template, manifest.with_name(names["from_template"]))
+    if anatomy.from_template_mirrored:
+        way = manifest.with_name(names["from_template_mirrored"])
+        keep_transform(anatomy.from_template_mirrored, way)
+        write_json(way.with_suffix(".json"), {**MIRRORED, **raw})
     for role, (picture, sidecar) in images.items():
         write_image(manifest.with_name(names[role]), picture, sidecar=sidecar)
     write_json(manifest, content)
 
 
-def anatomy_names(prefix: str) -> dict[str, str]:
-    """Return the names of the files of an anatomy by role."""
+def anatomy_names(prefix: str, *, mirror: bool = False) -> dict[str, str]:
+    """Return the names of the files of an anatomy by role; with ``mirror`` also of what its mirror image leaves."""
+    mirrored = {"from_template_mirrored": f"{prefix}_from-{SPACE}_to-{MIRROR_SPACE}_mode-image_xfm.h5"}
     return {
         "t1w": f"{prefix}_desc-preproc_T1w.nii.gz",
         "mask": f"{prefix}_desc-brain_mask.nii.gz",
@@ -91,12 +108,15 @@ def anatomy_names(prefix: str) -> dict[str, str]:
         "jacobian": f"{prefix}_space-{SPACE}_jacobian.nii.gz",
         "to_template": f"{prefix}_from-T1w_to-{SPACE}_mode-image_xfm.h5",
         "from_template": f"{prefix}_from-{SPACE}_to-T1w_mode-image_xfm.h5",
+        **(mirrored if mirror else {}),
     }
 
 
-def kept_anatomy(manifest: Path, *, source: Path, level: Level, roots: Roots) -> dict[str, Any] | None:
-    """Return the content of the manifest if all it lists is there, of this image, level and software."""
-    names = anatomy_names(manifest.name.removesuffix(ANAT_MANIFEST))
+def kept_anatomy(
+    manifest: Path, *, source: Path, level: Level, roots: Roots, mirror: bool = False
+) -> dict[str, Any] | None:
+    """Return the content of the manifest if all it lists is there, of this image, level, software and ``mirror``."""
+    names = anatomy_names(manifest.name.removesuffix(ANAT_MANIFEST), mirror=mirror)
     sidecar = manifest.with_name(names["t1w"].replace(".nii.gz", ".json"))
     if not sidecar.exists():
         return None
@@ -111,6 +131,15 @@ def remove_anatomy(manifest: Path) -> None:
     for name in anatomy_names(manifest.name.removesuffix(ANAT_MANIFEST)).values():
         for path in (manifest.with_name(name), manifest.with_name(f"{name.removesuffix('.nii.gz')}.json")):
             path.unlink(missing_ok=True)
+    remove_mirrored(manifest)
+
+
+def remove_mirrored(manifest: Path) -> None:
+    """Remove what the mirror image of an earlier anatomy left."""
+    names = anatomy_names(manifest.name.removesuffix(ANAT_MANIFEST), mirror=True)
+    way = manifest.with_name(names["from_template_mirrored"])
+    for path in (way, way.with_suffix(".json")):
+        path.unlink(missing_ok=True)
 
 
 def write_run(run: Run, manifest: Path, *, source: Path, anatomy: Path, level: Level, roots: Roots) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lbpneuro.io.transforms import AntsImage, itk_image
 from lbpneuro.preprocess.itk import coarsened, on_grid, unbiased, voxel_ml
 from lbpneuro.preprocess.levels import Level
-from lbpneuro.preprocess.raw_images import read_head
+from lbpneuro.preprocess.raw_images import PLACE_DECIMALS, read_head
 from lbpneuro.preprocess.templates import Template, fwhm_to_sigma
 
 STRIPPED_SHARE = 0.05
@@ -29,12 +29,16 @@ class Head:
     """A T1w image on the grid of a level, its background at 0.
 
     ``content`` (n_x, n_y, n_z) tells where the original image, on the grid of ``affine``, holds more than background: a
-    twentieth of its brightest values, as resampling leaves ripples around a brain without its skull.
+    twentieth of its brightest values, as resampling leaves ripples around a brain without its skull. ``centred`` tells
+    whether both grids share their centre, or their first voxel; ``image_affine`` is that of the image before ITK
+    rounds it.
     """
 
     image: AntsImage
     content: NDArray[np.bool_]
     affine: NDArray[np.float64]
+    image_affine: NDArray[np.float64]
+    centred: bool = False
 
     @property
     def content_ml(self) -> float:
@@ -42,41 +46,60 @@ class Head:
         return np.count_nonzero(self.content) * float(abs(np.linalg.det(self.affine[:3, :3]))) / 1000.0
 
 
-def working_head(path: Path, spacing_mm: float) -> Head:
-    """Read a T1w image onto a ``spacing_mm`` grid.
+def working_head(path: Path, spacing_mm: float, *, centred: bool = False) -> Head:
+    """Read a T1w image onto a ``spacing_mm`` grid, which begins at its first voxel, or has its centre (``centred``).
 
     The value of an empty background becomes 0, and intensities beyond the 0.1 and 99.9 % are cut.
     """
-    image = read_head(path)
+    image = read_head(path, rounded=not centred)
     affine, data = image.affine, image.data
     del image  # a head of 40 million voxels: every copy counts
     empty = background(data)
-    sample = data[::EVERY, ::EVERY, ::EVERY]
+    every = 1 if centred else EVERY  # a mirror image must have the same values
+    sample = data[::every, ::every, ::every]
     low, high = np.quantile(sample[sample != empty], INTENSITY_RANGE)
     content = data > empty + CONTENT_SHARE * (high - empty)
     data = np.clip(data, min(low, empty), high, out=data)
     data -= empty
-    return Head(image=itk_image(*on_spacing(data, affine, spacing_mm)), content=content, affine=affine)
+    data, sampled = on_spacing(data, affine, spacing_mm, centred=centred)
+    return Head(image=itk_image(data, sampled), content=content, affine=affine, image_affine=sampled, centred=centred)
 
 
 def on_spacing(
-    data: NDArray[np.float32], affine: NDArray[np.float64], spacing_mm: float
+    data: NDArray[np.float32], affine: NDArray[np.float64], spacing_mm: float, *, centred: bool = False
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """Return an image and its affine smoothed to and sampled at ``spacing_mm``; axes that are as coarse already stay.
 
-    ``data`` is overwritten.
+    The first voxel stays where it is, or the centre of the image (``centred``): the mirror image is then sampled at the
+    mirrored points. ``data`` is overwritten.
     """
     from scipy.ndimage import affine_transform, gaussian_filter
 
     old = np.linalg.norm(affine[:3, :3], axis=0)
     new = np.maximum(old, spacing_mm)
     if np.allclose(old, new):
-        return data, affine
+        return data, placed(affine, data.shape) if centred else affine
     step = new / old
     shape = tuple(int(np.ceil((n - 1) / each)) + 1 for n, each in zip(data.shape, step, strict=True))
     gaussian_filter(data, fwhm_to_sigma(1.0) * np.sqrt(step**2 - 1.0), output=data, truncate=3.0)
-    found = affine_transform(data, np.diag(step), output_shape=shape, order=1, mode="nearest")
-    return found, affine @ np.diag([*step, 1.0])
+    start = (np.array(data.shape) - 1 - (np.array(shape) - 1) * step) / 2 if centred else np.zeros(3)
+    found = affine_transform(data, np.diag(step), start, output_shape=shape, order=1, mode="nearest")
+    sampled = affine @ np.diag([*step, 1.0])
+    sampled[:3, 3] = affine[:3, :3] @ start + affine[:3, 3]
+    return found, placed(sampled, shape) if centred else sampled
+
+
+def placed(affine: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Return an affine with the centre of its grid at a whole micrometre.
+
+    A registration makes percents of the last digit of a position: with the corner taken from the centre, a mirror image
+    lies where the file of a mirror image does, to the last bit.
+    """
+    middle = (np.array(shape) - 1) / 2
+    centre = np.round(affine[:3, :3] @ middle + affine[:3, 3], PLACE_DECIMALS)
+    found = affine.copy()
+    found[:3, 3] = centre - affine[:3, :3] @ middle
+    return found
 
 
 def background(data: np.ndarray) -> float:
@@ -105,7 +128,8 @@ def extract_brain(head: Head, *, target: Template, level: Level) -> tuple[AntsIm
     )["fwdtransforms"]
     near = ants.apply_transforms(coarse, near, affine, whichtoinvert=[True])
     if head.content_ml < STRIPPED_MOST_ML and is_skull_stripped(coarse, near=near):
-        content = itk_image(*on_spacing(head.content.astype(np.float32), head.affine, level.anat_mm))
+        own = head.content.astype(np.float32)
+        content = itk_image(*on_spacing(own, head.affine, level.anat_mm, centred=head.centred))
         return filled(content.numpy() > 0.5, like=head.image), True
     warps = ants.registration(
         fixed=target.brain,

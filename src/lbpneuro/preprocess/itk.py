@@ -14,6 +14,8 @@ from lbpneuro.io.transforms import LPS, AntsImage
 from lbpneuro.preprocess.levels import Level
 from lbpneuro.preprocess.templates import fwhm_to_sigma
 
+Box = tuple[list[int], list[int]]  # first voxel, and the one after the last
+
 
 @contextmanager
 def ants_session(seed: int = 1) -> Iterator[Path]:
@@ -80,7 +82,7 @@ def unbiased(image: AntsImage, *, spacing_mm: float, level: Level, mask: AntsIma
     )
 
 
-def box_around(mask: AntsImage, *, margin: int) -> tuple[list[int], list[int]]:
+def box_around(mask: AntsImage, *, margin: int) -> Box:
     """Return the first voxel of the box around a mask, widened by ``margin`` voxels, and the one after its last."""
     inside = np.argwhere(mask.numpy() > 0)
     low = np.maximum(inside.min(axis=0) - margin, 0)
@@ -88,14 +90,14 @@ def box_around(mask: AntsImage, *, margin: int) -> tuple[list[int], list[int]]:
     return [int(first) for first in low], [int(last) for last in high]
 
 
-def cropped(image: AntsImage, box: tuple[list[int], list[int]]) -> AntsImage:
+def cropped(image: AntsImage, box: Box) -> AntsImage:
     """Return the part of an image within a box."""
     import ants
 
     return ants.crop_indices(image, *box)
 
 
-def uncropped(image: AntsImage, box: tuple[list[int], list[int]], *, like: AntsImage) -> AntsImage:
+def uncropped(image: AntsImage, box: Box, *, like: AntsImage) -> AntsImage:
     """Return an image of a box on the whole grid of ``like``, 0 outside."""
     whole = np.zeros(like.shape, dtype=np.float32)
     whole[tuple(slice(start, stop) for start, stop in zip(*box, strict=True))] = image.numpy()

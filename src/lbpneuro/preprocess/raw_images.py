@@ -42,11 +42,11 @@ class RawRun:
     warnings: tuple[str, ...] = ()
 
 
-def read_head(path: Path) -> Image:
+def read_head(path: Path, *, rounded: bool = True) -> Image:
     """Return a T1w image along the axes right, anterior, superior (as nearly as its own lie), finite everywhere.
 
     Voxels that are NaN or infinite, as some masking tools write, become 0. In which order and direction a file stores
-    its axes does not matter then.
+    its axes does not matter then; its place is ``rounded`` to a micrometre.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def read_head(path: Path) -> Image:
         If the file is no usable three-dimensional image or does not say where its voxels lie.
     """
     check_orientation(open_image(path), path)
-    image = along_axes(load_image(path))
+    image = along_axes(load_image(path), rounded=rounded)
     check_slices(image.data.shape, path)
     data = np.nan_to_num(image.data, nan=0.0, posinf=0.0, neginf=0.0)
     if data.min() == data.max():
@@ -62,17 +62,18 @@ def read_head(path: Path) -> Image:
     return Image(path=path, data=data, affine=image.affine)
 
 
-def along_axes(image: Image) -> Image:
+def along_axes(image: Image, *, rounded: bool = True) -> Image:
     """Return an image with its axes reordered and reversed to those of space; no value changes.
 
-    Its place is rounded to a micrometre: a header keeps it in single precision, from whichever corner the axes begin,
-    and a registration makes percents of the last digit of a position.
+    Its place is ``rounded`` to a micrometre: a header keeps it in single precision, from whichever corner the axes
+    begin, and a registration makes percents of the last digit of a position.
     """
     from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation
 
     turn = io_orientation(image.affine)
     affine = image.affine @ inv_ornt_aff(turn, image.data.shape)
-    affine[:3, 3] = np.round(affine[:3, 3], PLACE_DECIMALS)
+    if rounded:
+        affine[:3, 3] = np.round(affine[:3, 3], PLACE_DECIMALS)
     return replace(image, data=apply_orientation(image.data, turn), affine=affine)
 
 

@@ -19,15 +19,16 @@ def main(argv: Sequence[str]) -> int:
     start_log()
     options = parser(__doc__ or "").parse_args(argv)
     config = read_json(options.config)
-    name = config["preprocess"]["level"]
+    name, mirror = config["preprocess"]["level"], config["preprocess"]["mirror"]
     origin = {"source": options.files[0], "level": level(name), "roots": dataset_roots(config)}
     try:
-        if kept := kept_anatomy(options.out, **origin):
+        if kept := kept_anatomy(options.out, mirror=mirror, **origin):
             log.info("made before from the same image at the same level: kept")
             write_json(options.out, kept)
             return 0
         with ants_session():
-            write_anatomy(segment_anatomy(options.files[0], level=level(name)), options.out, **origin)
+            anatomy = segment_anatomy(options.files[0], level=level(name), mirror=mirror)
+            write_anatomy(anatomy, options.out, **origin)
     except LbpneuroError as error:
         log.error("%s", error)
         remove_anatomy(options.out)

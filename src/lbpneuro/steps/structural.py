@@ -34,7 +34,7 @@ def measure(files: list[Path], config: Config, out: OutputFolder) -> Measured:
     data = replace(reading.data, **person_facts(config, out.participant))
     sidecar = {
         "MeasuredBy": data.method,
-        "RescanCV": config["structural"]["rescan_cv"][data.method],
+        "RescanCV": config["structural"]["rescan_cv"][data.noise_of],
         "NucleiCaveat": NUCLEI,
         **reading.sidecar,
     }
