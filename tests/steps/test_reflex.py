@@ -119,6 +119,17 @@ def test_hum_is_subtracted_on_demand(tmp_path):
         assert found.loc[marker, "value"] == pytest.approx(clean.loc[marker, "value"], rel=0.05)
 
 
+def test_epochs_without_baseline_are_refused_with_the_setting(tmp_path):
+    files = write_run(tmp_path)
+    sidecar = files[0].with_suffix(".json")
+    sidecar.write_text(json.dumps({"SamplingFrequency": SFREQ, "RecordingType": "epoched", "EpochLength": 0.25}))
+    with pytest.raises(InputError, match=r"begin 0 ms before the pulse, .* from -65 ms; export longer epochs"):
+        reflexes.read_responses(files, read_config()["reflex"])
+    later = np.arange(-0.05, 0.3, 1 / SFREQ)
+    (fault,) = reflexes.window_faults(later, read_config()["reflex"])
+    assert "set `reflex.baseline_ms: [-50, -5]`, or export longer epochs" in fault
+
+
 def test_events_say_what_they_lack(tmp_path):
     path = tmp_path / "sub-01_task-reflex_events.tsv"
     path.write_text("onset\tduration\n1\t0\n")

@@ -186,6 +186,10 @@ def check_windows(times: Array, settings: mep.MepSettings, *, longest: float, pa
         raise InputError(f"{path}: {faults[0]}")
 
 
+BACKGROUND_MS_MIN = 20
+"""Shortest background window that is suggested (ms)."""
+
+
 def window_faults(
     times: Array,
     *,
@@ -201,11 +205,11 @@ def window_faults(
     """
     step, found = times[1] - times[0], []
     if background[0] - longest < times[0] - step:
-        latest = 5 * np.ceil((times[0] + longest) * 1e3 / 5)
+        latest, end = 5 * np.ceil((times[0] + longest) * 1e3 / 5), background[1] * 1e3
+        setting = f"set `{names[0]}: [{latest:g}, {end:g}]`, or " if end - latest >= BACKGROUND_MS_MIN else ""
         found.append(
-            f"the epochs begin {-times[0] * 1e3:.0f} ms before the pulse, but the background is measured from "
-            f"{background[0] * 1e3:g} ms; set `{names[0]}: [{latest:g}, {background[1] * 1e3:g}]`, or export longer "
-            "epochs."
+            f"the epochs begin {abs(times[0]) * 1e3:.0f} ms before the pulse, but the background is measured from "
+            f"{background[0] * 1e3:g} ms; {setting}export longer epochs."
         )
     if last > times[-1] + step:
         found.append(
