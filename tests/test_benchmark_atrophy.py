@@ -64,7 +64,7 @@ def test_the_page_and_the_figure_are_written(tmp_path):
     atrophy_page.write(results, root=tmp_path)
     text = page.read_text()
     assert "old" not in text
-    assert "| simulated | draft | label | 1 (2) | 90% | 90% | 0.0 | 2.0 |  | 0 of 2 | 0 of 1 | 40 | 180 |" in text
+    assert "| simulated | draft | label | 1 (2) | 90% | 90% | 0.0 | 2.0 |  | 2 of 2 | 0 of 1 | 40 | 180 |" in text
     assert text.endswith("## B\n")
     assert "SD" not in text
     assert (tmp_path / "docs" / "images" / "atrophy.svg").stat().st_size > 1000
