@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -106,13 +107,18 @@ def detected(entries: list[Entry], way: str) -> dict[str, list[int]]:
     return found
 
 
+@cache
+def settings() -> dict[str, Any]:
+    """Return the default settings, read once for all regions."""
+    return read_config()
+
+
 def difference_error(entry: Entry, way: str, name: str) -> float | None:
     """Return the standard error (%) of the change of a region between two scans."""
-    settings = read_config()
     if way == "within":
-        known = settings["change"]["error"]["draft" if entry["within_mm"] > FINE_MM else "standard"]
+        known = settings()["change"]["error"]["draft" if entry["within_mm"] > FINE_MM else "standard"]
         return float(standard_error(*entry["within"][name][:2], known=known))
-    level = settings["structural"]["rescan_cv"].get(f"embedded_{entry['level']}")
+    level = settings()["structural"]["rescan_cv"].get(f"embedded_{entry['level']}")
     if level is None:
         return None
     one = level.get(name.rpartition("_")[0], level["nucleus" if is_deep(name) else "cortex"])

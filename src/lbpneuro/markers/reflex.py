@@ -26,6 +26,8 @@ TURNS_MIN = 4
 SUMMED_PLACES = (4, 5)
 """Places in a train of five at which a reflex that summates is there."""
 
+PROFILE = "penalised profile likelihood; the standard error is the width of the interval over 3.92"
+
 RHUDY = "10.1016/j.pain.2006.09.024"
 BIURRUN = "Biurrun Manresa 2013, 10.1186/1471-2202-14-110 (chronic low back and neck pain)"
 BY_ANALOGY = (
@@ -210,7 +212,7 @@ MARKERS: tuple[Marker, ...] = (
         direction=Direction.LOWER,
         direction_source=BIURRUN,
         n_counts="kept single stimuli",
-        se_method="penalised profile likelihood; the standard error is the width of the interval over 3.92",
+        se_method=PROFILE,
         bounds=(0.0, 200.0),
         version="2",
     ),
@@ -264,7 +266,7 @@ MARKERS: tuple[Marker, ...] = (
         direction=Direction.LOWER,
         direction_source=BY_ANALOGY,
         n_counts="trains",
-        se_method="penalised profile likelihood; the standard error is the width of the interval over 3.92",
+        se_method=PROFILE,
         bounds=(0.0, 200.0),
     ),
 )
