@@ -19,10 +19,11 @@ from lbpneuro.preprocess.anatomy_quality import (
     thalamus_quality,
     tissue_quality,
 )
-from lbpneuro.preprocess.extraction import Head, extract_brain, mask_ml, placed, working_head
+from lbpneuro.preprocess.extraction import Head, extract_brain, mask_ml, working_head
 from lbpneuro.preprocess.itk import Box, box_around, coarsened, cropped, on_grid, unbiased, uncropped
 from lbpneuro.preprocess.levels import Level
 from lbpneuro.preprocess.progress import stage
+from lbpneuro.preprocess.raw_images import placed
 from lbpneuro.preprocess.templates import Template, template
 
 WHITE_LEVEL = 100.0

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lbpneuro.io.transforms import AntsImage, itk_image
 from lbpneuro.preprocess.itk import coarsened, on_grid, unbiased, voxel_ml
 from lbpneuro.preprocess.levels import Level
-from lbpneuro.preprocess.raw_images import PLACE_DECIMALS, read_head
+from lbpneuro.preprocess.raw_images import placed, read_head
 from lbpneuro.preprocess.templates import Template, fwhm_to_sigma
 
 STRIPPED_SHARE = 0.05
@@ -51,7 +51,7 @@ def working_head(path: Path, spacing_mm: float, *, centred: bool = False) -> Hea
 
     The value of an empty background becomes 0, and intensities beyond the 0.1 and 99.9 % are cut.
     """
-    image = read_head(path, rounded=not centred)
+    image = read_head(path)
     affine, data = image.affine, image.data
     del image  # a head of 40 million voxels: every copy counts
     empty = background(data)
@@ -78,7 +78,7 @@ def on_spacing(
     old = np.linalg.norm(affine[:3, :3], axis=0)
     new = np.maximum(old, spacing_mm)
     if np.allclose(old, new):
-        return data, placed(affine, data.shape) if centred else affine
+        return data, affine
     step = new / old
     shape = tuple(int(np.ceil((n - 1) / each)) + 1 for n, each in zip(data.shape, step, strict=True))
     gaussian_filter(data, fwhm_to_sigma(1.0) * np.sqrt(step**2 - 1.0), output=data, truncate=3.0)
@@ -86,20 +86,7 @@ def on_spacing(
     found = affine_transform(data, np.diag(step), start, output_shape=shape, order=1, mode="nearest")
     sampled = affine @ np.diag([*step, 1.0])
     sampled[:3, 3] = affine[:3, :3] @ start + affine[:3, 3]
-    return found, placed(sampled, shape) if centred else sampled
-
-
-def placed(affine: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Return an affine with the centre of its grid at a whole micrometre.
-
-    A registration makes percents of the last digit of a position: with the corner taken from the centre, a mirror image
-    lies where the file of a mirror image does, to the last bit.
-    """
-    middle = (np.array(shape) - 1) / 2
-    centre = np.round(affine[:3, :3] @ middle + affine[:3, 3], PLACE_DECIMALS)
-    found = affine.copy()
-    found[:3, 3] = centre - affine[:3, :3] @ middle
-    return found
+    return found, placed(sampled, shape)
 
 
 def background(data: np.ndarray) -> float:

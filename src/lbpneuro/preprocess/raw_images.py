@@ -42,11 +42,11 @@ class RawRun:
     warnings: tuple[str, ...] = ()
 
 
-def read_head(path: Path, *, rounded: bool = True) -> Image:
+def read_head(path: Path) -> Image:
     """Return a T1w image along the axes right, anterior, superior (as nearly as its own lie), finite everywhere.
 
     Voxels that are NaN or infinite, as some masking tools write, become 0. In which order and direction a file stores
-    its axes does not matter then; its place is ``rounded`` to a micrometre.
+    its axes does not matter then; its centre is taken to the micrometre.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def read_head(path: Path, *, rounded: bool = True) -> Image:
         If the file is no usable three-dimensional image or does not say where its voxels lie.
     """
     check_orientation(open_image(path), path)
-    image = along_axes(load_image(path), rounded=rounded)
+    image = along_axes(load_image(path))
     check_slices(image.data.shape, path)
     data = np.nan_to_num(image.data, nan=0.0, posinf=0.0, neginf=0.0)
     if data.min() == data.max():
@@ -62,19 +62,28 @@ def read_head(path: Path, *, rounded: bool = True) -> Image:
     return Image(path=path, data=data, affine=image.affine)
 
 
-def along_axes(image: Image, *, rounded: bool = True) -> Image:
-    """Return an image with its axes reordered and reversed to those of space; no value changes.
-
-    Its place is ``rounded`` to a micrometre: a header keeps it in single precision, from whichever corner the axes
-    begin, and a registration makes percents of the last digit of a position.
-    """
+def along_axes(image: Image) -> Image:
+    """Return an image with its axes reordered and reversed to those of space, and ``placed``; no value changes."""
     from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation
 
     turn = io_orientation(image.affine)
     affine = image.affine @ inv_ornt_aff(turn, image.data.shape)
-    if rounded:
-        affine[:3, 3] = np.round(affine[:3, 3], PLACE_DECIMALS)
-    return replace(image, data=apply_orientation(image.data, turn), affine=affine)
+    data = apply_orientation(image.data, turn)
+    return replace(image, data=data, affine=placed(affine, data.shape))
+
+
+def placed(affine: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Return an affine with the centre of its grid at a whole micrometre.
+
+    A header keeps a place in single precision, from whichever corner the axes begin, and a registration makes percents
+    of the last digit of a position. The centre is that of all orders of the axes and of the mirror image, whose
+    corners then are the same to the last bit.
+    """
+    middle = (np.array(shape) - 1) / 2
+    centre = np.round(affine[:3, :3] @ middle + affine[:3, 3], PLACE_DECIMALS)
+    found = affine.copy()
+    found[:3, 3] = centre - affine[:3, :3] @ middle
+    return found
 
 
 def read_run(path: Path) -> RawRun:
