@@ -190,7 +190,7 @@ def test_the_seed_of_the_truth_is_the_one_that_is_measured(study_folder):
     series = SimpleNamespace(affine=image.affine, mask=np.ones(image.shape[:3], dtype=bool))
     regions = {key: regions_of_lbpneuro()[key] for key in (bold.SEED, bold.TARGET)}
     found = roi_weights(series, regions=regions, csf=load_probability(path), brainstem=("pag",))
-    measured, excluded = volume_weights(found, mask=series.mask), found.csf_excluded[0]
+    measured, excluded = np.moveaxis(volume_weights(found, mask=series.mask), -1, 0), found.csf_excluded[0]
     whole = region_shares(bold.SEED, voxel_mm)
     planted = bold_truth.without_csf(whole, csf_of_seed(path, mni_grid(voxel_mm), voxel_mm=voxel_mm))
     np.testing.assert_allclose(planted, measured[0], atol=1e-6)

@@ -154,7 +154,8 @@ def test_further_outputs(tmp_path, study, weights):
     prefix = f"sub-01_task-rest_space-{SPACE}"
     mean = nib.load(func / f"{prefix}_desc-mean_boldref.nii.gz")
     bold = nib.load(files[0])
-    np.testing.assert_allclose(mean.get_fdata(), bold.get_fdata().mean(axis=3), rtol=1e-5)
+    some = bold.get_fdata()[..., :: -(-bold.shape[3] // 32)]
+    np.testing.assert_allclose(mean.get_fdata(), some.mean(axis=3), rtol=1e-5)
     np.testing.assert_array_equal(mean.affine, bold.affine)
     regions = nib.load(func / f"{prefix}_desc-roi_probseg.nii.gz").get_fdata()
     np.testing.assert_allclose(regions[brain()][:, :2], np.stack([region[brain()] for region in weights], axis=1))

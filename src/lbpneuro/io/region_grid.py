@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lbpneuro.io.images import Grid, Image
 from lbpneuro.io.regions import Name, Region, region_bounds, region_weights
-from lbpneuro.io.series import Series, mean_in_voxels
+from lbpneuro.io.series import Series, flat_places, mean_in_voxels
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -108,10 +108,11 @@ def grid_regions(
 
 
 def volume_weights(found: GridRegions, *, mask: NDArray[np.bool_]) -> Weights:
-    """Return the weights as volumes (n_region, n_x, n_y, n_z), zero outside the mask."""
-    volumes = np.zeros((len(found.names), *mask.shape), dtype=np.float32)
-    volumes[:, mask] = found.weights.toarray()
-    return volumes
+    """Return the weights as an image (n_x, n_y, n_z, n_region), zero outside the mask, in the order of a file."""
+    volumes = np.zeros((len(found.names), mask.size), dtype=np.float32)
+    region, column = found.weights.nonzero()
+    volumes[region, flat_places(mask)[column]] = found.weights[region, column]
+    return volumes.reshape(-1, *mask.shape[::-1]).T
 
 
 def _upright(regions: Mapping[Name, Region], *, affine: NDArray[np.float64]) -> list[tuple[Sequence[int], Weights]]:

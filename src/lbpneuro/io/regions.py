@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise, product
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 Name = tuple[str, ...]  # roi, hemi
 Rows = Mapping[str, NDArray[Any]]  # columns of some rows of the table, and their lines in the file
 Points = NDArray[np.floating[Any]]
-Membership = Callable[[Points], NDArray[np.bool_]]
+Coordinates = tuple[Points, ...]  # x, y and z of some points, three arrays that may have to be broadcast together
+Membership = Callable[[Coordinates], NDArray[np.bool_]]
 
 ATLASES = {"desikan_killiany": "data/atlases/atlas_desikan_killiany.nii.gz"}
 KINDS = ("sphere", "tube", "label")
@@ -150,19 +151,24 @@ def region_weights(
     weights = np.zeros(shape, dtype=np.float32)
     box = _voxel_box(bounds, affine=affine, shape=shape)
     if all(part.stop > part.start for part in box):
-        axes = [_subsampled(part, subsamples) for part in box]
-        member = _on_lattice(inside, region, axes, affine=affine)
-        weights[box] = _counted(member, subsamples) / np.float32(subsamples**3)
+        lattice = _moved(np.ix_(*(_subsampled(part, subsamples) for part in box)), affine)
+        labels = _label_count(region, lattice, subsamples=subsamples)
+        weights[box] = _counted(inside(lattice), subsamples) if labels is None else labels
+        weights[box] /= np.float32(subsamples**3)
     return weights
 
 
 def _counted(member: NDArray[np.bool_], subsamples: int) -> NDArray[np.unsignedinteger[Any]]:
     """Return how many of the ``subsamples``³ points of each voxel are True, added up one axis after another."""
-    count: NDArray[Any] = member.astype(np.uint8 if subsamples**3 < 256 else np.uint32)
-    for axis in range(3):
-        parts = (count[(slice(None),) * axis + (slice(first, None, subsamples),)] for first in range(subsamples))
-        count = sum(parts, start=count.dtype.type(0))
+    count = member.astype(_count_type(subsamples))
+    for axis, size in enumerate(count.shape):
+        places = np.arange(size).reshape(-1, subsamples)
+        count = _added(count, places, known=np.ones(places.shape, dtype=bool), axis=axis)
     return count
+
+
+def _count_type(subsamples: int) -> type[np.unsignedinteger[Any]]:
+    return np.uint8 if subsamples**3 < 256 else np.uint32
 
 
 def _subsampled(part: slice, subsamples: int) -> Points:
@@ -171,47 +177,54 @@ def _subsampled(part: slice, subsamples: int) -> Points:
     return np.asarray((np.arange(part.start, part.stop)[:, np.newaxis] + offsets).ravel())
 
 
-def _on_lattice(inside: Membership, region: Region, axes: Sequence[Points], *, affine: Points) -> NDArray[np.bool_]:
-    """Return which points of a lattice lie inside a region.
+def _moved(points: Coordinates, affine: Points) -> Coordinates:
+    """Return points after an affine (4, 4). Of an upright lattice each coordinate stays an array along one axis."""
+    moved = []
+    for *scales, offset in affine[:3].tolist():
+        parts = [scale * part for scale, part in zip(scales, points, strict=True) if abs(scale) > UPRIGHT_TOLERANCE]
+        moved.append(np.asarray(sum(parts, start=np.float64(offset))))
+    return tuple(moved)
 
-    A label is looked up axis by axis where the lattice is upright in the atlas, which is many times faster than point
-    by point.
+
+def _label_count(region: Region, lattice: Coordinates, *, subsamples: int) -> NDArray[np.unsignedinteger[Any]] | None:
+    """Return how many points of each voxel have one of the labels, if the lattice is upright in the atlas, else None.
+
+    The atlas is looked up and added up axis by axis, many times faster than point by point.
     """
-    if region.atlas is not None:
-        atlas = _atlas(region.atlas)
-        step = np.linalg.inv(atlas.affine) @ affine
-        order = np.abs(step[:3, :3]).argmax(axis=1)
-        if np.count_nonzero(np.abs(step[:3, :3]) > UPRIGHT_TOLERANCE) == 3 and len(set(order.tolist())) == 3:
-            member = _labels_upright(region.labels, atlas, axes, step=step, order=order)
-            limited = np.isfinite(region.y_min)
-            return member & (_lattice_y(axes, affine=affine) >= region.y_min - ROUNDING_MM) if limited else member
-    grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
-    return inside(_transformed(grid, affine))
+    if region.atlas is None:
+        return None
+    atlas = _atlas(region.atlas)
+    found = [np.floor(part + 0.5).astype(np.intp) for part in _moved(lattice, np.linalg.inv(atlas.affine))]
+    along, y_axis = [_only_axis(part) for part in found], _only_axis(lattice[1])
+    if sorted(along) != [0, 1, 2] or y_axis < 0:
+        return None
+    box = _label_box(atlas, region.labels)
+    known = [(index >= part.start) & (index < part.stop) for index, part in zip(found, box, strict=True)]
+    known[along.index(y_axis)] &= lattice[1] >= region.y_min - ROUNDING_MM
+    # the last axis of an image comes first in memory
+    count = np.isin(atlas.labels[box].T, region.labels).astype(_count_type(subsamples))
+    for axis, (index, ok, part) in enumerate(zip(found, known, box, strict=True)):
+        places = np.where(ok, index - part.start, 0).reshape(-1, subsamples)
+        count = _added(count, places, known=ok.reshape(-1, subsamples), axis=2 - axis)
+    return count.T.transpose(np.argsort(along))
 
 
-def _lattice_y(axes: Sequence[Points], *, affine: Points) -> Points:
-    """Return the y coordinate (mm) of the points of a lattice."""
-    parts = np.ix_(*(scale * axis for scale, axis in zip(affine[1, :3], axes, strict=True)))
-    return np.asarray(parts[0] + parts[1] + parts[2] + affine[1, 3])
+def _added(
+    count: NDArray[np.unsignedinteger[Any]], places: NDArray[np.intp], *, known: NDArray[np.bool_], axis: int
+) -> NDArray[np.unsignedinteger[Any]]:
+    """Return the sums along an axis over the known ones among ``places`` (n_sum, n_place)."""
+    total = np.zeros((), dtype=count.dtype)
+    for place, ok in zip(places.T, known.T, strict=True):
+        part = count.take(place, axis=axis)
+        part[(slice(None),) * axis + (~ok,)] = 0
+        total = total + part
+    return total
 
 
-def _labels_upright(
-    wanted: tuple[int, ...], atlas: Atlas, axes: Sequence[Points], *, step: Points, order: NDArray[np.intp]
-) -> NDArray[np.bool_]:
-    """Return the lattice points that have one of the labels; atlas axis k runs along lattice axis ``order[k]``."""
-    found = [
-        np.floor(step[k, axis] * axes[axis] + step[k, 3] + 0.5).astype(np.intp) for k, axis in enumerate(order.tolist())
-    ]
-    known = [(index >= 0) & (index < size) for index, size in zip(found, atlas.labels.shape, strict=True)]
-    clipped = [np.where(ok, index, 0) for ok, index in zip(known, found, strict=True)]
-    corner = [int(index.min()) for index in clipped]
-    box = tuple(slice(low, int(index.max()) + 1) for low, index in zip(corner, clipped, strict=True))
-    member = np.isin(atlas.labels[box], wanted)
-    for k in (2, 1, 0):  # the last axis first, while there is little, then whole rows and planes
-        member = member.take(clipped[k] - corner[k], axis=k)
-    for k, ok in enumerate(known):
-        member[(slice(None),) * k + (~ok,)] = False
-    return np.asarray(member.transpose(np.argsort(order)))
+def _only_axis(part: NDArray[Any]) -> int:
+    """Return the one axis along which an array has a length, -1 if there are several."""
+    long = np.flatnonzero(np.array(part.shape) > 1)
+    return int(long[0]) if len(long) == 1 else -1
 
 
 def region_bounds(region: Region) -> tuple[Points, Points]:
@@ -250,7 +263,7 @@ def load_atlas(path: Path) -> tuple[NDArray[np.integer[Any]], NDArray[np.float64
 
 
 def _membership(region: Region) -> tuple[Membership, tuple[Points, Points]]:
-    """Return the test of points (..., 3) for lying inside a region, and the corners of a box around it, in mm."""
+    """Return the test of points for lying inside a region, and the corners of a box around it, in mm."""
     if region.atlas is not None:
         return _in_labels(region, atlas=region.atlas)
     reach = region.radius_mm[:, np.newaxis]
@@ -260,75 +273,79 @@ def _membership(region: Region) -> tuple[Membership, tuple[Points, Points]]:
     return lambda points: _in_tube(points, region), bounds
 
 
-def _in_spheres(points: Points, region: Region) -> NDArray[np.bool_]:
-    """Return which points (..., 3) are no farther from any centre than its radius."""
-    inside = np.zeros(points.shape[:-1], dtype=bool)
+def _in_spheres(points: Coordinates, region: Region) -> NDArray[np.bool_]:
+    """Return which points are no farther from any centre than its radius."""
+    inside = np.zeros(np.broadcast_shapes(*(part.shape for part in points)), dtype=bool)
     for centre, radius in zip(region.points, region.radius_mm, strict=True):
-        inside |= _length(points - centre) <= radius + ROUNDING_MM
+        inside |= _squared(_away(points, centre)) <= (radius + ROUNDING_MM) ** 2
     return inside
 
 
-def _in_tube(points: Points, region: Region) -> NDArray[np.bool_]:
-    """Return which points (..., 3) are in the shell around the axis, between the axial planes of its ends.
+def _in_tube(points: Coordinates, region: Region) -> NDArray[np.bool_]:
+    """Return which points are in the shell around the axis, between the axial planes of its ends.
 
     With sectors, only those at the right angle from the dorsal midline, seen from the axis in the axial plane.
     """
     distance = _axis_distance(points, region.points)
-    height = points[..., 2]
+    height = points[2]
     low, high = np.sort(region.points[[0, -1], 2])
     shell = (distance >= region.inner_mm - ROUNDING_MM) & (distance <= region.radius_mm[0] + ROUNDING_MM)
     inside = shell & (height >= low - ROUNDING_MM) & (height <= high + ROUNDING_MM)
     return inside & _in_sector(points, region) if region.sectors else inside
 
 
-def _in_sector(points: Points, region: Region) -> NDArray[np.bool_]:
-    """Return which points (..., 3) are in the sector of the segment at their height; a vertex belongs to the one below.
+def _in_sector(points: Coordinates, region: Region) -> NDArray[np.bool_]:
+    """Return which points are in the sector of the segment at their height; a vertex belongs to the one below.
 
     The angle is 0 behind the axis (dorsal), 180 in front of it, the same on both sides.
     """
     vertices, sectors = region.points, np.array(region.sectors)
     if vertices[0, 2] > vertices[-1, 2]:
         vertices, sectors = vertices[::-1], sectors[::-1]
-    height = points[..., 2]
+    x, y, height = points
     axis_x, axis_y = (np.interp(height, vertices[:, 2], vertices[:, k]) for k in (0, 1))
-    angle = np.degrees(np.arctan2(np.abs(points[..., 0] - axis_x), axis_y - points[..., 1]))
+    angle = np.degrees(np.arctan2(np.abs(x - axis_x), axis_y - y))
     segment = np.clip(np.searchsorted(vertices[:, 2], height - ROUNDING_MM) - 1, 0, len(sectors) - 1)
     low, high = sectors[segment, 0], sectors[segment, 1]
     return np.asarray((angle >= low) & ((angle < high) | (high >= HALF_TURN)))
 
 
-def _axis_distance(points: Points, vertices: Points) -> Points:
-    """Return the distance of points (..., 3) from a polyline whose first and last segment go on without end."""
-    squared = np.full(points.shape[:-1], np.inf)
+def _axis_distance(points: Coordinates, vertices: Points) -> Points:
+    """Return the distance of points from a polyline whose first and last segment go on without end."""
+    squared: Points = np.array(np.inf)
     last = len(vertices) - 2
     for index, (start, end) in enumerate(pairwise(vertices)):
-        along = end - start
-        away = points - start
-        ahead, size = away @ along, along @ along
+        along, away = end - start, _away(points, start)
+        ahead, size = sum(step * part for step, part in zip(along, away, strict=True)), along @ along
         position = np.clip(ahead / size, -np.inf if index == 0 else 0.0, np.inf if index == last else 1.0)
         # |away - position along|^2 from scalars: no further array of points
-        here = np.einsum("...k,...k->...", away, away) - position * (2 * ahead - position * size)
-        squared = np.minimum(squared, here)
+        squared = np.minimum(squared, _squared(away) - position * (2 * ahead - position * size))
     return np.asarray(np.sqrt(np.maximum(squared, 0)))
 
 
-def _length(vectors: Points) -> Points:
-    """Return the length of vectors (..., 3), in a third of the time of numpy.linalg.norm."""
-    return np.asarray(np.sqrt(np.einsum("...k,...k->...", vectors, vectors)))
+def _away(points: Coordinates, centre: Points) -> Coordinates:
+    return tuple(part - middle for part, middle in zip(points, centre, strict=True))
+
+
+def _squared(vectors: Coordinates) -> Points:
+    """Return the squared length of vectors."""
+    x, y, z = (part**2 for part in vectors)
+    return np.asarray(x + y + z)
 
 
 def _in_labels(region: Region, *, atlas: Path) -> tuple[Membership, tuple[Points, Points]]:
-    """Return the test of points (..., 3) for having one of the labels in the nearest atlas voxel, and the box."""
+    """Return the test of points for having one of the labels in the nearest atlas voxel, and the box."""
     source = _atlas(atlas)
     labels, affine = source.labels, source.affine
     to_voxel = np.linalg.inv(affine)
 
-    def inside(points: Points) -> NDArray[np.bool_]:
-        voxels = np.floor(_transformed(points, to_voxel) + 0.5).astype(np.intp)
+    def inside(points: Coordinates) -> NDArray[np.bool_]:
+        voxels = np.stack(np.broadcast_arrays(*_moved(points, to_voxel)), axis=-1)
+        voxels = np.floor(voxels + 0.5).astype(np.intp)
         known = np.all((voxels >= 0) & (voxels < labels.shape), axis=-1)
-        found = np.zeros(points.shape[:-1], dtype=bool)
+        found = np.zeros(known.shape, dtype=bool)
         found[known] = np.isin(labels[tuple(voxels[known].T)], region.labels)
-        return found & (points[..., 1] >= region.y_min - ROUNDING_MM)
+        return np.asarray(found & (points[1] >= region.y_min - ROUNDING_MM))
 
     low, high = _world_box(source, region.labels)
     low[1] = np.clip(low[1], region.y_min, high[1])
@@ -362,10 +379,15 @@ def _atlas(path: Path) -> Atlas:
     return Atlas(labels=labels, affine=affine, boxes=boxes)
 
 
+def _label_box(atlas: Atlas, wanted: tuple[int, ...]) -> tuple[slice, ...]:
+    """Return the box around the voxels with one of the labels."""
+    boxes = [atlas.boxes[label] for label in wanted if label in atlas.boxes]
+    return tuple(slice(min(box[k].start for box in boxes), max(box[k].stop for box in boxes)) for k in range(3))
+
+
 def _world_box(atlas: Atlas, wanted: tuple[int, ...]) -> tuple[Points, Points]:
     """Return the corners in mm of the box around the voxels with one of the labels, their full extent included."""
-    boxes = [atlas.boxes[label] for label in wanted if label in atlas.boxes]
-    ranges = [(min(box[k].start for box in boxes) - 0.5, max(box[k].stop for box in boxes) - 0.5) for k in range(3)]
+    ranges = [(part.start - 0.5, part.stop - 0.5) for part in _label_box(atlas, wanted)]
     world = _transformed(np.array(list(product(*ranges))), atlas.affine)
     return world.min(axis=0), world.max(axis=0)
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 GRID_TOLERANCE_MM = 1e-2
 SAME_TIME = 0.01
+MEAN_OF = 32
 GZIP = b"\x1f\x8b"
 NIFTI_HEADER_SIZES = tuple(size.to_bytes(4, order) for size in (348, 540) for order in ("little", "big"))
 SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6, "unknown": 1.0}
@@ -31,7 +32,8 @@ class Series:
 
     ``bold`` (n_time, n_voxel), columns in the order of ``array[mask]``: float32, or the integers of one or two bytes
     that are stored where there is nothing to scale, which are as exact in half the memory; ``mean`` (n_x, n_y, n_z)
-    float32 over all volumes, masked or not; ``t_r`` is that of the header (s), None where it has none.
+    float32 of up to 32 volumes spread over the run, masked or not: what the run looks like, and how bright it is;
+    ``t_r`` is that of the header (s), None where it has none.
     """
 
     path: Path
@@ -46,7 +48,7 @@ def read_series(path: Path, mask: Path) -> Series:
     """Return the voxels of a four-dimensional image that lie inside ``mask``, read in one pass.
 
     One volume at a time is decompressed (or mapped, if the file is not compressed), masked, scaled in float64 and
-    stored: beside the matrix of the result there is one volume as it is stored, and one sum of all. Any integer or
+    stored: beside the matrix of the result there is one volume as it is stored, and one sum of some. Any integer or
     float type, either byte order, scaling factors, NIfTI-1 and NIfTI-2.
 
     Parameters
@@ -80,20 +82,25 @@ def flat_places(mask: NDArray[np.bool_]) -> NDArray[np.intp]:
 def _masked(
     image: nib.Nifti1Image, path: Path, *, places: NDArray[np.intp]
 ) -> tuple[NDArray[Any], NDArray[np.float32]]:
-    """Return the voxels at the flat indices ``places`` (n_time, n_voxel), and the mean over time of all (x, y, z).
+    """Return the voxels at the flat indices ``places`` (n_time, n_voxel), and the mean of some volumes (x, y, z).
 
     What is scaled is what the mask leaves, and the mean once at the end.
     """
     n_time, dtype = image.shape[3], image.get_data_dtype()
     scaling = _scaling(image)
     bold = np.empty((n_time, len(places)), dtype=_matrix_type(dtype, scaling))
+    as_stored = bold.dtype == dtype and scaling == (1, 0)
     picked = np.empty(len(places), dtype=dtype)
-    total = np.zeros(int(np.prod(image.shape[:3])), dtype=_sum_type(dtype, n_time))
+    total = np.zeros(int(np.prod(image.shape[:3])), dtype=_sum_type(dtype))
+    every = -(-n_time // MEAN_OF)
     for index, volume in enumerate(_stored_volumes(image, path)):
-        np.take(volume, places, out=picked, mode="clip")  # the default mode would fill a copy of `out` first
-        bold[index] = _scaled(picked, scaling)
-        total += volume
-    mean = _scaled(total / n_time, scaling).reshape(image.shape[:3], order="F")
+        row = bold[index] if as_stored else picked
+        np.take(volume, places, out=row, mode="clip")  # the default mode would fill a copy of `out` first
+        if not as_stored:
+            bold[index] = _scaled(row, scaling)
+        if index % every == 0:
+            total += volume
+    mean = _scaled(total / len(range(0, n_time, every)), scaling).reshape(image.shape[:3], order="F")
     return bold, mean.astype(np.float32)
 
 
@@ -103,10 +110,9 @@ def _matrix_type(dtype: np.dtype[Any], scaling: tuple[float, float]) -> np.dtype
     return dtype.newbyteorder("=") if as_stored else np.dtype(np.float32)
 
 
-def _sum_type(dtype: np.dtype[Any], n_time: int) -> type[np.generic]:
-    """Return a type that holds the sum of ``n_time`` values: integers of two bytes add up exactly in half the time."""
-    small = dtype.kind in "iu" and dtype.itemsize <= 2 and n_time <= 1 << 15
-    return np.int32 if small else np.float64
+def _sum_type(dtype: np.dtype[Any]) -> type[np.generic]:
+    """Return a type that holds the sum of some volumes: integers of two bytes add up exactly in half the time."""
+    return np.int32 if dtype.kind in "iu" and dtype.itemsize <= 2 else np.float64
 
 
 def check_series(image: nib.Nifti1Image, path: Path) -> None:
