@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.synthetic import CENTRE_MM, RADII_MM, T_R, run_files
+from lbpneuro.io.images import load_image
+from lbpneuro.kernels.voxels import as_volume, columns_of, voxels_of
 
 Array = NDArray[Any]
 BAND_HZ = (0.01, 0.08)
@@ -282,9 +284,7 @@ def write_map(path: Path, values: Array, *, series: Any) -> None:
 
     from lbpneuro.io.files import write_nifti
 
-    data = np.zeros(series.mask.shape, dtype=np.float32, order="F")
-    data[series.mask] = values
-    write_nifti(path, nib.Nifti1Image(data, series.affine))
+    write_nifti(path, nib.Nifti1Image(as_volume(values.astype(np.float32), series.mask), series.affine))
 
 
 def centres_mm(n_seed: int) -> Array:
@@ -297,7 +297,7 @@ def centres_mm(n_seed: int) -> Array:
 
 def spheres(mask: NDArray[np.bool_], affine: Array, centres: Any) -> NDArray[np.float32]:
     """Return 1 for the voxels of the mask whose centre lies in the sphere of a seed (n_seed, n_voxel)."""
-    points = np.argwhere(mask) @ affine[:3, :3].T + affine[:3, 3]
+    points = voxels_of(mask) @ affine[:3, :3].T + affine[:3, 3]
     distance = (np.linalg.norm(points - centre, axis=1) for centre in centres)
     return np.stack([each <= SEED_RADIUS_MM for each in distance]).astype(np.float32)
 
@@ -308,6 +308,8 @@ def seed_map_nilearn(folder: Path, *, model: str) -> Callable[[], Array]:
 
     files = run_files(folder)
     confounds = nilearn_confounds(folder, model=model)
+    mask = load_image(files.mask).data > 0.5
+    order = np.argsort(columns_of(mask)[mask])
     band = dict(zip(("high_pass", "low_pass"), BAND_HZ, strict=True)) if model == "butterworth" else {}
     shared = {"mask_img": str(files.mask), "standardize": "zscore_sample", "detrend": True, "t_r": T_R, **band}
 
@@ -318,7 +320,7 @@ def seed_map_nilearn(folder: Path, *, model: str) -> Callable[[], Array]:
         course = seed.fit_transform(str(files.bold), confounds=confounds)
         z = np.arctanh(voxels.T @ course / (len(course) - 1))[:, 0]
         brain.inverse_transform(z).to_filename(folder / "nilearn.nii.gz")
-        return np.asarray(z)
+        return np.asarray(z)[order]  # nilearn's voxels have the last axis fastest
 
     return run
 

@@ -15,6 +15,7 @@ from lbpneuro.io.composites import TransformRecord, write_composite
 from lbpneuro.io.files import write_json
 from lbpneuro.io.series import Series
 from lbpneuro.io.transforms import LPS
+from lbpneuro.kernels.voxels import in_mask, voxels_of
 from tests.oracles.nodes import write_labels
 
 MNI_2MM = np.array([[2.0, 0, 0, -96], [0, 2, 0, -132], [0, 0, 2, -78], [0, 0, 0, 1]])
@@ -81,7 +82,7 @@ def test_node_means_are_those_of_nilearn(rng, voxel_mm: float) -> None:
     nodes = seitzman_nodes()
     found = node_series(nodes, series, space=SPACE, coverage_min=0.0)
     volume = np.zeros((*shape, 5), dtype=np.float32)
-    volume[mask] = series.bold.T
+    volume.T[:, mask.T] = series.bold
     images = nib.Nifti1Image(volume, turned), nib.Nifti1Image(mask.astype(np.uint8), turned)
     for radius in (4, 5):
         same = np.flatnonzero((nodes.radius_mm == radius) & (found.coverage > 0))
@@ -105,7 +106,7 @@ def test_a_node_that_is_cut_is_covered_in_part(rng) -> None:
     weights, whole = node_weights(seitzman_nodes(), affine=MNI_2MM, mask=mask)
     node = 0
     columns = weights[[node]].indices
-    mask.ravel()[columns[: len(columns) // 2]] = False
+    mask[tuple(voxels_of(mask)[columns[: len(columns) // 2]].T)] = False
     series = a_series(rng, shape=SHAPE_2MM, affine=MNI_2MM, mask=mask, n_time=3)
     found = node_series(seitzman_nodes(), series, space=SPACE, coverage_min=0.6)
     assert found.coverage[node] == pytest.approx(1 - (len(columns) // 2) / whole[node])
@@ -134,7 +135,7 @@ def test_own_labels_of_any_number_type(tmp_path: Path, own, rng, dtype) -> None:
     np.testing.assert_allclose(atlas.coords_mm, [[6, -26, -26], [-26, -26, -26], [28, 28, 28]])
     series = a_series(rng)
     found = node_series(atlas, series, space=None, coverage_min=0.5)
-    labels = blocks(dtype)[series.mask]
+    labels = in_mask(blocks(dtype), series.mask)
     expected = np.stack(
         [series.bold[:, labels == label].mean(axis=1, dtype=np.float64) for label in (3, 7, 100)], axis=1
     )
@@ -155,7 +156,7 @@ def test_the_image_is_looked_up_on_any_grid(own, rng) -> None:
         if np.all((near >= 0) & (near < 20)):
             labels[voxel] = blocks()[tuple(near)]
     for row, label in enumerate((3, 7, 100)):
-        np.testing.assert_array_equal(weights[[row]].toarray()[0], labels[mask] == label)
+        np.testing.assert_array_equal(weights[[row]].toarray()[0], in_mask(labels, mask) == label)
         assert whole[row] == np.sum(labels == label)
 
 
@@ -192,7 +193,7 @@ def test_probabilities_are_weights(tmp_path: Path, rng) -> None:
     series = a_series(rng)
     found = node_series(atlas, series, space=SPACE, coverage_min=0.5)
     for node in (0, 1):
-        expected = np.average(series.bold.astype(np.float64), axis=1, weights=data[..., node][series.mask])
+        expected = np.average(series.bold.astype(np.float64), axis=1, weights=in_mask(data[..., node], series.mask))
         np.testing.assert_allclose(found.means[:, node], expected, rtol=1e-6)
     np.testing.assert_allclose(atlas.coords_mm[1], [-14, -22, -22], atol=1e-5)
     table.write_text("index\tname\n0\tfirst\n")

@@ -12,6 +12,7 @@ from lbpneuro.io.brainstem import brainstem_controls, brainstem_overlap
 from lbpneuro.io.images import Image
 from lbpneuro.io.region_grid import roi_weights
 from lbpneuro.io.regions import load_atlas, read_regions
+from lbpneuro.kernels.voxels import in_mask, voxels_of
 from lbpneuro.simulate.template import template
 
 ROIS = Path(__file__).resolve().parents[2] / "config" / "rois.tsv"
@@ -83,7 +84,7 @@ def test_controls_are_the_signals_of_their_places(run):
     waves = {"csf_local": np.sin(np.arange(90)), "pons": np.cos(np.arange(90))}
     bold = series.bold * 0.1
     weights = dict(zip([name[0] for name in found.names], found.weights.toarray(), strict=True))
-    wet = csf.data[series.mask] > 0.4
+    wet = in_mask(csf.data, series.mask) > 0.4
     bold += np.where((weights["ventricle4"] > 0) & wet, 1, 0) * waves["csf_local"][:, np.newaxis]
     bold += (weights["pons"] > 0) * waves["pons"][:, np.newaxis]
     signals = brainstem_controls(
@@ -118,7 +119,7 @@ def test_a_control_that_is_all_seed_is_left_out(run):
 
 def test_a_control_outside_the_data_is_left_out(run):
     series, found, csf = run
-    high = np.argwhere(series.mask)[:, 2] > 30  # above the pons and most of the ventricle
+    high = voxels_of(series.mask)[:, 2] > 30  # above the pons and most of the ventricle
     bold = np.where(high, series.bold, 0)
     cut = SimpleNamespace(bold=bold.astype(np.float32), mask=series.mask, affine=series.affine)
     assert "pons" not in brainstem_controls(cut, found, csf=csf, seeds=["pag"])

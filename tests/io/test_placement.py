@@ -12,6 +12,7 @@ from lbpneuro.io.placement import brainstem_extra, place_regions, way_to_regions
 from lbpneuro.io.regions import read_regions
 from lbpneuro.io.run_files import RunFiles
 from lbpneuro.io.series import Series
+from lbpneuro.kernels.voxels import voxels_of
 from lbpneuro.simulate.physio import physiology, write_physio
 from lbpneuro.simulate.template import template
 from tests.oracles.files import shifting
@@ -49,7 +50,7 @@ def run(space: str, *, affine=None, **files) -> tuple[RunFiles, Series]:
 
 def centres(placed, series) -> np.ndarray:
     """Centre of gravity (mm) of every region."""
-    voxels = np.argwhere(series.mask) @ series.affine[:3, :3].T + series.affine[:3, 3]
+    voxels = voxels_of(series.mask) @ series.affine[:3, :3].T + series.affine[:3, 3]
     return np.asarray(placed.found.weights @ voxels / placed.found.weights.sum(axis=1)[:, np.newaxis])
 
 

@@ -14,14 +14,14 @@ from lbpneuro.io.region_grid import GridRegions
 from lbpneuro.io.region_series import gray_mean, region_series
 from lbpneuro.io.series import Series
 from lbpneuro.kernels.quality import block_jackknife_se, tsnr
+from lbpneuro.kernels.voxels import as_volume
 
 
 def a_series(rng, *, n_time=80):
     mask = np.zeros((4, 4, 4), dtype=bool)
     mask[1:] = True
     bold = (1000 + 25 * rng.standard_normal((n_time, mask.sum()))).astype(np.float32)
-    mean = np.zeros(mask.shape, dtype=np.float32)
-    mean[mask] = bold.mean(axis=0)
+    mean = as_volume(bold.mean(axis=0), mask)
     return Series(path=Path("bold.nii"), bold=bold, mask=mask, mean=mean, affine=np.eye(4), t_r=2.0)
 
 

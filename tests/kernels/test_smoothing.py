@@ -8,6 +8,7 @@ from scipy import ndimage
 
 from lbpneuro.kernels.nuisance import project, residual_basis
 from lbpneuro.kernels.smoothing import CHUNK, FWHM_PER_SD, smooth_in_mask
+from lbpneuro.kernels.voxels import as_volume, in_mask, voxels_of
 
 
 @pytest.fixture
@@ -23,10 +24,9 @@ def test_agrees_with_scipy(rng, mask):
     found = smooth_in_mask(values, mask=mask, fwhm_voxels=fwhm)
     options = {"sigma": np.array(fwhm) / FWHM_PER_SD, "mode": "constant"}
     for image, one in zip(values, found, strict=True):
-        volume = np.zeros(mask.shape)
-        volume[mask] = image
+        volume = as_volume(image, mask)
         expected = ndimage.gaussian_filter(volume, **options) / ndimage.gaussian_filter(mask.astype(float), **options)
-        np.testing.assert_allclose(one, expected[mask], atol=1e-12)
+        np.testing.assert_allclose(one, in_mask(expected, mask), atol=1e-12)
 
 
 def test_two_voxels_by_hand():
@@ -52,7 +52,7 @@ def test_nan_voxels_stay_alone(rng, mask):
     found = smooth_in_mask(values, mask=mask, fwhm_voxels=(3, 3, 3))
     assert np.argwhere(np.isnan(found)).tolist() == [[0, 5], [1, 5]]
     fewer = mask.copy()
-    fewer[tuple(np.argwhere(mask)[5])] = False
+    fewer[tuple(voxels_of(mask)[5])] = False
     np.testing.assert_allclose(
         np.delete(found, 5, axis=1),
         smooth_in_mask(np.delete(values, 5, axis=1), mask=fewer, fwhm_voxels=(3, 3, 3)),

@@ -15,6 +15,7 @@ from lbpneuro.io.atlases import node_weights, seitzman_nodes
 from lbpneuro.io.images import load_probability
 from lbpneuro.io.region_grid import roi_weights, volume_weights
 from lbpneuro.kernels.quality import fd_jenkinson, fd_power
+from lbpneuro.kernels.voxels import columns_of
 from lbpneuro.markers.edges import LABELS
 from lbpneuro.simulate import bold, bold_truth
 from lbpneuro.simulate.confounds import expansion, principal_components
@@ -108,7 +109,9 @@ def test_joint_markers_are_means_over_planted_correlations():
     rows = bold_truth.bold_truth(who, maps, settings=settings, global_signal=False, **where)
     found = {(row["marker"], row.get("network_a", row.get("hemi")), row.get("network_b")): row["value"] for row in rows}
     shape = mni_grid(VOXEL_MM).shape
-    nodes, whole = node_weights(seitzman_nodes(), affine=mni_grid(VOXEL_MM).affine, mask=maps.inside.reshape(shape))
+    mask = maps.inside.reshape(shape)
+    nodes, whole = node_weights(seitzman_nodes(), affine=mni_grid(VOXEL_MM).affine, mask=mask)
+    nodes = nodes[:, columns_of(mask)[mask]]
     names = np.array(seitzman_nodes().networks)
     covered = nodes.sum(axis=1) >= 0.5 * whole
     mpfc = region_shares(("mpfc", "n/a"), VOXEL_MM).ravel()[maps.inside]

@@ -22,6 +22,7 @@ from lbpneuro.io.resources import package_file
 from lbpneuro.io.series import Series
 from lbpneuro.io.transforms import box_grid, read_transform, source_coordinates
 from lbpneuro.kernels.labels import region_means
+from lbpneuro.kernels.voxels import columns_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -360,7 +361,7 @@ def node_weights(
     Returns
     -------
     weights : (n_node, n_voxel) sparse CSR float32
-        Columns in the order of ``array[mask]``; 1, or the probability.
+        Columns as in :mod:`lbpneuro.kernels.voxels`; 1, or the probability.
     whole : (n_node,) float64
         Sum of the weights on an unbounded grid; 0 for a label without voxels.
     """
@@ -373,10 +374,9 @@ def node_weights(
         nodes, voxels, values = _members(atlas, affine.tobytes())
     n_node = len(atlas.names)
     inside = np.all((voxels >= 0) & (voxels < mask.shape), axis=1)
-    column = np.cumsum(mask.ravel()) - 1
-    flat = np.ravel_multi_index(tuple(voxels[inside].T), mask.shape)
-    kept = mask.ravel()[flat]
-    entries = (values[inside][kept], (nodes[inside][kept], column[flat[kept]]))
+    column = columns_of(mask)[tuple(voxels[inside].T)]
+    kept = column >= 0
+    entries = (values[inside][kept], (nodes[inside][kept], column[kept]))
     weights = sparse.csr_array(sparse.coo_array(entries, shape=(n_node, int(mask.sum()))))
     return weights, np.bincount(nodes, weights=values, minlength=n_node).astype(np.float64)
 

@@ -14,6 +14,7 @@ from lbpneuro.io.region_grid import GridRegions
 from lbpneuro.io.regions import Name, Region, grid_around, region_bounds, region_weights
 from lbpneuro.io.series import Series, mean_in_voxels
 from lbpneuro.kernels.labels import region_means
+from lbpneuro.kernels.voxels import voxels_of
 
 Array = NDArray[np.float64]
 
@@ -78,7 +79,7 @@ def _csf_weights(series: Series, dense: Mapping[Name, NDArray[np.float32]], *, c
         return np.where(dense[VENTRICLE] >= 1, 1.0, 0.0)
     share = np.minimum(dense[VENTRICLE] + dense.get(AQUEDUCT, np.float32(0)), 1).astype(np.float64)
     touched = np.flatnonzero(share)
-    voxels = np.argwhere(series.mask)[touched]
+    voxels = voxels_of(series.mask)[touched]
     probability = mean_in_voxels(csf, affine=series.affine, voxels=voxels)
     share[touched] *= np.where(probability >= CSF_MIN, probability, 0)
     return share

@@ -15,11 +15,12 @@ from lbpneuro.io.index import entities
 from lbpneuro.io.region_grid import GridRegions, volume_weights
 from lbpneuro.io.relmats import write_relmats
 from lbpneuro.io.runs import Scan
-from lbpneuro.io.series import Series, flat_places
+from lbpneuro.io.series import Series
 from lbpneuro.kernels.correlation import fisher_z, seed_correlation
 from lbpneuro.kernels.nuisance import cleaned, project
 from lbpneuro.kernels.smoothing import smooth_in_mask
 from lbpneuro.kernels.summaries import mean_correlation, mean_squared_correlation
+from lbpneuro.kernels.voxels import places_in_file
 from lbpneuro.markers.bold import BRAINSTEM, Level, end_series, parts_of, region_label
 
 # far above the last digits, in which linear algebra may differ between numbers of threads
@@ -98,7 +99,7 @@ def _write_maps(
     seeds = {name: parts_of(name, scan.run.regions) for name in settings["seeds"]}
     seeds = {name: parts for name, parts in seeds.items() if seed_model(parts) == model}
     smoothing = f"smoothed by {fwhm_mm:g} mm" if fwhm_mm > 0 else "not smoothed"
-    write = partial(_write_map, series=scan.series, places=flat_places(scan.series.mask))
+    write = partial(_write_map, series=scan.series, places=places_in_file(scan.series.mask))
     described = f"{scan.run.models[model].strategy} confounds, {smoothing}"
     if seeds:
         series = np.column_stack([end_series(scan.run, parts) for parts in seeds.values()])

@@ -23,6 +23,7 @@ from lbpneuro.io.series import Series, other_excitation, read_series, repetition
 from lbpneuro.io.sidecars import read_metadata
 from lbpneuro.kernels.labels import region_means
 from lbpneuro.kernels.nuisance import cleaned, project, residual_basis
+from lbpneuro.kernels.voxels import as_volume
 from lbpneuro.markers.bold import Nuisance, Run, parts_of
 from lbpneuro.markers.shift import MODEL, REGIONS, SETS, RatingRun, fit_sets
 
@@ -431,8 +432,8 @@ def _write_series(path: Path, scan: RatingScan) -> None:
 def _write_map(path: Path, scan: RatingScan) -> None:
     import nibabel as nib
 
-    volume = np.full(scan.series.mask.shape, np.nan, dtype=np.float32)
-    volume[scan.series.mask] = np.asarray(scan.beta).round(MAP_DECIMALS)
+    values = np.asarray(scan.beta, dtype=np.float32).round(MAP_DECIMALS)
+    volume = as_volume(values, scan.series.mask, outside=np.nan)
     image = nib.Nifti1Image(volume, scan.series.affine)
     image.set_sform(scan.series.affine, code="mni" if "MNI152" in path.name else "aligned")
     image.set_qform(scan.series.affine, code="unknown", strip_shears=True)

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from lbpneuro.io.images import Grid, Image
 from lbpneuro.io.regions import Name, Region, region_bounds, region_weights
-from lbpneuro.io.series import Series, flat_places, mean_in_voxels
+from lbpneuro.io.series import Series, mean_in_voxels
+from lbpneuro.kernels.voxels import columns_of, places_in_file
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -30,7 +31,7 @@ class GridRegions:
     names
         (roi, hemi) of every region, in the order of the rows.
     weights : (n_region, n_voxel) sparse CSR float32
-        Share of each voxel of the mask (in the order of ``array[mask]``) in each region, 0 to 1.
+        Share of each voxel of the mask (columns as in :mod:`lbpneuro.kernels.voxels`) in each region, 0 to 1.
     whole : (n_region,)
         Sum of the weights of each region on an unbounded grid, in voxels: what the data could have covered.
     csf_excluded : (n_region,) of bool
@@ -93,11 +94,10 @@ def grid_regions(
     """Return regions given as boxes (first voxel, weights) on the voxels of a mask; a box may leave the image."""
     from scipy import sparse
 
-    column = np.full(mask.shape, -1, dtype=np.int64)
-    column[mask] = np.arange(mask.sum())
+    column = columns_of(mask)
     found = [_masked(start, box, column=column) for start, box in boxes]
     ends = np.cumsum([0, *(len(columns) for columns, _ in found)])
-    columns = np.concatenate([columns for columns, _ in found]) if found else np.empty(0, dtype=np.int64)
+    columns = np.concatenate([columns for columns, _ in found]) if found else np.empty(0, dtype=np.intp)
     values = np.concatenate([values for _, values in found]) if found else np.empty(0, dtype=np.float32)
     return GridRegions(
         names=tuple(names),
@@ -111,7 +111,7 @@ def volume_weights(found: GridRegions, *, mask: NDArray[np.bool_]) -> Weights:
     """Return the weights as an image (n_x, n_y, n_z, n_region), zero outside the mask, in the order of a file."""
     volumes = np.zeros((len(found.names), mask.size), dtype=np.float32)
     region, column = found.weights.nonzero()
-    volumes[region, flat_places(mask)[column]] = found.weights[region, column]
+    volumes[region, places_in_file(mask)[column]] = found.weights[region, column]
     return volumes.reshape(-1, *mask.shape[::-1]).T
 
 
@@ -127,7 +127,7 @@ def _through(transform: Path, regions: Mapping[Name, Region], series: Series) ->
     return [(region.start, region.weights) for region in found.values()]
 
 
-def _masked(start: Sequence[int], box: Weights, *, column: NDArray[np.int64]) -> tuple[NDArray[np.int64], Weights]:
+def _masked(start: Sequence[int], box: Weights, *, column: NDArray[np.intp]) -> tuple[NDArray[np.intp], Weights]:
     """Return the columns and the weights of the voxels of a box that lie inside the mask, columns ascending."""
     touched = np.argwhere(box > 0)
     voxels = touched + np.asarray(start)

@@ -13,6 +13,7 @@ from lbpneuro.io.region_grid import GridRegions
 from lbpneuro.io.series import Series
 from lbpneuro.kernels.labels import region_means
 from lbpneuro.kernels.quality import jackknife_spread, tsnr_left_out
+from lbpneuro.kernels.voxels import in_mask, voxels_of
 
 Array = NDArray[np.float64]
 
@@ -44,10 +45,10 @@ def gray_mean(series: Series, gray: Image) -> float | None:
     from scipy.ndimage import map_coordinates
 
     to_map = np.linalg.inv(gray.affine) @ series.affine
-    voxels = np.argwhere(series.mask)
+    voxels = voxels_of(series.mask)
     points = voxels @ to_map[:3, :3].T + to_map[:3, 3]
     probability = map_coordinates(np.nan_to_num(gray.data), points.T, order=1, mode="constant", output=np.float32)
-    inside = series.mean[series.mask][probability > GRAY_MIN]
+    inside = in_mask(series.mean, series.mask)[probability > GRAY_MIN]
     inside = inside[np.isfinite(inside)]
     return float(inside.mean()) if inside.size >= GRAY_SHARE_MIN * len(voxels) else None
 

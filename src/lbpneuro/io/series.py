@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from lbpneuro.errors import InputError, Reason
 from lbpneuro.io.images import Image, load_image, open_image
 from lbpneuro.io.sidecars import read_metadata
+from lbpneuro.kernels.voxels import places_in_file
 
 if TYPE_CHECKING:
     import nibabel as nib
@@ -30,10 +31,10 @@ SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6, "unknown": 1.0}
 class Series:
     """The voxels of a BOLD run inside a mask.
 
-    ``bold`` (n_time, n_voxel), columns in the order of ``array[mask]``: float32, or the integers of one or two bytes
-    that are stored where there is nothing to scale, which are as exact in half the memory; ``mean`` (n_x, n_y, n_z)
-    float32 of up to 32 volumes spread over the run, masked or not: what the run looks like, and how bright it is;
-    ``t_r`` is that of the header (s), None where it has none.
+    ``bold`` (n_time, n_voxel), columns as in :mod:`lbpneuro.kernels.voxels`: float32, or the integers of one or two
+    bytes that are stored where there is nothing to scale, which are as exact in half the memory; ``mean``
+    (n_x, n_y, n_z) float32 of up to 32 volumes spread over the run, masked or not: what the run looks like, and how
+    bright it is; ``t_r`` is that of the header (s), None where it has none.
     """
 
     path: Path
@@ -69,14 +70,9 @@ def read_series(path: Path, mask: Path) -> Series:
     check_series(image, path)
     _check_grid(image, brain, path=path)
     inside = brain.data > 0.5
-    bold, mean = _masked(image, path, places=flat_places(inside))
+    bold, mean = _masked(image, path, places=places_in_file(inside))
     affine = np.asarray(image.affine, dtype=np.float64)
     return Series(path=path, bold=bold, mask=inside, mean=mean, affine=affine, t_r=header_t_r(image))
-
-
-def flat_places(mask: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """Return where the voxels of ``array[mask]`` lie in the order of a file (Fortran)."""
-    return np.ravel_multi_index(np.nonzero(mask), mask.shape, order="F")
 
 
 def _masked(

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lbpneuro.kernels._checks import check_length
+from lbpneuro.kernels.voxels import as_volume
 
 FWHM_PER_SD = float(np.sqrt(8 * np.log(2)))
 CHUNK = 4  # images per product: bounds the memory of the volumes
@@ -30,7 +31,8 @@ def smooth_in_mask(
     Parameters
     ----------
     values : (n_image, n_voxel)
-        Voxels of each image in the order of ``array[mask]``. A voxel that is NaN in any image is outside the mask.
+        Voxels of each image, columns as in :mod:`lbpneuro.kernels.voxels`. A voxel that is NaN in any image is outside
+        the mask.
     mask : (n_x, n_y, n_z) of bool
     fwhm_voxels : (3,)
         Full width at half maximum along each axis, in voxels; 0 leaves an axis alone.
@@ -44,8 +46,7 @@ def smooth_in_mask(
     """
     check_length("values", values, expected=int(mask.sum()), axis=1)
     usable = np.isfinite(values).all(axis=0)
-    inside = np.zeros(mask.shape, dtype=bool)
-    inside[mask] = usable
+    inside = as_volume(usable, mask).T
     smoothed = np.empty_like(values) if out is None else out
     if not usable.all():
         smoothed[:, ~usable] = np.nan
@@ -54,7 +55,7 @@ def smooth_in_mask(
     axes = ((1, 2), (0, 2), (0, 1))
     box = tuple(slice(found[0], found[-1] + 1) for found in (np.flatnonzero(inside.any(axis=axis)) for axis in axes))
     inside = inside[box]
-    kernels = [_gaussian(inside.shape[k], fwhm_voxels[k], dtype=values.dtype) for k in range(3)]
+    kernels = [_gaussian(inside.shape[k], fwhm_voxels[2 - k], dtype=values.dtype) for k in range(3)]
     weight = _along_axes(inside[None].astype(values.dtype), kernels)[0][inside]
     columns = slice(None) if usable.all() else np.flatnonzero(usable)
     places = np.flatnonzero(inside)  # a mask would take four times as long to fill and to read
@@ -78,8 +79,8 @@ def _gaussian(size: int, fwhm: float, *, dtype: np.dtype[np.floating]) -> NDArra
 
 
 def _along_axes(volumes: NDArray[np.floating], kernels: Sequence[NDArray[np.floating]]) -> NDArray[np.floating]:
-    """Return ``volumes`` (n, n_x, n_y, n_z) multiplied by a symmetric matrix along each of the last three axes."""
-    n, n_x, n_y, n_z = volumes.shape
+    """Return ``volumes`` (n, n_z, n_y, n_x) multiplied by a symmetric matrix along each of the last three axes."""
+    n, n_z, n_y, n_x = volumes.shape
     volumes = volumes @ kernels[2]
     volumes = np.matmul(kernels[1], volumes)
-    return np.matmul(kernels[0], volumes.reshape(n, n_x, n_y * n_z)).reshape(n, n_x, n_y, n_z)
+    return np.matmul(kernels[0], volumes.reshape(n, n_z, n_y * n_x)).reshape(n, n_z, n_y, n_x)

@@ -21,6 +21,7 @@ from lbpneuro.io.atlases import node_weights as atlas_weights
 from lbpneuro.io.atlases import seitzman_nodes
 from lbpneuro.io.config import read_config
 from lbpneuro.io.region_grid import CSF_MAX
+from lbpneuro.kernels.voxels import columns_of
 from lbpneuro.markers.bold import BRAINSTEM
 from lbpneuro.markers.edges import EDGE_REGIONS, EMOTION_NODES, LABELS, PAIN_NODES, Parts, midline
 from lbpneuro.simulate.bold import (
@@ -283,7 +284,9 @@ def _fixed_weights(voxel_mm: float) -> tuple[sparse.csr_array, sparse.csr_array]
     from scipy import sparse
 
     grid, maps = mni_grid(voxel_mm), template_maps(voxel_mm)
-    weights, whole = atlas_weights(seitzman_nodes(), affine=grid.affine, mask=maps.inside.reshape(grid.shape))
+    mask = maps.inside.reshape(grid.shape)
+    weights, whole = atlas_weights(seitzman_nodes(), affine=grid.affine, mask=mask)
+    weights = weights[:, columns_of(mask)[mask]]  # voxels of the simulation have the last axis fastest
     covered = weights.sum(axis=1) >= _defaults()["coverage_min"] * whole
     masks = tissue_masks(maps, grid)
     means = [np.ones(len(maps.mean)), *(masks[tissue] for tissue in ("WM", "CSF") if masks[tissue].any())]
