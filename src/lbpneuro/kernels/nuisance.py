@@ -250,7 +250,8 @@ def project_each(
     kept = np.flatnonzero(keep)
     average = np.full(stacked.shape[1], 1 / stacked.shape[1], dtype=dtype)
     # memory that every block uses again: to be given new pages for each costs as much as a third of the product
-    stored, copied = (np.empty((len(kept), BLOCK), dtype=each) for each in (series.dtype, dtype))
+    shape = (len(kept), min(BLOCK, series.shape[1]))
+    stored, copied = (np.empty(shape, dtype=each) for each in (series.dtype, dtype))
     for start in range(0, series.shape[1], BLOCK):
         columns = slice(start, min(start + BLOCK, series.shape[1]))
         width = columns.stop - start

@@ -166,13 +166,25 @@ def end_series(run: Run, parts: Sequence[Level]) -> Array:
 
     ``sum_p size_p mean_p / sum_p size_p`` over the parts that have usable voxels; NaN if none has.
     """
+    return _end_series(run, tuple(parts))
+
+
+@lru_cache(maxsize=256)
+def _end_series(run: Run, parts: tuple[Level, ...]) -> Array:
     columns = [column for column in run.columns(parts) if run.size[column] > 0]
     size = run.size[columns]
-    return np.asarray(run.means[:, columns] @ size / (size.sum() if columns else np.nan))
+    series = np.asarray(run.means[:, columns] @ size / (size.sum() if columns else np.nan))
+    series.setflags(write=False)
+    return series
 
 
 def passing(data: Functional, *, regions: Sequence[Level] = (), model: str = "cortical") -> tuple[Run, ...]:
     """Return the runs that no gate excludes from a value of some regions under a nuisance model."""
+    return _passing(data, tuple(regions), model)
+
+
+@lru_cache(maxsize=256)
+def _passing(data: Functional, regions: tuple[Level, ...], model: str) -> tuple[Run, ...]:
     return tuple(run for run in data.runs if not run_refusals(run, data.settings, regions=regions, model=model))
 
 
