@@ -2,6 +2,7 @@
 
 ``python -m benchmarks.atrophy --level draft [--simulated 3] [--real NAME ...] [--losses 0 10] [--seed 5] --out FILE``
 ``python -m benchmarks.atrophy --level standard --registration "antsRegistrationSyN[s]" --within no --simulated 3``
+``python -m benchmarks.atrophy --level standard --mirror --within no --real studyforrest``
 ``python -m benchmarks.atrophy --page``
 
 Every head is scanned once as it is, and once more per loss, in another pose and with other noise; the first of the
@@ -10,7 +11,8 @@ image is deformed by a field whose Jacobian has the wanted mean over the labels 
 differences between images processed one by one, ``within`` those of the registration of the two images of a head.
 Results are added to the JSON file, one entry per head, level and loss; ``--page`` makes the page and the figure from
 benchmarks/results/atrophy.json. ``--registration`` takes a recipe of ANTs with its defaults for the registration of the
-level to the template, and leaves the segmentation out; all else is as at the level.
+level to the template, and leaves the segmentation out; all else is as at the level. ``--mirror`` fuses the labels of
+every scan with those of its mirror image, as ``preprocess.mirror`` does.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from scipy import ndimage
 
 from benchmarks import atrophy_page
 from benchmarks.side import ROOT
-from lbpneuro.io.anatomy import NativeRegion, native_regions
+from lbpneuro.io.anatomy import NativeRegion, fused, mirrored_regions, native_regions
 from lbpneuro.io.files import write_nifti
 from lbpneuro.io.images import Grid as ImageGrid
 from lbpneuro.io.images import load_image, place
@@ -71,6 +73,7 @@ FIELD_MM, SMOOTH_MM = 4.0, 5.0
 POSE_MM, POSE_DEG, NOISE_SHARE = 3.0, 3.0, 0.01
 MASK_LEVEL = "draft"
 VARIANTS = ("turned", "larger voxels", "mirrored")
+MIRROR = "mirror"
 RECIPES = ("antsRegistrationSyN[s]", "antsRegistrationSyNQuick[s]", "antsRegistrationSyNQuickRepro[s]")
 WITHIN: dict[str, Sequence[Round]] = {"fine": ROUNDS, "coarse": COARSE_ROUNDS, "no": ()}
 Volumes = dict[str, list[float]]
@@ -195,9 +198,14 @@ def totals(anatomy: Anatomy) -> dict[str, float]:
     return {"tiv": anatomy.quality["brain_ml"], "gm_total": anatomy.quality["GM_ml"]}
 
 
-def native(anatomy: Anatomy) -> tuple[ImageGrid, dict[tuple[str, ...], NativeRegion]]:
+def native(anatomy: Anatomy, *, mirror: bool = False) -> tuple[ImageGrid, dict[tuple[str, ...], NativeRegion]]:
+    """Return the grid of the image and the labels on it, fused with those of the mirror image if that is wanted."""
     grid = ImageGrid(affine=grid_affine(anatomy.t1w), shape=anatomy.t1w.shape)
-    return grid, native_regions(label_regions(), anatomy.from_template, grid=grid)
+    own = native_regions(label_regions(), anatomy.from_template, grid=grid)
+    if not mirror or anatomy.from_template_mirrored is None:
+        return grid, own
+    other = mirrored_regions(label_regions(), anatomy.from_template_mirrored, grid=grid)
+    return grid, {key: fused(region, other[key]) for key, region in own.items()}
 
 
 def true_changes(
@@ -222,13 +230,15 @@ def true_changes(
 
 
 def processed(scan: Scanned, level_name: str) -> tuple[Anatomy, float]:
-    """Process a scan; ``level_name`` is a level, or a level and a recipe of ANTs with a comma between."""
-    name, _, recipe = level_name.partition(", ")
+    """Process a scan; ``level_name`` is a level, or a level and ``mirror`` or a recipe of ANTs with a comma between."""
+    name, _, more = level_name.partition(", ")
+    mirror = more == MIRROR
+    recipe = "" if mirror else more
     register = by_recipe(recipe) if recipe else normalise
     start = time.process_time()
     changed = {"normalise": register} | ({"segment": only_priors, "check_anatomy": mock.Mock()} if recipe else {})
     with mock.patch.multiple(anatomical, **changed):
-        return segment_anatomy(scan.path, level=level_of(name)), time.process_time() - start
+        return segment_anatomy(scan.path, level=level_of(name), mirror=mirror), time.process_time() - start
 
 
 def only_priors(brain: Any, *, mask: Any, target: Any, transform: Path, **_: Any) -> dict[str, Any]:
@@ -315,14 +325,15 @@ def study(
     first = next(scans)
     with ants_session():
         anatomy, seconds = processed(first, level_name)
-        grid, weights = native(anatomy)
+        mirror = anatomy.from_template_mirrored is not None
+        grid, weights = native(anatomy, mirror=mirror)
         before, whole = volumes(anatomy, weights), totals(anatomy)
         start = as_session(first, anatomy.mask)
         yield {**about_head, "level": level_name, "scan": "first", "volumes": before, "cpu_s": seconds}
         for scan in scans:
             with ants_session():
                 now, seconds = processed(scan, level_name)
-                after = volumes(now, native(now)[1])
+                after = volumes(now, native(now, mirror=mirror)[1])
                 entry = {**about_head, "level": level_name, "scan": scan.scan, "loss": scan.loss, "cpu_s": seconds}
                 entry |= {
                     "volumes": after,
@@ -398,7 +409,7 @@ def invariances(
     for name, image in (("first", path), *variants(path, folder, names=names)):
         with ants_session():
             anatomy, seconds = processed(Scanned(path=image, loss=0.0, scan=name), level_name)
-            found = volumes(anatomy, native(anatomy)[1])
+            found = volumes(anatomy, native(anatomy, mirror=level_name.endswith(MIRROR))[1])
             sides = {"L": "R", "R": "L"} if name == "mirrored" else {}
             swapped = {}
             for where, values in found.items():
@@ -413,7 +424,7 @@ def compare(scans: Iterator[Scanned], given: argparse.Namespace, facts: dict[str
     if given.level == "within":
         found = within_study(scans, about_head=facts, rounds=rounds)
     else:
-        name = ", ".join(filter(None, (given.level, given.registration)))
+        name = ", ".join(filter(None, (given.level, given.registration, MIRROR if given.mirror else "")))
         found = study(scans, name, about_head=facts, rounds=rounds)
     for entry in found:
         add(given.out, entry)
@@ -428,7 +439,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=5)
     parser.add_argument("--mm", type=float, default=1.0, help="voxels of the simulated heads (1)")
     parser.add_argument("--within", choices=WITHIN, default="fine", help="grid of the registration within persons")
-    parser.add_argument("--registration", choices=RECIPES, help="of ANTs, in the place of that of the level")
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("--registration", choices=RECIPES, help="of ANTs, in the place of that of the level")
+    instead.add_argument("--mirror", action="store_true", help="fuse the labels with those of the mirror image")
     parser.add_argument(
         "--variants", nargs="*", choices=VARIANTS, help="turned, resampled and mirrored images, not changes (all)"
     )

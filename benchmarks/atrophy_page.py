@@ -48,8 +48,8 @@ def gathered(entries: list[Entry]) -> dict[Key, list[tuple[Entry, dict[str, tupl
     groups = defaultdict(list)
     for entry in entries:
         for way in ("label", "gm", "within"):
-            if way == "gm" and ", " in entry["level"]:
-                continue  # a recipe of ANTs in the place of the registration: only labels were measured
+            if way == "gm" and "antsRegistration" in entry["level"]:
+                continue  # a recipe in the place of the registration of the level: only labels were measured
             if "truth" in entry and ("within" if way == "within" else "volumes") in entry:
                 measure = "label" if way == "within" else way
                 groups[entry["kind"], method(entry, way), measure].append((entry, changes(entry, way)))

@@ -796,6 +796,14 @@ CASES: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
         "correct": proportions.wilson(32, 40),
     },
     "tangent.tangent_plane": lambda rng: {"points": np.column_stack([COORDS, rng.normal(60, 5, len(COORDS))])},
+    "voxels.places_in_file": lambda rng: {"mask": rng.random((3, 4, 5)) < 0.6},
+    "voxels.voxels_of": lambda rng: {"mask": rng.random((3, 4, 5)) < 0.6},
+    "voxels.columns_of": lambda rng: {"mask": rng.random((3, 4, 5)) < 0.6},
+    "voxels.in_mask": lambda rng: {"volume": rng.standard_normal((3, 4, 5)), "mask": rng.random((3, 4, 5)) < 0.6},
+    "voxels.as_volume": lambda rng: {
+        "values": rng.standard_normal(40),
+        "mask": np.arange(60).reshape(3, 4, 5) % 3 != 0,
+    },
 }
 # of images, which are read as float32
 FROM_FLOAT32 = ("labels.", "quality.tsnr", "volumes.tissue", "volumes.regional", "volumes.coverage")

@@ -428,13 +428,19 @@ def mean_z_se(r: ArrayLike, *, weights: ArrayLike, dimension: float) -> Array:
     r = np.asarray(r, dtype=np.float64)
     finite = (np.abs(r) < 1) & ~np.eye(len(r), dtype=bool)
     r = np.where(finite, r, 0.0)
-    used = np.where(finite, np.asarray(weights, dtype=np.float64), 0.0)
-    total = used.sum(axis=(-2, -1), keepdims=True)
-    form = used / np.where(total > 0, total, np.nan) / (1 - r**2)
-    form = form - np.sum(form * r, axis=-1)[..., None] * np.eye(len(r))
-    turned = form @ (r + np.eye(len(r)))
-    variance = 2 * np.einsum("...ij,...ji->...", turned, turned)
-    return np.asarray(np.sqrt(np.maximum(variance, 0)) * fisher_z_se(dimension))
+    weights = np.asarray(weights, dtype=np.float64)
+    # one mean at a time: what belongs to all of them is too large for the cache
+    variance = [_mean_z_variance(np.where(finite, each, 0.0), r) for each in weights.reshape(-1, *r.shape)]
+    return np.reshape(np.sqrt(np.maximum(variance, 0)) * fisher_z_se(dimension), weights.shape[:-2])
+
+
+def _mean_z_variance(used: Array, r: Array) -> float:
+    """Return the variance of :func:`mean_z_se` for weights (n_series, n_series) in units of that of a single z."""
+    total = used.sum()
+    form = used / (total if total > 0 else np.nan) / (1 - r**2)
+    form[np.diag_indices_from(form)] -= np.sum(form * r, axis=-1)
+    turned = form @ r + form
+    return float(2 * np.sum(turned * turned.T))
 
 
 def jackknife(statistic: Callable[[Array], Array], projected: ArrayLike) -> tuple[Array, Array]:
