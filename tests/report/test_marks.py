@@ -218,6 +218,14 @@ def test_too_large_a_table_shows_primary_markers_and_says_so():
     assert ([head.marker for head in fits.columns], len(fits.lines)) == ([OVERLAP], 5)
 
 
+def test_the_table_leaves_out_families_that_nobody_has():
+    nobody = absent(marker=VOLUME, level=("dlpfc", "L"))
+    assert [head.marker for head in grid(Cohort(rows=[row(0.5), nobody], groups={})).columns] == [OVERLAP]
+    refused = absent(marker=VOLUME, level=("dlpfc", "L"), status=Status.FAIL, reason=Reason.FAILED_QC)
+    assert [head.marker for head in grid(Cohort(rows=[row(0.5), refused], groups={})).columns] == [OVERLAP, VOLUME]
+    assert [head.marker for head in grid(Cohort(rows=[nobody], groups={})).columns] == [VOLUME]
+
+
 def every_row(session="n/a"):
     """A row of every marker at every level of the default settings, with one edge of the user's own."""
     config = read_config()

@@ -146,9 +146,11 @@ class Grid:
 def grid(cohort: Cohort, *, most: int = MOST_CELLS) -> Grid:
     """Return the table: one line per participant and session, one column per marker level, in a family by tier.
 
-    Where it has more than ``most`` cells, exploratory and quality columns go first, then secondary ones, then people.
+    A family that nobody has is left out, unless nobody has any. Where it has more than ``most`` cells, exploratory and quality columns go first, then secondary ones, then people.
     """
-    columns, sessions, left_out = in_tiers(cohort.columns.values()), cohort.sessions, ""
+    known = {row.marker.family for row in cohort.rows if row.acquired}
+    columns = in_tiers(row for row in cohort.columns.values() if not known or row.marker.family in known)
+    sessions, left_out = cohort.sessions, ""
     too_large = len(columns) * len(sessions) > most
     for kept in (3, 2, 1):
         if len(columns) * len(sessions) > most:
