@@ -222,7 +222,7 @@ def test_the_table_leaves_out_families_that_nobody_has():
     nobody = absent(marker=VOLUME, level=("dlpfc", "L"))
     assert [head.marker for head in grid(Cohort(rows=[row(0.5), nobody], groups={})).columns] == [OVERLAP]
     refused = absent(marker=VOLUME, level=("dlpfc", "L"), status=Status.FAIL, reason=Reason.FAILED_QC)
-    assert [head.marker for head in grid(Cohort(rows=[row(0.5), refused], groups={})).columns] == [OVERLAP, VOLUME]
+    assert [head.marker for head in grid(Cohort(rows=[row(0.5), refused], groups={})).columns] == [VOLUME, OVERLAP]
     assert [head.marker for head in grid(Cohort(rows=[nobody], groups={})).columns] == [VOLUME]
 
 
