@@ -219,11 +219,13 @@ def test_too_large_a_table_shows_primary_markers_and_says_so():
 
 
 def test_the_table_leaves_out_families_that_nobody_has():
-    nobody = absent(marker=VOLUME, level=("dlpfc", "L"))
-    assert [head.marker for head in grid(Cohort(rows=[row(0.5), nobody], groups={})).columns] == [OVERLAP]
-    refused = absent(marker=VOLUME, level=("dlpfc", "L"), status=Status.FAIL, reason=Reason.FAILED_QC)
-    assert [head.marker for head in grid(Cohort(rows=[row(0.5), refused], groups={})).columns] == [VOLUME, OVERLAP]
-    assert [head.marker for head in grid(Cohort(rows=[nobody], groups={})).columns] == [VOLUME]
+    """In a study of one session everybody's changes say that there is nothing to compare with."""
+    change = next(marker for marker in MARKERS if marker.family == "change")
+    first = absent(marker=change, level=("dlpfc", "L"), reason=Reason.FIRST_SESSION)
+    assert [head.marker for head in grid(Cohort(rows=[row(0.5), first], groups={})).columns] == [OVERLAP]
+    assert [head.marker for head in grid(Cohort(rows=[first], groups={})).columns] == [change]
+    later = row(1.0, marker=change, level=("dlpfc", "L"))
+    assert {head.marker for head in grid(Cohort(rows=[row(0.5), first, later], groups={})).columns} == {OVERLAP, change}
 
 
 def every_row(session="n/a"):

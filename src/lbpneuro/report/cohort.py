@@ -146,9 +146,10 @@ class Grid:
 def grid(cohort: Cohort, *, most: int = MOST_CELLS) -> Grid:
     """Return the table: one line per participant and session, one column per marker level, in a family by tier.
 
-    A family that nobody has is left out, unless nobody has any. Where it has more than ``most`` cells, exploratory and quality columns go first, then secondary ones, then people.
+    A family that nobody has is left out, unless nobody has any. Where it has more than ``most`` cells, exploratory and
+    quality columns go first, then secondary ones, then people.
     """
-    known = {row.marker.family for row in cohort.rows if row.acquired}
+    known = {row.marker.family for row in cohort.rows if row.status is not Status.MISSING}
     columns = in_tiers(row for row in cohort.columns.values() if not known or row.marker.family in known)
     sessions, left_out = cohort.sessions, ""
     too_large = len(columns) * len(sessions) > most
