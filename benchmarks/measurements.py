@@ -69,6 +69,7 @@ def facts(run: Run, bench: Bench) -> Row:
         "threads": bench.threads,
         "repeats": bench.repeats,
         "paired": True,
+        "warmed": True,
         "processor": processor(),
         "cores": bench.cores,
         "load": load(),

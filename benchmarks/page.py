@@ -39,6 +39,7 @@ def table(rows: list[dict[str, Any]]) -> list[str]:
     return [f"| {line} |" for line in (" | ".join(columns), " | ".join("---" for _ in columns), *body)]
 
 
+WARMED = " calls after a first one"
 PAIRED = (
     "A ratio of the targets is the median of those to the other side right before and after it in the same process, "
     "and so can differ from that of two lines of a table. "
@@ -52,7 +53,7 @@ def markdown(found: dict[str, Any], *, image: str | None = None) -> str:
         f"One simulated run: {facts['volumes']} volumes, {facts['voxels']} voxels in the brain "
         f"({facts['voxel_mm']:g} mm), {facts['packed_mb']} MB compressed ({facts['ratio']} times smaller than int16), "
         f"36 confounds. {facts['processor']}, {facts['cores']} cores; {facts['threads']} thread(s) of linear algebra "
-        f"on both sides, median of {facts['repeats']}; what takes minutes once. "
+        f"on both sides, median of {facts['repeats']}{WARMED if facts.get('warmed') else ''}; what takes minutes once. "
         f"{PAIRED if facts.get('paired') else ''}Python {facts['python']}, {packages}. "
         f"The whole took {facts['minutes']} minutes; load of the machine when it began {facts['load']}, when it ended "
         f"{facts['load at the end']}, of which its own is 1: with more, both sides are slower, and ratios less sure."

@@ -1,8 +1,9 @@
 """One side of a comparison in a process of its own: ``python -m benchmarks.side NAME FOLDER JSON``.
 
 A side is a function of :mod:`benchmarks.sides` that imports and prepares, and returns what is timed. The process prints
-one line of JSON: wall and CPU seconds of every repeat, and its peak resident memory. A side that is to be compared is
-timed between two runs of the other, since the speed of a shared machine drifts.
+one line of JSON: wall and CPU seconds of every repeat, and its peak resident memory. What is repeated is called once
+before the clock starts, since a first call imports and caches; what takes minutes is called once in all. A side that is
+to be compared is timed between two runs of the other, since the speed of a shared machine drifts.
 """
 
 from __future__ import annotations
@@ -99,6 +100,8 @@ def main() -> None:
     run = getattr(sides, name)(folder, **options)
     other = prepared(getattr(sides, over), folder, options) if over else None
     found: dict[str, Any] = {"wall": [], "cpu": [], "ratio": [], "imports_mb": peak_mb()}
+    if repeats > 1:
+        run()
     for _ in range(repeats):
         before = cpu_seconds(other) if other else 0.0
         wall, cpu = time.perf_counter(), time.process_time()
