@@ -110,8 +110,8 @@ def grid_regions(
 def volume_weights(found: GridRegions, *, mask: NDArray[np.bool_]) -> Weights:
     """Return the weights as an image (n_x, n_y, n_z, n_region), zero outside the mask, in the order of a file."""
     volumes = np.zeros((len(found.names), mask.size), dtype=np.float32)
-    region, column = found.weights.nonzero()
-    volumes[region, places_in_file(mask)[column]] = found.weights[region, column]
+    entries = found.weights.tocoo()
+    volumes[entries.row, places_in_file(mask)[entries.col]] = entries.data
     return volumes.reshape(-1, *mask.shape[::-1]).T
 
 
