@@ -218,15 +218,14 @@ def figure(found: dict[str, Any], path: Path) -> None:
             numbers = row[f"recovered {region}"]
             if measure == "label" and numbers:
                 axes.plot(row["cpu_s"], 100 * numbers[0], marks[kind], color=colour, markersize=8)
-    for x, y, height, words, kind in labels_apart(found):
-        side = (-8, "right") if kind == "real" else (8, "left")
-        offset = (side[0], 2.2 * (height - y) - 3)
-        axes.annotate(words, (x, y), xytext=offset, textcoords="offset points", ha=side[1], size=8)
+    for x, low, high, words, kind in points_with_words(found):
+        y, offset, side = (low, -8, "top") if kind == "real" else (high, 8, "bottom")
+        axes.annotate(words, (x, y), xytext=(0, offset), textcoords="offset points", ha="center", va=side, size=7.5)
     for region, colour in colours.items():
         axes.plot([], [], "o", color=colour, label={"dlpfc_L": "DLPFC"}.get(region, "thalamus"))
     axes.plot([], [], "s", color="#777777", label="real head (circles: simulated)")
     axes.axhline(100, color="#777777", linewidth=1, linestyle="--")
-    axes.set(xscale="log", xlabel="CPU time (s)", ylabel="planted change found (%)", xlim=(10, 3000), ylim=(0, 115))
+    axes.set(xscale="log", xlabel="CPU time (s)", ylabel="planted change found (%)", xlim=(10, 3000), ylim=(50, 120))
     axes.set_xticks([10, 30, 100, 300, 1000, 3000], ["10", "30", "100", "300", "1000", "3000"])
     above = axes.twiny()
     above.set(
@@ -235,29 +234,23 @@ def figure(found: dict[str, Any], path: Path) -> None:
     above.set_xticks([10, 30, 100, 300], ["10", "30", "100", "300"])
     above.minorticks_off()
     above.spines["right"].set_visible(False)
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="lower left")
     axes.spines["right"].set_visible(False)
     path.parent.mkdir(parents=True, exist_ok=True)
     canvas.savefig(path, metadata={"Date": None})
     plt.close(canvas)
 
 
-def labels_apart(found: dict[str, Any]) -> list[tuple[float, float, float, str, str]]:
-    """Return CPU time, share of the DLPFC found (%), height of the words, words and kind of head of every point.
-
-    Words of one kind of head are at least 4 % apart.
-    """
+def points_with_words(found: dict[str, Any]) -> list[tuple[float, float, float, str, str]]:
+    """Return CPU time, the lesser and the greater share found (%), words and kind of head of every pair of points."""
     points = []
     for name, row in found.items():
         kind, way, measure = name.split("; ")
-        if measure == "label" and row["recovered dlpfc_L"]:
+        shares = [100 * row[f"recovered {region}"][0] for region in PLANTED if row[f"recovered {region}"]]
+        if measure == "label" and shares:
             words = way.rpartition("antsRegistration")[2] if "antsRegistration" in way else way
-            points.append((row["cpu_s"], 100 * row["recovered dlpfc_L"][0], f"{words} ({kind})", kind))
-    placed: list[tuple[float, float, float, str, str]] = []
-    for x, y, words, kind in sorted(points, key=lambda point: -point[1]):
-        above = [height for _, _, height, _, other in placed if other == kind]
-        placed.append((x, y, min([y, *(height - 4 for height in above)]), words, kind))
-    return placed
+            points.append((row["cpu_s"], min(shares), max(shares), f"{words}\n({kind})", kind))
+    return points
 
 
 def rescan_table(entries: list[Entry]) -> list[str]:
