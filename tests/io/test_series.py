@@ -111,11 +111,11 @@ def test_scaling_that_cancels_loses_no_digits(tmp_path, rng, mask):
 def test_the_mean_is_that_of_volumes_spread_over_the_run(tmp_path, n_time):
     """At most 32 of them, at even distances, and their sum does not wrap around."""
     data = np.full((2, 1, 1, n_time), 65_535, dtype=np.uint16)
-    data[1, 0, 0] = np.arange(n_time)
+    data[1, 0, 0] = np.arange(n_time) ** 2
     path = write_image(tmp_path / "bold.nii.gz", data)
     mask = write_image(tmp_path / "mask.nii.gz", np.ones((2, 1, 1), dtype=np.uint8))
     used = {32: range(32), 33: range(0, 33, 2), 70: range(0, 70, 3)}[n_time]
-    np.testing.assert_allclose(read_series(path, mask).mean.ravel(), [65_535, np.mean(used)], rtol=1e-6)
+    np.testing.assert_allclose(read_series(path, mask).mean.ravel(), [65_535, np.mean(np.square(used))], rtol=1e-6)
 
 
 def test_extension_of_the_header(tmp_path, rng, mask):
