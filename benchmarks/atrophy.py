@@ -198,11 +198,11 @@ def totals(anatomy: Anatomy) -> dict[str, float]:
     return {"tiv": anatomy.quality["brain_ml"], "gm_total": anatomy.quality["GM_ml"]}
 
 
-def native(anatomy: Anatomy, *, mirror: bool = False) -> tuple[ImageGrid, dict[tuple[str, ...], NativeRegion]]:
-    """Return the grid of the image and the labels on it, fused with those of the mirror image if that is wanted."""
+def native(anatomy: Anatomy) -> tuple[ImageGrid, dict[tuple[str, ...], NativeRegion]]:
+    """Return the grid of the image and the labels on it, fused with those of its mirror image if it has one."""
     grid = ImageGrid(affine=grid_affine(anatomy.t1w), shape=anatomy.t1w.shape)
     own = native_regions(label_regions(), anatomy.from_template, grid=grid)
-    if not mirror or anatomy.from_template_mirrored is None:
+    if anatomy.from_template_mirrored is None:
         return grid, own
     other = mirrored_regions(label_regions(), anatomy.from_template_mirrored, grid=grid)
     return grid, {key: fused(region, other[key]) for key, region in own.items()}
@@ -325,15 +325,14 @@ def study(
     first = next(scans)
     with ants_session():
         anatomy, seconds = processed(first, level_name)
-        mirror = anatomy.from_template_mirrored is not None
-        grid, weights = native(anatomy, mirror=mirror)
+        grid, weights = native(anatomy)
         before, whole = volumes(anatomy, weights), totals(anatomy)
         start = as_session(first, anatomy.mask)
         yield {**about_head, "level": level_name, "scan": "first", "volumes": before, "cpu_s": seconds}
         for scan in scans:
             with ants_session():
                 now, seconds = processed(scan, level_name)
-                after = volumes(now, native(now, mirror=mirror)[1])
+                after = volumes(now, native(now)[1])
                 entry = {**about_head, "level": level_name, "scan": scan.scan, "loss": scan.loss, "cpu_s": seconds}
                 entry |= {
                     "volumes": after,
@@ -409,7 +408,7 @@ def invariances(
     for name, image in (("first", path), *variants(path, folder, names=names)):
         with ants_session():
             anatomy, seconds = processed(Scanned(path=image, loss=0.0, scan=name), level_name)
-            found = volumes(anatomy, native(anatomy, mirror=level_name.endswith(MIRROR))[1])
+            found = volumes(anatomy, native(anatomy)[1])
             sides = {"L": "R", "R": "L"} if name == "mirrored" else {}
             swapped = {}
             for where, values in found.items():

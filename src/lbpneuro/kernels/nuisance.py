@@ -247,17 +247,19 @@ def project_each(
     projected = np.empty((len(stacked), series.shape[1]), dtype=dtype) if out is None else out
     check_length("out", projected, expected=len(stacked))
     each = np.split(projected, np.cumsum([basis.shape[1] for basis in bases])[:-1])
-    kept = np.flatnonzero(keep)
+    kept = None if keep.all() else np.flatnonzero(keep)
     average = np.full(stacked.shape[1], 1 / stacked.shape[1], dtype=dtype)
     # memory that every block uses again: to be given new pages for each costs as much as a third of the product
-    shape = (len(kept), min(BLOCK, series.shape[1]))
-    stored, copied = (np.empty(shape, dtype=each) for each in (series.dtype, dtype))
+    copied = np.empty((stacked.shape[1], min(BLOCK, series.shape[1])), dtype=dtype)
+    picked = np.empty(copied.shape, dtype=series.dtype)
     for start in range(0, series.shape[1], BLOCK):
         columns = slice(start, min(start + BLOCK, series.shape[1]))
         width = columns.stop - start
         with np.errstate(invalid="ignore", over="ignore"):
-            block = copied[:, :width]
-            np.copyto(block, np.take(series[:, columns], kept, axis=0, out=stored[:, :width], mode="clip"))
+            block, source = copied[:, :width], series[:, columns]
+            if kept is not None:
+                source = np.take(source, kept, axis=0, out=picked[:, :width], mode="clip")
+            np.copyto(block, source)
             mean = average @ block
             block -= mean
             np.matmul(stacked, block, out=projected[:, columns])

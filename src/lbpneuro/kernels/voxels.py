@@ -1,6 +1,7 @@
 """The voxels of a mask as columns of a matrix, in the order in which a file holds them: the first axis runs fastest.
 
-To fetch the voxels of a volume in that order is to read it from front to back, in a third of the time of any other.
+To fetch the voxels of a volume in that order is to read it from front to back; in the order of ``array[mask]``, the
+last axis fastest, they lie all over it (docs/decisions/0011-reading.md tells what that costs).
 """
 
 from __future__ import annotations
